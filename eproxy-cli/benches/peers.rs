@@ -1,0 +1,103 @@
+//! eproxy beside nginx and HAProxy on this machine: CPU time per request, latency and memory.
+//!
+//! ```text
+//! cargo bench -p eproxy-cli --bench peers -- hello --rounds 7 --seconds 3 --connections 64
+//! cargo bench -p eproxy-cli --bench peers -- idle
+//! EPROXY_BIN=$PWD/old/eproxy cargo bench -p eproxy-cli --bench peers -- fetch    # another build
+//! ```
+//!
+//! Every server gets one worker. Only the relation within one run is worth quoting: the contenders take turns
+//! within each round, so a noisy neighbour meets all of them, and the report compares figures of the same
+//! round.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `modes.rs` | the table of modes; who contends in each, and with which configuration |
+//! | `load.rs` | the story of a load mode: check, warm up, rounds of wrk |
+//! | `idle.rs` | the story of the idle mode: thousands of quiet connections |
+//! | `options.rs` | the command line |
+//! | `tools.rs` | which programs are installed, and their versions |
+//! | `server.rs` | a contender as a child process; the scratch directory |
+//! | `probe.rs` | a small HTTP client: whole answers, checked byte for byte |
+//! | `wrk.rs` | one run of wrk |
+//! | `procfs.rs` | CPU time and memory of a process tree; what the machine is |
+//! | `report.rs` | tables, medians and ratios |
+//!
+//! A new mode is a row in `modes.rs`; a new kind of measurement is a new story file beside `load.rs`.
+
+#![expect(clippy::print_stdout, reason = "the report is what this program is for")]
+
+#[path = "peers/idle.rs"]
+mod idle;
+#[path = "peers/load.rs"]
+mod load;
+#[path = "peers/modes.rs"]
+mod modes;
+#[path = "peers/options.rs"]
+mod options;
+#[path = "peers/probe.rs"]
+mod probe;
+#[path = "peers/procfs.rs"]
+mod procfs;
+#[path = "peers/report.rs"]
+mod report;
+#[path = "peers/server.rs"]
+mod server;
+#[path = "peers/tools.rs"]
+mod tools;
+#[path = "peers/wrk.rs"]
+mod wrk;
+
+use std::process::ExitCode;
+
+use modes::Story;
+use options::{Command, Options};
+use tools::Tools;
+
+/// What can go wrong is told to a person and ends the run, so a sentence is all that an error carries.
+type Outcome<T> = Result<T, String>;
+
+fn main() -> ExitCode {
+    let options = match options::parse(std::env::args().skip(1)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => {
+            print!("{}", options::usage());
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => {
+            eprint!("peers: {mistake}\n\n{}", options::usage());
+            return ExitCode::from(2);
+        }
+    };
+    if !cfg!(target_os = "linux") {
+        println!(
+            "skipped: CPU time and memory are read from /proc, so this runs on Linux only; nothing was measured"
+        );
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("peers: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    procfs::raise_open_files(options.open_files())?;
+    let tools = Tools::find();
+    report::machine(&tools);
+    let contenders = tools.present(options.mode.contenders);
+    if options.mode.upstream.is_some() && tools.nginx.is_none() {
+        println!(
+            "skipped: nginx is also the upstream of the mode {}; nothing was measured",
+            options.mode.name
+        );
+        return Ok(());
+    }
+    match options.mode.story {
+        Story::Load => load::run(options, &tools, &contenders),
+        Story::Idle => idle::run(options, &tools, &contenders),
+    }
+}

@@ -1,0 +1,143 @@
+//! A small HTTP/1.1 client: one kept-alive connection, whole answers, checked byte for byte.
+
+use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// A request and the only right answer to it: status 200, this media type, exactly these bytes.
+pub(crate) struct Expected {
+    pub(crate) path: &'static str,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: &'static str,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The media type without parameters, in lower case.
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+}
+
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub(crate) fn open(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        // A small buffer: the idle mode holds thousands of these.
+        Ok(Self { stream: BufReader::with_capacity(1024, stream) })
+    }
+
+    /// One GET; the connection is good for the next one afterwards.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n");
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let status = parse_status(&self.read_line()?)?;
+        let mut content_type = String::new();
+        let mut length = None;
+        let mut chunked = false;
+        loop {
+            let line = self.read_line()?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').ok_or_else(|| malformed(&line))?;
+            let value = value.trim().to_ascii_lowercase();
+            match name.to_ascii_lowercase().as_str() {
+                "content-type" => {
+                    content_type = value.split(';').next().unwrap_or_default().trim().to_owned()
+                }
+                "content-length" => length = Some(value.parse().map_err(|_| malformed(&line))?),
+                "transfer-encoding" => chunked = value == "chunked",
+                _ => {}
+            }
+        }
+        let body = match length {
+            _ if chunked => self.read_chunks()?,
+            Some(length) => self.read_exactly(length)?,
+            None => {
+                return Err(Error::new(ErrorKind::InvalidData, "the answer has no length and isn't chunked"));
+            }
+        };
+        Ok(Answer { status, content_type, body })
+    }
+
+    /// One GET whose answer has to be the expected one; otherwise a sentence on what is wrong.
+    pub(crate) fn check(&mut self, expected: &Expected) -> Result<(), String> {
+        let answer = self.get(expected.path).map_err(|err| format!("the answer can't be read: {err}"))?;
+        if answer.status != 200 {
+            return Err(format!("the status is {}, not 200", answer.status));
+        }
+        if answer.content_type != expected.content_type {
+            return Err(format!(
+                "the content type is {:?}, not {}",
+                answer.content_type, expected.content_type
+            ));
+        }
+        if answer.body != expected.body.as_bytes() {
+            let body = String::from_utf8_lossy(&answer.body);
+            return Err(format!("the body is {body:?} instead of {:?}", expected.body));
+        }
+        Ok(())
+    }
+
+    fn read_line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        (&mut self.stream).take(LONGEST_LINE).read_line(&mut line)?;
+        match line.strip_suffix("\r\n") {
+            Some(line) => Ok(line.to_owned()),
+            None if line.is_empty() => {
+                Err(Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"))
+            }
+            None => Err(malformed(&line)),
+        }
+    }
+
+    fn read_exactly(&mut self, length: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&mut self.stream).take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == length {
+            return Ok(bytes);
+        }
+        let sentence = format!("the body ended after {} of {length} bytes", bytes.len());
+        Err(Error::new(ErrorKind::UnexpectedEof, sentence))
+    }
+
+    fn read_chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.read_line()?;
+            let digits = line.split(';').next().unwrap_or_default().trim();
+            let size = u64::from_str_radix(digits, 16).map_err(|_| malformed(&line))?;
+            if size == 0 {
+                break;
+            }
+            body.append(&mut self.read_exactly(size)?);
+            let end = self.read_line()?;
+            if !end.is_empty() {
+                return Err(malformed(&end));
+            }
+        }
+        while !self.read_line()?.is_empty() {}
+        Ok(body)
+    }
+}
+
+fn parse_status(line: &str) -> io::Result<u16> {
+    let code = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    code.and_then(|code| code.parse().ok()).ok_or_else(|| malformed(line))
+}
+
+fn malformed(line: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, format!("the line {line:?} of the answer is malformed"))
+}
+
+/// How long a server may be silent before the probe gives up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longer lines than this are no answer that was expected here.
+const LONGEST_LINE: u64 = 16 * 1024;

@@ -1,0 +1,148 @@
+//! What is printed: the machine, a table with a row for each contender, and eproxy's ratio to each peer.
+//!
+//! Tables are Markdown, to be pasted into documents as they are.
+
+use std::fmt;
+
+use crate::options::Options;
+use crate::tools::Tools;
+use crate::{Outcome, idle, load, procfs};
+
+pub(crate) fn machine(tools: &Tools) {
+    println!("{}; {}", procfs::machine(), tools.versions());
+}
+
+/// The whole report of a run that only checks.
+pub(crate) fn checked(mode: &str, names: impl Iterator<Item = &'static str>) -> Outcome<()> {
+    println!(
+        "{mode}: the answers of {} are right; nothing was measured",
+        names.collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
+}
+
+/// One line for a round as it ends, on standard error: the report itself stays clean.
+pub(crate) fn progress<'a>(
+    round: usize,
+    rounds: usize,
+    latest: impl Iterator<Item = (&'static str, Option<&'a load::Sample>)>,
+) {
+    let figures: Vec<String> = latest
+        .filter_map(|(name, sample)| Some(format!("{name} {:.2}", sample?.cpu_us_per_request)))
+        .collect();
+    eprintln!("round {} of {rounds}, CPU µs/request: {}", round + 1, figures.join(", "));
+}
+
+pub(crate) fn load(options: &Options, lanes: &[load::Lane]) {
+    let Options { mode, rounds, seconds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} connections, {seconds} s each, rounds: {rounds}; median (min..max)\n",
+        mode.name
+    );
+    let mut rows = vec![
+        ["contender", "CPU µs/request", "requests/s", "cores busy", "p99 µs", "RSS MiB"].map(str::to_owned),
+    ];
+    for lane in lanes {
+        let spread = |pick: fn(&load::Sample) -> f64| Spread::of(lane.samples.iter().map(pick));
+        rows.push([
+            lane.name.to_owned(),
+            format!("{:.2}", spread(|sample| sample.cpu_us_per_request)),
+            format!("{:.0}", spread(|sample| sample.requests_per_second).median),
+            format!("{:.2}", spread(load::Sample::cores_busy).median),
+            format!("{:.0}", spread(|sample| sample.p99_us)),
+            format!("{:.1}", spread(|sample| sample.resident_bytes as f64 / MIB).median),
+        ]);
+    }
+    print_table(&rows);
+    let Some((ours, peers)) = lanes.split_first() else { return };
+    if !peers.is_empty() {
+        println!(
+            "\nratios within the same round, median (min..max); below 1 {} is the better one\n",
+            ours.name
+        );
+    }
+    for peer in peers {
+        let ratio = |pick: fn(&load::Sample) -> f64| Spread::of_ratios(&ours.samples, &peer.samples, pick);
+        let cpu = ratio(|sample| sample.cpu_us_per_request);
+        let p99 = ratio(|sample| sample.p99_us);
+        println!("{} / {}: CPU per request {cpu:.2}, p99 {p99:.2}", ours.name, peer.name);
+    }
+}
+
+pub(crate) fn idle(options: &Options, lanes: &[idle::Lane]) {
+    let Options { mode, rounds, seconds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} connections, {seconds} s after their only request, fresh processes: {rounds}; \
+         median (min..max)\n",
+        mode.name
+    );
+    let mut rows = vec![
+        ["contender", "bytes per idle connection", "RSS before MiB", "RSS after MiB"].map(str::to_owned),
+    ];
+    for lane in lanes {
+        let spread = |pick: fn(&idle::Sample) -> f64| Spread::of(lane.samples.iter().map(pick));
+        rows.push([
+            lane.name.to_owned(),
+            format!("{:.0}", spread(|sample| sample.bytes_per_connection)),
+            format!("{:.1}", spread(|sample| sample.before_bytes as f64 / MIB).median),
+            format!("{:.1}", spread(|sample| sample.after_bytes as f64 / MIB).median),
+        ]);
+    }
+    print_table(&rows);
+    let Some((ours, peers)) = lanes.split_first() else { return };
+    println!();
+    for peer in peers {
+        let ratio = Spread::of_ratios(&ours.samples, &peer.samples, |sample| sample.bytes_per_connection);
+        println!("{} / {}: bytes per idle connection {ratio:.2}", ours.name, peer.name);
+    }
+}
+
+/// A median with the extremes around it.
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (Some(&min), Some(&max)) = (values.first(), values.last()) else {
+            return Self { median: f64::NAN, min: f64::NAN, max: f64::NAN };
+        };
+        // For an even count the mean of the two in the middle; for an odd one both are the same.
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Self { median: f64::midpoint(low, high), min, max }
+    }
+
+    /// The ratio is taken within each round: two figures of one round saw about the same machine.
+    fn of_ratios<T>(ours: &[T], theirs: &[T], pick: fn(&T) -> f64) -> Self {
+        Self::of(ours.iter().zip(theirs).map(|(ours, theirs)| pick(ours) / pick(theirs)))
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        let Self { median, min, max } = self;
+        write!(f, "{median:.digits$} ({min:.digits$}..{max:.digits$})")
+    }
+}
+
+/// A Markdown table whose columns line up in a terminal too; the first row is the head.
+fn print_table<const N: usize>(rows: &[[String; N]]) {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    });
+    for (index, row) in rows.iter().enumerate() {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} ")).collect();
+        println!("|{}|", cells.join("|"));
+        if index == 0 {
+            println!("|{}|", widths.map(|width| "-".repeat(width + 2)).join("|"));
+        }
+    }
+}
+
+const MIB: f64 = 1024.0 * 1024.0;

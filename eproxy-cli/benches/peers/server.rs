@@ -1,0 +1,207 @@
+//! A server as a child process: started, waited for, and stopped whatever happens.
+//!
+//! Only processes that were started here are ever signalled, each by its id and only while it is certain to
+//! be the same process. An interrupt from the keyboard ends this program at once; it reaches the children
+//! too, as they share the terminal's process group, and only the scratch directory stays behind.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::Outcome;
+use crate::modes::{Launch, Site};
+use crate::probe::{Connection, Expected};
+use crate::procfs::{self, Process};
+
+/// A directory for configuration files and logs that is gone at the end of the run, failed or not.
+pub(crate) struct Scratch {
+    dir: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Outcome<Self> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only to make a name that no earlier run has left behind"
+        )]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("eproxy-peers-{}-{}", std::process::id(), now.as_nanos());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir(&dir)
+            .map_err(|err| format!("the directory {} can't be made: {err}", dir.display()))?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(err) = fs::remove_dir_all(&self.dir) {
+            eprintln!("peers: the directory {} can't be removed: {err}", self.dir.display());
+        }
+    }
+}
+
+/// A running server. Dropping it stops it, with all its processes.
+pub(crate) struct Server {
+    name: String,
+    child: Child,
+    port: u16,
+    log: PathBuf,
+    /// The processes below `child` when it first answered: the ones to look for should it die without
+    /// stopping them.
+    family: Vec<Process>,
+}
+
+/// What is to be started.
+pub(crate) struct Plan<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) program: &'a Path,
+    pub(crate) launch: fn(&Site<'_>) -> Launch,
+    pub(crate) expected: &'a Expected,
+    pub(crate) upstream: Option<u16>,
+    pub(crate) connections: usize,
+}
+
+impl Server {
+    /// Starts a server on a free port and returns when it has answered as expected, twice on one connection.
+    pub(crate) fn start(plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
+        let port = free_port()?;
+        let dir = scratch.path().join(format!("{}-{port}", plan.name));
+        let site = Site { port, upstream: plan.upstream, connections: plan.connections, dir: &dir };
+        let mut server = Self::spawn(plan, &site)
+            .map_err(|err| format!("{} ({}) can't be started: {err}", plan.name, plan.program.display()))?;
+        server.wait_until_it_answers(plan.expected)?;
+        server.family = procfs::tree(server.pid())?;
+        server.check(plan.expected)?;
+        Ok(server)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn spawn(plan: &Plan<'_>, site: &Site<'_>) -> std::io::Result<Self> {
+        fs::create_dir(site.dir)?;
+        let launch = (plan.launch)(site);
+        if let Some(text) = &launch.config {
+            fs::write(site.config(), text)?;
+        }
+        let log = site.dir.join("output");
+        let output = File::create(&log)?;
+        let child = Command::new(plan.program)
+            .args(&launch.arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        Ok(Self { name: plan.name.to_owned(), child, port: site.port, log, family: Vec::new() })
+    }
+
+    fn wait_until_it_answers(&mut self, expected: &Expected) -> Outcome<()> {
+        let mut last = String::new();
+        for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!(
+                    "{} ended before it answered ({status}){}",
+                    self.name,
+                    self.last_words()
+                ));
+            }
+            match Connection::open(self.port).and_then(|mut connection| connection.get(expected.path)) {
+                Ok(_) => return Ok(()),
+                Err(err) => last = err.to_string(),
+            }
+            sleep(POLL);
+        }
+        let limit = START_LIMIT.as_secs();
+        Err(format!(
+            "{} did not answer within {limit} s of its start: {last}{}",
+            self.name,
+            self.last_words()
+        ))
+    }
+
+    /// A wrong answer would make every figure after it worthless. The second request proves that the
+    /// connection is kept.
+    fn check(&self, expected: &Expected) -> Outcome<()> {
+        let context = |err: String| format!("{}, GET {}: {err}", self.name, expected.path);
+        let mut connection = Connection::open(self.port).map_err(|err| context(err.to_string()))?;
+        connection.check(expected).map_err(context)?;
+        connection.check(expected).map_err(|err| context(format!("on a kept-alive connection, {err}")))
+    }
+
+    /// The end of what the server printed, for the error that its failure becomes.
+    fn last_words(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        match &lines[lines.len().saturating_sub(LAST_LINES)..] {
+            [] => "; it printed nothing".to_owned(),
+            lines => format!("; its last lines:\n  {}", lines.join("\n  ")),
+        }
+    }
+
+    /// Asks first: nginx's master and HAProxy stop their workers themselves. Then insists, by id.
+    fn stop(&mut self) {
+        let mut family = procfs::tree(self.pid()).unwrap_or_default();
+        family.append(&mut self.family);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal("TERM", self.pid());
+            for _ in 0..STOP_LIMIT.as_millis() / POLL.as_millis() {
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    break;
+                }
+                sleep(POLL);
+            }
+        }
+        // Both fail only when the child has been reaped already, and then there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for process in family.iter().filter(|process| process.pid != self.pid() && process.still_runs()) {
+            signal("KILL", process.pid);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A port that was free a moment ago; nothing can hold it for a process that is still to start.
+fn free_port() -> Outcome<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    Ok(listener.map_err(|err| format!("no free port on 127.0.0.1: {err}"))?.port())
+}
+
+/// The standard library can only send KILL, and only to a direct child; the shell's builtin can do the rest.
+fn signal(name: &str, pid: u32) {
+    let script = format!("kill -{name} {pid} 2>/dev/null");
+    if let Err(err) = Command::new("sh").args(["-c", &script]).status() {
+        eprintln!("peers: process {pid} can't be sent {name}: {err}");
+    }
+}
+
+/// How long a server may take from its start to its first answer; generous, as CI machines are slow.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a server may take to stop by itself.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// How often a starting or stopping server is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How much of a failed server's output goes into the error.
+const LAST_LINES: usize = 8;

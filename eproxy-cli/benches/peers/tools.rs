@@ -1,0 +1,75 @@
+//! The programs that a run needs: where they are, and which versions.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::modes::{Contender, Program};
+
+/// The programs found on this machine.
+pub(crate) struct Tools {
+    pub(crate) eproxy: PathBuf,
+    pub(crate) nginx: Option<PathBuf>,
+    pub(crate) haproxy: Option<PathBuf>,
+    pub(crate) wrk: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Looks everything up. `EPROXY_BIN` in the environment names another build of eproxy than the one built
+    /// with this bench.
+    pub(crate) fn find() -> Self {
+        let eproxy = env::var_os("EPROXY_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_eproxy").into());
+        Self { eproxy: eproxy.into(), nginx: find("nginx"), haproxy: find("haproxy"), wrk: find("wrk") }
+    }
+
+    pub(crate) fn path(&self, program: Program) -> Option<&Path> {
+        match program {
+            Program::Eproxy => Some(&self.eproxy),
+            Program::Nginx => self.nginx.as_deref(),
+            Program::Haproxy => self.haproxy.as_deref(),
+        }
+    }
+
+    /// The contenders whose program is installed; says aloud which aren't.
+    pub(crate) fn present(&self, contenders: &'static [Contender]) -> Vec<&'static Contender> {
+        let (present, absent): (Vec<_>, Vec<_>) =
+            contenders.iter().partition(|contender| self.path(contender.program).is_some());
+        for contender in absent {
+            let name = contender.program.name();
+            println!("skipped: {name} is not installed (apt-get install {name})");
+        }
+        present
+    }
+
+    /// One word or two for each program, for the report.
+    pub(crate) fn versions(&self) -> String {
+        let mut all = match env::var("EPROXY_BIN") {
+            Ok(path) => format!("eproxy from EPROXY_BIN={path}"),
+            Err(_) => format!("eproxy {}", env!("CARGO_PKG_VERSION")),
+        };
+        for (name, path) in [("nginx", &self.nginx), ("haproxy", &self.haproxy), ("wrk", &self.wrk)] {
+            if let Some(path) = path {
+                all.push_str(&format!(", {name} {}", version(path)));
+            }
+        }
+        all
+    }
+}
+
+/// Servers live in `sbin` directories, which many users don't have in their PATH.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(more).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The first word with a digit and a dot that `-v` prints: the three programs agree on no more than that.
+fn version(program: &Path) -> String {
+    let Ok(output) = Command::new(program).arg("-v").output() else { return "?".to_owned() };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let is_version =
+        |word: &&str| word.contains('.') && word.contains(|letter: char| letter.is_ascii_digit());
+    let word = text.split_whitespace().find(is_version).unwrap_or("?");
+    word.rsplit('/').next().unwrap_or(word).to_owned()
+}

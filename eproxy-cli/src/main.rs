@@ -1,0 +1,2 @@
+//! The eproxy program.
+fn main() {}

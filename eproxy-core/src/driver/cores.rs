@@ -1,0 +1,153 @@
+//! A core's loop, and the way in from other threads.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::executor::{Executor, TaskId};
+use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
+
+/// One worker thread's poll, tasks and timers. It lives and dies on its thread.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(super) reactor: Reactor,
+    executor: Executor,
+    remote: Arc<Remote>,
+    stopped: Cell<bool>,
+    /// Reused by every turn.
+    woken: RefCell<Vec<TaskId>>,
+}
+
+impl Core {
+    /// Makes the core of the calling thread.
+    pub(crate) fn new() -> io::Result<Rc<Self>> {
+        let reactor = Reactor::new()?;
+        let remote = Arc::new(Remote::new(mio::Waker::new(reactor.registry(), WAKE)?));
+        Ok(Rc::new(Self {
+            reactor,
+            executor: Executor::new(remote.clone()),
+            remote,
+            stopped: Cell::new(false),
+            woken: RefCell::new(Vec::new()),
+        }))
+    }
+
+    /// The way in from other threads.
+    pub(crate) fn remote(&self) -> Arc<Remote> {
+        self.remote.clone()
+    }
+
+    /// Adds a task; it first runs later in this turn or in the next.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
+        self.executor.spawn(future)
+    }
+
+    /// Queues a task.
+    pub(crate) fn wake(&self, task: TaskId) {
+        self.executor.wake(task);
+    }
+
+    /// Makes [`run`](Self::run) return at the end of this turn.
+    pub(crate) fn stop(&self) {
+        self.stopped.set(true);
+    }
+
+    /// Takes turns until [`stop`](Self::stop), then drops all tasks. `on_parked` is told of parked sockets that have
+    /// something to read or expired, `on_turn` is called at the end of every turn.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when it can't be asked for events.
+    pub(crate) fn run(&self, mut on_parked: impl FnMut(Wakeup), mut on_turn: impl FnMut()) -> io::Result<()> {
+        let mut parked = Vec::new();
+        while !self.stopped.get() {
+            let limit = match self.executor.is_busy() || self.remote.has_news_before_sleep() {
+                true => Some(Duration::ZERO),
+                false => self.reactor.patience(),
+            };
+            self.reactor.turn(limit, &mut parked)?;
+            self.remote.wake_up(&mut self.woken.borrow_mut());
+            self.executor.enqueue(&mut self.woken.borrow_mut());
+            parked.drain(..).for_each(&mut on_parked);
+            self.executor.run();
+            on_turn();
+        }
+        self.executor.clear();
+        Ok(())
+    }
+
+    /// Ready when `after`, counted from this turn, is over.
+    pub(crate) fn sleep(&self, after: Duration) -> Sleep<'_> {
+        self.reactor.sleep(after)
+    }
+
+    /// The time at which this turn began.
+    pub(crate) fn now(&self) -> Instant {
+        self.reactor.now()
+    }
+
+    /// Seconds since 1970 at which this turn began.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.reactor.unix_seconds()
+    }
+
+    /// Tasks that ended in a panic.
+    pub(crate) fn panics(&self) -> u64 {
+        self.executor.panics()
+    }
+}
+
+/// What other threads hold of a core: they can wake its tasks, and the core itself.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    id: u64,
+    /// The core is asleep in the kernel, or about to be: only then does a wake-up cost a system call.
+    asleep: AtomicBool,
+    woken: Mutex<Vec<TaskId>>,
+    waker: mio::Waker,
+}
+
+impl Remote {
+    fn new(waker: mio::Waker) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            asleep: AtomicBool::new(false),
+            woken: Mutex::new(Vec::new()),
+            waker,
+        }
+    }
+
+    /// Unique in the process, never 0.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Queues a task from another thread.
+    pub(super) fn inject(&self, task: TaskId) {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        self.nudge();
+    }
+
+    /// Makes the core take a turn soon, to look at what its owner shares with other threads.
+    pub(crate) fn nudge(&self) {
+        // Pairs with `has_news_before_sleep`: either the core sees what was pushed, or this sees it asleep.
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // A poll that can't be woken is a poll that is gone: the core has ended.
+            let _gone = self.waker.wake();
+        }
+    }
+
+    fn has_news_before_sleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.woken.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    fn wake_up(&self, into: &mut Vec<TaskId>) {
+        self.asleep.store(false, Ordering::SeqCst);
+        into.append(&mut self.woken.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

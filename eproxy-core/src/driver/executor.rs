@@ -1,0 +1,166 @@
+//! The tasks of one core.
+//!
+//! A task is a future that stays on its core. Its waker may be called from any thread: on the core itself it puts the
+//! task on a queue of the thread, elsewhere it goes through the core's [`Remote`](super::Remote).
+//!
+//! ```text
+//!   idle ──wake──▶ queued ──run──▶ polled ──pending──▶ idle
+//!                                     └──────ready──▶ gone
+//! ```
+//!
+//! Why not an executor from a library: a wake-up here is a flag and a push, without the lock and the shared queue that
+//! a general executor needs, and it is paid on every request (`docs/benchmarks.md` has the comparison).
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use slab::Slab;
+
+use super::cores::Remote;
+
+/// A task of a core.
+pub(crate) type TaskId = u32;
+
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+thread_local! {
+    /// The core whose loop runs on this thread; 0 on every other thread.
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
+    /// The tasks of that core that are to run.
+    static QUEUE: RefCell<VecDeque<TaskId>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// The tasks of one core; the queue of those to run belongs to the thread.
+pub(super) struct Executor {
+    tasks: RefCell<Slab<Task>>,
+    remote: Arc<Remote>,
+    panics: Cell<u64>,
+}
+
+struct Task {
+    /// With the waker that it is polled with; taken out while it is.
+    running: Option<(LocalFuture, Waker)>,
+    flag: Arc<Flag>,
+}
+
+/// What a task's wakers share.
+struct Flag {
+    id: TaskId,
+    /// On the queue already, or being run: further wake-ups have nothing to do.
+    queued: AtomicBool,
+    remote: Arc<Remote>,
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if CURRENT.get() == self.remote.id() {
+            QUEUE.with_borrow_mut(|queue| queue.push_back(self.id));
+        } else {
+            self.remote.inject(self.id);
+        }
+    }
+}
+
+impl Executor {
+    /// The executor of the core that will run on this thread.
+    pub(super) fn new(remote: Arc<Remote>) -> Self {
+        CURRENT.set(remote.id());
+        Self { tasks: RefCell::new(Slab::new()), remote, panics: Cell::new(0) }
+    }
+
+    /// Adds a task and queues it.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
+        let mut tasks = self.tasks.borrow_mut();
+        let entry = tasks.vacant_entry();
+        let id = TaskId::try_from(entry.key()).expect("a core holds fewer than four thousand million tasks");
+        let flag = Arc::new(Flag { id, queued: AtomicBool::new(false), remote: self.remote.clone() });
+        flag.wake_by_ref();
+        entry.insert(Task { running: Some((Box::pin(future), flag.clone().into())), flag });
+        id
+    }
+
+    /// Queues a task from its own core.
+    pub(super) fn wake(&self, id: TaskId) {
+        if let Some(task) = self.tasks.borrow().get(id as usize) {
+            task.flag.wake_by_ref();
+        }
+    }
+
+    /// Whether anything is queued.
+    pub(super) fn is_busy(&self) -> bool {
+        QUEUE.with_borrow(|queue| !queue.is_empty())
+    }
+
+    /// Queues tasks that other threads woke; their flags are set already.
+    pub(super) fn enqueue(&self, ids: &mut Vec<TaskId>) {
+        QUEUE.with_borrow_mut(|queue| queue.extend(ids.drain(..)));
+    }
+
+    /// Runs what is queued, and what that wakes, for a bounded number of rounds: sockets get their turn in between.
+    pub(super) fn run(&self) {
+        const ROUNDS: usize = 4;
+        for _ in 0..ROUNDS {
+            let round = QUEUE.with_borrow(VecDeque::len);
+            if round == 0 {
+                return;
+            }
+            for _ in 0..round {
+                let next = QUEUE.with_borrow_mut(VecDeque::pop_front);
+                next.into_iter().for_each(|id| self.poll(id));
+            }
+        }
+    }
+
+    /// Tasks that ended in a panic: a fault of this crate, contained to one connection.
+    pub(super) fn panics(&self) -> u64 {
+        self.panics.get()
+    }
+
+    /// Drops every task.
+    pub(super) fn clear(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
+        drop(tasks);
+    }
+
+    fn poll(&self, id: TaskId) {
+        let (mut future, waker) = {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some(task) = tasks.get_mut(id as usize) else { return };
+            let Some(running) = task.running.take() else { return };
+            task.flag.queued.store(false, Ordering::Release);
+            running
+        };
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
+        match polled {
+            Ok(Poll::Pending) => {
+                if let Some(task) = self.tasks.borrow_mut().get_mut(id as usize) {
+                    task.running = Some((future, waker));
+                }
+                return;
+            }
+            Ok(Poll::Ready(())) => {}
+            Err(_) => self.panics.set(self.panics.get() + 1),
+        }
+        let gone = self.tasks.borrow_mut().try_remove(id as usize);
+        drop(gone);
+    }
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("tasks", &self.tasks.borrow().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,25 @@
+//! One core: a thread with its own poll, its own tasks and its own timers.
+//!
+//! A core shares nothing with its neighbours; what reaches it from other threads comes through a [`Remote`]. Each turn
+//! of its loop is one system call: the kernel is asked once which sockets changed, then everything that can run runs.
+//!
+//! This room never knows HTTP, and it is the only one that reads the clock.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `reactor.rs` | readiness of sockets, deadlines, the clock |
+//! | `timer.rs` | the wheel of coarse deadlines |
+//! | `executor.rs` | tasks, wakers, the run queue |
+//! | `tcp.rs` | listeners and streams, TCP and unix-domain |
+//! | `cores.rs` | a core's loop, and the way in from other threads |
+
+mod cores;
+mod executor;
+mod reactor;
+mod tcp;
+mod timer;
+
+pub(crate) use cores::{Core, Remote};
+pub(crate) use executor::TaskId;
+pub(crate) use reactor::{Direction, Wakeup};
+pub(crate) use tcp::{Address, Bound, Listener, Peer, Stream};

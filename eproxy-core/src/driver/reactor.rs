@@ -1,0 +1,411 @@
+//! Readiness of sockets, their deadlines, and the clock of a core.
+//!
+//! Sockets are registered once, edge-triggered, for both directions. A direction stays *ready* until the kernel says
+//! `WouldBlock` or fills a read only in part; [`Reactor::clear`] is the only place where readiness ends. So the system
+//! call is always tried first, and waiting costs no system call at all.
+//!
+//! ```text
+//!   a direction:   ready ──clear──▶ waiting ──event──▶ ready
+//!                                      │
+//!                                   deadline ──▶ expired   (until a new deadline is set)
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::event::Source as EventSource;
+use mio::{Events, Interest, Token};
+use slab::Slab;
+
+use super::timer::{Claim, NEVER, TICK, Tick, Wheel};
+
+/// A direction of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Why readiness of a direction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clear {
+    /// The kernel said `WouldBlock`.
+    WouldBlock,
+    /// A read came back with less than was asked for: the socket's buffer is empty. Not believed once the peer has
+    /// closed, because no further event announces the end of the stream.
+    ShortRead,
+}
+
+/// What a parked socket's event asks its owner to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wakeup {
+    /// There is something to read: data, the end, or an error.
+    Readable(u32),
+    /// Its read deadline passed.
+    Expired(u32),
+}
+
+/// Who is told of an event.
+#[derive(Debug)]
+enum Waiter {
+    Nobody,
+    Task(Waker),
+    /// No task: the owner finds the parked connection by this number.
+    Parked(u32),
+}
+
+/// One direction of a source.
+#[derive(Debug)]
+struct Side {
+    ready: bool,
+    /// The peer has ended this direction; see [`Clear::ShortRead`].
+    closed: bool,
+    expired: bool,
+    waiter: Waiter,
+    deadline: Tick,
+}
+
+impl Side {
+    fn new(ready: bool) -> Self {
+        Self { ready, closed: false, expired: false, waiter: Waiter::Nobody, deadline: NEVER }
+    }
+}
+
+/// A registered socket, or a timer without one.
+#[derive(Debug)]
+struct Source {
+    read: Side,
+    write: Side,
+    /// The connection was reset, or its peer takes no more bytes.
+    broken: bool,
+    /// Tells this source's claims from those of a former holder of its key.
+    serial: u32,
+    /// When the earliest claim on the wheel comes due; `NEVER` without one.
+    claimed: Tick,
+}
+
+impl Source {
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+}
+
+/// The sockets and deadlines of one core.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    poll: RefCell<mio::Poll>,
+    events: RefCell<Events>,
+    registry: mio::Registry,
+    sources: RefCell<Slab<Source>>,
+    wheel: RefCell<Wheel>,
+    next_serial: Cell<u32>,
+    clock: Clock,
+    /// Reused by every turn: claims that came due, and wakers to call once nothing is borrowed.
+    due: RefCell<Vec<Claim>>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+/// The token of the wake-up from other threads; keys of sources stay far below.
+pub(super) const WAKE: Token = Token(usize::MAX);
+
+/// Events taken from the kernel in one turn.
+const EVENTS: usize = 256;
+
+impl Reactor {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        Ok(Self {
+            poll: RefCell::new(poll),
+            events: RefCell::new(Events::with_capacity(EVENTS)),
+            registry,
+            sources: RefCell::new(Slab::new()),
+            wheel: RefCell::new(Wheel::new()),
+            next_serial: Cell::new(0),
+            clock: Clock::new(),
+            due: RefCell::new(Vec::new()),
+            wakers: RefCell::new(Vec::new()),
+        })
+    }
+
+    pub(super) fn registry(&self) -> &mio::Registry {
+        &self.registry
+    }
+
+    /// Registers a socket. It is taken for writable from the start, and for readable once the kernel says so, which it
+    /// does in the next turn if there is something to read already.
+    pub(super) fn register(&self, socket: &mut impl EventSource) -> io::Result<u32> {
+        let key = self.insert();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.registry.register(socket, Token(key as usize), interest) {
+            self.remove(key);
+            return Err(error);
+        }
+        Ok(key)
+    }
+
+    /// Adds a source without a socket: a timer, or a socket to be registered by the caller.
+    fn insert(&self) -> u32 {
+        let serial = self.next_serial.get();
+        self.next_serial.set(serial.wrapping_add(1));
+        let source =
+            Source { read: Side::new(false), write: Side::new(true), broken: false, serial, claimed: NEVER };
+        let key = self.sources.borrow_mut().insert(source);
+        u32::try_from(key).expect("a core holds fewer than four thousand million sockets")
+    }
+
+    /// Forgets a source; its socket is deregistered by being closed.
+    pub(super) fn remove(&self, key: u32) {
+        self.sources.borrow_mut().try_remove(key as usize);
+    }
+
+    /// Ready when a system call in this direction may get somewhere.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` once the direction's deadline has passed, until a new one is set.
+    pub(super) fn poll_ready(
+        &self,
+        key: u32,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut sources = self.sources.borrow_mut();
+        let side = sources[key as usize].side(direction);
+        if side.expired {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if side.ready {
+            return Poll::Ready(Ok(()));
+        }
+        match &side.waiter {
+            Waiter::Task(waker) if waker.will_wake(cx.waker()) => {}
+            _ => side.waiter = Waiter::Task(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Ends readiness of a direction; the only place that does.
+    pub(super) fn clear(&self, key: u32, direction: Direction, why: Clear) {
+        let mut sources = self.sources.borrow_mut();
+        let side = sources[key as usize].side(direction);
+        if why == Clear::WouldBlock || !side.closed {
+            side.ready = false;
+        }
+    }
+
+    /// Ready once the connection is known to be reset or hung up. Shares the read direction's waiter.
+    pub(super) fn poll_broken(&self, key: u32, cx: &mut Context<'_>) -> Poll<()> {
+        let mut sources = self.sources.borrow_mut();
+        let source = &mut sources[key as usize];
+        if source.broken {
+            return Poll::Ready(());
+        }
+        source.read.waiter = Waiter::Task(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Sets, moves or (with `None`) removes the deadline of a direction, counted from this turn.
+    pub(super) fn set_deadline(&self, key: u32, direction: Direction, after: Option<Duration>) {
+        let at = after.map_or(NEVER, |after| self.clock.tick_after(after));
+        let mut sources = self.sources.borrow_mut();
+        let source = &mut sources[key as usize];
+        let side = source.side(direction);
+        side.deadline = at;
+        side.expired = false;
+        if at < source.claimed {
+            source.claimed = self.wheel.borrow_mut().insert(at, Claim { key, serial: source.serial });
+        }
+    }
+
+    /// Leaves the socket without a task: `number` comes back in a [`Wakeup`] when it can be read or expires.
+    pub(super) fn park(&self, key: u32, number: u32) {
+        let mut sources = self.sources.borrow_mut();
+        let source = &mut sources[key as usize];
+        source.read.waiter = Waiter::Parked(number);
+        source.write.waiter = Waiter::Nobody;
+    }
+
+    /// Whether the read direction is ready and has not expired.
+    pub(super) fn is_readable(&self, key: u32) -> bool {
+        let side = &self.sources.borrow()[key as usize].read;
+        side.ready && !side.expired
+    }
+
+    /// One turn: asks the kernel once, marks what became ready and what expired, and tells everybody.
+    pub(super) fn turn(&self, limit: Option<Duration>, parked: &mut Vec<Wakeup>) -> io::Result<()> {
+        let mut events = self.events.borrow_mut();
+        match self.poll.borrow_mut().poll(&mut events, limit) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        self.clock.turn();
+        let mut wakers = self.wakers.borrow_mut();
+        self.mark_ready(&events, parked, &mut wakers);
+        self.mark_expired(parked, &mut wakers);
+        for waker in wakers.drain(..) {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn mark_ready(&self, events: &Events, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
+        let mut sources = self.sources.borrow_mut();
+        for event in events {
+            let Some(source) = sources.get_mut(event.token().0) else { continue };
+            if event.is_error() || event.is_write_closed() {
+                source.broken = true;
+            }
+            if event.is_readable() || event.is_read_closed() || source.broken {
+                source.read.ready = true;
+                source.read.closed |= event.is_read_closed() || source.broken;
+                tell(&mut source.read.waiter, Wakeup::Readable, parked, wakers);
+            }
+            if event.is_writable() || source.broken {
+                source.write.ready = true;
+                tell(&mut source.write.waiter, Wakeup::Readable, parked, wakers);
+            }
+        }
+    }
+
+    fn mark_expired(&self, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
+        let mut due = self.due.borrow_mut();
+        let mut wheel = self.wheel.borrow_mut();
+        let now = self.clock.tick.get();
+        wheel.expire(now, &mut due);
+        let mut sources = self.sources.borrow_mut();
+        for claim in due.drain(..) {
+            let Some(source) = sources.get_mut(claim.key as usize) else { continue };
+            // A deadline was brought forward since this claim: a later one of the same source is on the wheel.
+            if source.serial != claim.serial || source.claimed > now {
+                continue;
+            }
+            for side in [&mut source.read, &mut source.write] {
+                if side.deadline <= now {
+                    (side.expired, side.deadline) = (true, NEVER);
+                    tell(&mut side.waiter, Wakeup::Expired, parked, wakers);
+                }
+            }
+            let next = source.read.deadline.min(source.write.deadline);
+            source.claimed = if next == NEVER { NEVER } else { wheel.insert(next, claim) };
+        }
+    }
+
+    /// How long the next turn may sleep.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let next = self.wheel.borrow().next()?;
+        Some(self.clock.until(next))
+    }
+
+    /// The time at which this turn began.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now.get()
+    }
+
+    /// Seconds since 1970 at which this turn began, as of the system's wall clock.
+    pub(super) fn unix_seconds(&self) -> u64 {
+        self.clock.unix_seconds()
+    }
+
+    /// Ready when `after`, counted from the first poll, is over.
+    pub(super) fn sleep(&self, after: Duration) -> Sleep<'_> {
+        let key = self.insert();
+        self.set_deadline(key, Direction::Read, Some(after));
+        Sleep { reactor: self, key }
+    }
+}
+
+fn tell(waiter: &mut Waiter, wakeup: fn(u32) -> Wakeup, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
+    match std::mem::replace(waiter, Waiter::Nobody) {
+        Waiter::Nobody => {}
+        Waiter::Task(waker) => wakers.push(waker),
+        Waiter::Parked(number) => parked.push(wakeup(number)),
+    }
+}
+
+/// The future of [`Reactor::sleep`].
+#[derive(Debug)]
+pub(crate) struct Sleep<'a> {
+    reactor: &'a Reactor,
+    key: u32,
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.reactor.poll_ready(self.key, Direction::Read, cx).map(|_| ())
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.reactor.remove(self.key);
+    }
+}
+
+/// The clock: read once a turn, and nowhere else.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    now: Cell<Instant>,
+    tick: Cell<Tick>,
+    /// The wall clock's second and when it was read; read again once a second.
+    wall: Cell<(Instant, u64)>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that everything else is given the time from"
+)]
+impl Clock {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { start: now, now: Cell::new(now), tick: Cell::new(0), wall: Cell::new((now, wall_seconds())) }
+    }
+
+    fn turn(&self) {
+        let now = Instant::now();
+        self.now.set(now);
+        self.tick.set(ticks(now - self.start));
+        // A quarter of a second keeps a Date header within its second without a call per turn.
+        if now - self.wall.get().0 >= Duration::from_millis(250) {
+            self.wall.set((now, wall_seconds()));
+        }
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.wall.get().1
+    }
+
+    /// The first tick that begins no earlier than `after` from now.
+    fn tick_after(&self, after: Duration) -> Tick {
+        let at = (self.now.get() - self.start).saturating_add(after);
+        ticks(at) + 1
+    }
+
+    /// How long it is from the beginning of this turn to the beginning of `tick`.
+    fn until(&self, tick: Tick) -> Duration {
+        let at = TICK * u32::try_from(tick).unwrap_or(u32::MAX);
+        at.saturating_sub(self.now.get() - self.start)
+    }
+}
+
+/// The tick that a time falls into; in 64-bit arithmetic, because it is asked for in every turn.
+fn ticks(since_start: Duration) -> Tick {
+    const PER_SECOND: u64 = 1_000_000_000 / TICK.as_nanos() as u64;
+    since_start.as_secs() * PER_SECOND + u64::from(since_start.subsec_nanos()) / TICK.as_nanos() as u64
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that everything else is given the time from"
+)]
+fn wall_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,291 @@
+//! The one error of the crate, and the one table that says what each kind of failure means.
+//!
+//! Every failure has a private [`Kind`]. A kind fixes four decisions at once: the status a client gets, whether
+//! another attempt may be made, whether the downstream connection closes, and how loudly it is logged. The table has
+//! no catch-all arm, so a new kind does not compile until all of them are decided.
+//!
+//! Nothing here does I/O, and nothing here knows which part of the crate failed beyond its [`Side`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What the functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure of the server, of a handler, or of an exchange with an upstream.
+///
+/// It says on which [`Side`] it happened and which [`status`](Self::status) an HTTP client should be given for it; the
+/// exact kind is private, so that kinds can be added. `Display` gives one line without the cause;
+/// [`source`](std::error::Error::source) has the cause.
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let error = eproxy_core::Client::new().send("ftp://localhost/").await.err().expect("only http is spoken");
+/// assert_eq!(error.status(), 502);
+/// # })
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    detail: Option<Cow<'static, str>>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The side of the proxy on which a failure happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client that sent the request.
+    Downstream,
+    /// The server that the request was sent on to.
+    Upstream,
+    /// This program: its configuration, its handlers, its machine.
+    Local,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self(Box::new(Inner { kind, detail: None, source: None }))
+    }
+
+    /// Adds what exactly was wrong, for logs and for the programmer; never sent to a client.
+    pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the cause.
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The side on which it failed.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.0.kind.row().side
+    }
+
+    /// The HTTP status that tells a client of this failure: 4xx for its own faults, 500 for ours, 502 and 504 for the
+    /// upstream's (RFC 9110 §15.5, §15.6).
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.0.kind.row().status
+    }
+
+    /// Whether the same request may be sent again without the risk that it takes effect twice, as far as this
+    /// failure is concerned (RFC 9110 §9.2.2): nothing of it reached the upstream.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.kind.row().retryable
+    }
+
+    /// Whether a time limit ended it.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.0.kind,
+            Kind::HeadTimeout
+                | Kind::BodyTimeout
+                | Kind::ConnectTimeout
+                | Kind::UpstreamHeadTimeout
+                | Kind::UpstreamBodyTimeout
+        )
+    }
+
+    /// Whether a limit on size or number ended it.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self.0.kind,
+            Kind::HeadTooLarge | Kind::TooManyHeaders | Kind::TargetTooLong | Kind::BodyTooLarge
+        )
+    }
+
+    /// The name under which it is counted, in snake case: `bare_line_feed`, `connect_timeout`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0.kind.row().name
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.kind.row().text)?;
+        match &self.0.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind);
+        if let Some(detail) = &self.0.detail {
+            out.field("detail", detail);
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Self {
+        Self::new(kind)
+    }
+}
+
+/// For `AsyncRead` and `AsyncWrite`, whose errors are I/O errors: the eproxy error travels inside.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind;
+        let kind = match error.kind() {
+            Kind::Truncated | Kind::UpstreamTruncated => ErrorKind::UnexpectedEof,
+            Kind::DownstreamGone => ErrorKind::BrokenPipe,
+            _ if error.is_timeout() => ErrorKind::TimedOut,
+            _ => ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What a kind of failure means; see [`Kind::row`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// Counter and log name.
+    pub(crate) name: &'static str,
+    /// One line for people, without a full stop.
+    pub(crate) text: &'static str,
+    pub(crate) side: Side,
+    pub(crate) status: u16,
+    /// Nothing of the request can have taken effect at an upstream.
+    pub(crate) retryable: bool,
+    /// The downstream connection cannot be used for another exchange.
+    pub(crate) close: bool,
+    pub(crate) level: log::Level,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:literal $side:ident $status:literal $retry:ident $close:ident $level:ident $text:literal;)+) => {
+        /// Every way in which something fails.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub(crate) enum Kind { $($(#[$doc])* $kind),+ }
+
+        impl Kind {
+            /// All kinds, in the order of their numbers.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$kind),+];
+
+            /// The table: kind → name, side, status, retryable, close, level, text.
+            pub(crate) const fn row(self) -> Row {
+                match self {
+                    $(Self::$kind => Row {
+                        name: $name,
+                        text: $text,
+                        side: Side::$side,
+                        status: $status,
+                        retryable: kinds!(@ $retry),
+                        close: kinds!(@ $close),
+                        level: log::Level::$level,
+                    }),+
+                }
+            }
+        }
+    };
+    (@ retry) => { true };
+    (@ once) => { false };
+    (@ close) => { true };
+    (@ keep) => { false };
+}
+
+kinds! {
+    // What a client sent that is refused (design: the promises on malformed messages and limits).
+    BadRequestLine "bad_request_line" Downstream 400 once close Debug "malformed request line";
+    BadVersion "bad_version" Downstream 505 once close Debug "HTTP version not supported";
+    BareLineFeed "bare_line_feed" Downstream 400 once close Debug "line ended by a bare LF or broken by a bare CR";
+    BadHeaderName "bad_header_name" Downstream 400 once close Debug "malformed header name";
+    BadHeaderValue "bad_header_value" Downstream 400 once close Debug "control character in a header value";
+    FoldedHeader "folded_header" Downstream 400 once close Debug "header line folded over two lines";
+    BadHost "bad_host" Downstream 400 once close Debug "missing, repeated or invalid Host";
+    BadTarget "bad_target" Downstream 400 once close Debug "malformed request target";
+    BadContentLength "bad_content_length" Downstream 400 once close Debug "invalid or contradictory Content-Length";
+    LengthAndCoding "length_and_coding" Downstream 400 once close Debug "Content-Length together with Transfer-Encoding";
+    BadTransferEncoding "bad_transfer_encoding" Downstream 400 once close Debug "invalid Transfer-Encoding";
+    UnknownCoding "unknown_coding" Downstream 501 once close Debug "transfer coding not implemented";
+    BadChunk "bad_chunk" Downstream 400 once close Debug "malformed chunked body";
+    BadTrailer "bad_trailer" Downstream 400 once close Debug "malformed trailer section";
+    BadExpectation "bad_expectation" Downstream 417 once close Debug "expectation other than 100-continue";
+    HeadTooLarge "head_too_large" Downstream 431 once close Debug "request head over its size limit";
+    TooManyHeaders "too_many_headers" Downstream 431 once close Debug "more header lines than allowed";
+    TargetTooLong "target_too_long" Downstream 414 once close Debug "request target over its size limit";
+    BodyTooLarge "body_too_large" Downstream 413 once close Debug "request body over its size limit";
+    HeadTimeout "head_timeout" Downstream 408 once close Debug "request head not complete in time";
+    BodyTimeout "body_timeout" Downstream 408 once close Debug "request body stalled or too slow";
+    Truncated "truncated" Downstream 400 once close Debug "connection ended inside a request";
+    /// The client reset the connection or stopped taking the answer.
+    DownstreamGone "downstream_gone" Downstream 499 once close Debug "client went away";
+
+    // What a handler or the embedding program did.
+    HandlerPanicked "handler_panicked" Local 500 once keep Error "handler panicked";
+    ResponseDropped "response_dropped" Local 500 once keep Error "handler dropped its response unanswered";
+    BadResponse "bad_response" Local 500 once keep Error "handler set a value that HTTP cannot carry";
+    BodyFailed "body_failed" Local 500 once close Warn "response body failed before its end";
+    BadPattern "bad_pattern" Local 500 once keep Error "invalid route pattern";
+    BadAddress "bad_address" Local 500 once keep Error "invalid listen address";
+    BadOption "bad_option" Local 500 once keep Error "invalid option";
+    Listen "listen" Local 500 once keep Error "cannot listen";
+    Start "start" Local 500 once keep Error "cannot start a worker";
+    BadRequest "bad_outgoing_request" Local 500 once keep Error "request cannot be sent";
+    Convert "convert" Local 500 once keep Debug "message cannot be expressed in the other type";
+    BodyTaken "body_taken" Local 500 once keep Error "request body was taken already";
+
+    // What went wrong on the way to an upstream.
+    Scheme "scheme" Upstream 502 retry keep Warn "URL scheme not supported";
+    Resolve "resolve" Upstream 502 retry keep Warn "upstream name does not resolve";
+    Connect "connect" Upstream 502 retry keep Warn "upstream refused the connection";
+    ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "upstream did not accept the connection in time";
+    UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "upstream closed the connection before answering";
+    UpstreamIo "upstream_io" Upstream 502 once keep Warn "connection to the upstream failed";
+    UpstreamHeadTimeout "upstream_head_timeout" Upstream 504 once keep Warn "upstream did not answer in time";
+    UpstreamBodyTimeout "upstream_body_timeout" Upstream 504 once close Warn "upstream stalled inside its answer";
+    BadAnswer "bad_answer" Upstream 502 once keep Warn "upstream sent a malformed answer";
+    UpstreamTruncated "upstream_truncated" Upstream 502 once close Warn "upstream ended its answer early";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_numbers_follow_the_table() {
+        let mut names: Vec<_> = Kind::ALL.iter().map(|kind| kind.row().name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Kind::ALL.len());
+        for (number, kind) in Kind::ALL.iter().enumerate() {
+            assert_eq!(*kind as usize, number);
+        }
+    }
+
+    #[test]
+    fn display_has_the_detail_and_leaves_the_cause_to_source() {
+        let error = Error::new(Kind::Connect).detail("127.0.0.1:1").because(std::io::Error::other("boom"));
+        assert_eq!(error.to_string(), "upstream refused the connection: 127.0.0.1:1");
+        assert_eq!(std::error::Error::source(&error).map(ToString::to_string), Some("boom".into()));
+        assert_eq!((error.side(), error.status(), error.is_retryable()), (Side::Upstream, 502, true));
+    }
+}

@@ -1,0 +1,16 @@
+//! Which route a request takes: by path pattern, then by method.
+//!
+//! This room answers questions about a request's path and method; it never sees a connection or a body.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `route.rs` | [`Route`]: a pattern with its handlers and options |
+//! | `pattern.rs` | the syntax of patterns |
+//! | `table.rs` | all routes of a server, and the choice among them |
+
+mod pattern;
+mod route;
+mod table;
+
+pub use route::Route;
+pub(crate) use table::{Choice, Table};

@@ -1,0 +1,112 @@
+//! A pattern with its handlers and options.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::handler::Handler;
+
+/// A path pattern, the handlers of its methods, and its options.
+///
+/// A pattern begins with a slash. `:name` matches one segment and `*name` at the end matches the rest, be it empty.
+/// Literal segments win over parameters, parameters over wildcards. Patterns are matched against the decoded path with
+/// dot segments resolved and runs of slashes merged, so that two spellings of a path meet the same route.
+///
+/// ```
+/// use eproxy_core::{Request, Response, Route, Server};
+///
+/// let server = Server::builder().route(
+///     Route::new("/files/*path")
+///         .get(|req: Request, res: Response| res.send(format!("reading {:?}", req.param("path"))))
+///         .put(|_: Request, res: Response| res.status(201).send(()))
+///         .body_limit(64 << 20),
+/// );
+/// ```
+pub struct Route {
+    pub(super) pattern: String,
+    pub(super) methods: Vec<(String, Arc<dyn Handler>)>,
+    pub(super) any: Option<Arc<dyn Handler>>,
+    pub(super) body_limit: Option<u64>,
+}
+
+impl Route {
+    /// A route without handlers. The pattern is checked when the server starts.
+    #[must_use]
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self { pattern: pattern.into(), methods: Vec::new(), any: None, body_limit: None }
+    }
+
+    /// Answers GET, and HEAD without the body unless it has a handler of its own.
+    #[must_use]
+    pub fn get(self, handler: impl Handler) -> Self {
+        self.method("GET", handler)
+    }
+
+    /// Answers POST.
+    #[must_use]
+    pub fn post(self, handler: impl Handler) -> Self {
+        self.method("POST", handler)
+    }
+
+    /// Answers PUT.
+    #[must_use]
+    pub fn put(self, handler: impl Handler) -> Self {
+        self.method("PUT", handler)
+    }
+
+    /// Answers DELETE.
+    #[must_use]
+    pub fn delete(self, handler: impl Handler) -> Self {
+        self.method("DELETE", handler)
+    }
+
+    /// Answers PATCH.
+    #[must_use]
+    pub fn patch(self, handler: impl Handler) -> Self {
+        self.method("PATCH", handler)
+    }
+
+    /// Answers a method by its name, which may be any token; methods are case-sensitive (RFC 9110 §9.1). A second
+    /// handler for one method replaces the first.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>, handler: impl Handler) -> Self {
+        let method = method.into();
+        self.methods.retain(|(known, _)| *known != method);
+        self.methods.push((method, Arc::new(handler)));
+        self
+    }
+
+    /// Answers every method that has no handler of its own.
+    #[must_use]
+    pub fn any(mut self, handler: impl Handler) -> Self {
+        self.any = Some(Arc::new(handler));
+        self
+    }
+
+    /// Sets the largest request body in bytes; a longer one is refused with 413 (RFC 9110 §15.5.14). Unless set,
+    /// [`Limits::body`](crate::Limits::body) holds; `u64::MAX` means no limit.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: u64) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    /// Adds the handlers and options of another route with the same pattern.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (method, handler) in other.methods {
+            self.methods.retain(|(known, _)| *known != method);
+            self.methods.push((method, handler));
+        }
+        self.any = other.any.or(self.any.take());
+        self.body_limit = other.body_limit.or(self.body_limit);
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods: Vec<_> = self.methods.iter().map(|(method, _)| method).collect();
+        f.debug_struct("Route")
+            .field("pattern", &self.pattern)
+            .field("methods", &methods)
+            .finish_non_exhaustive()
+    }
+}

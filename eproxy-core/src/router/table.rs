@@ -1,0 +1,213 @@
+//! All routes of a server, and the choice among them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::handler::Handler;
+use crate::message::is_token;
+
+use super::pattern;
+use super::route::Route;
+
+/// The routes of a server, fixed when it starts.
+#[derive(Default)]
+pub(crate) struct Table {
+    matcher: matchit::Router<usize>,
+    routes: Vec<Entry>,
+    /// The answer to `OPTIONS *`: every method that some route answers.
+    allow: String,
+}
+
+struct Entry {
+    route: Route,
+    /// The Allow header of this route (RFC 9110 §10.2.1).
+    allow: String,
+}
+
+/// What a request's path and method lead to.
+pub(crate) enum Choice<'t, 'p> {
+    Handler {
+        handler: &'t dyn Handler,
+        params: matchit::Params<'t, 'p>,
+        pattern: &'t str,
+        body_limit: Option<u64>,
+    },
+    /// OPTIONS without a handler: 204 with this Allow header (RFC 9110 §9.3.7).
+    Options {
+        allow: &'t str,
+    },
+    /// 405 with this Allow header (RFC 9110 §15.5.6).
+    NotAllowed {
+        allow: &'t str,
+    },
+    NotFound,
+}
+
+impl Table {
+    /// Builds the table; routes with the same pattern become one.
+    ///
+    /// # Errors
+    ///
+    /// `BadPattern`: a pattern that is malformed or that overlaps with another, a method that is not a token.
+    pub(crate) fn new(routes: Vec<Route>) -> Result<Self> {
+        let mut table = Self::default();
+        for route in routes {
+            match table.routes.iter_mut().find(|known| known.route.pattern == route.pattern) {
+                Some(known) => known.route.merge(route),
+                None => table.routes.push(Entry { route, allow: String::new() }),
+            }
+        }
+        let mut wildcards = Vec::new();
+        for (number, entry) in table.routes.iter_mut().enumerate() {
+            let pattern = &entry.route.pattern;
+            check_methods(&entry.route)?;
+            let (translated, is_wild) = pattern::translate(pattern)?;
+            table
+                .matcher
+                .insert(translated, number)
+                .map_err(|error| Error::new(Kind::BadPattern).detail(format!("{pattern:?}: {error}")))?;
+            if is_wild {
+                let folder = pattern.rsplit_once('/').map_or("", |(folder, _)| folder);
+                wildcards.extend([format!("{folder}/"), folder.to_owned()].map(|pattern| (pattern, number)));
+            }
+            entry.allow = allow(std::slice::from_ref(&entry.route).iter());
+        }
+        // The matcher's wildcard wants at least one byte; ours takes an empty rest, where nothing else does.
+        for (pattern, number) in wildcards {
+            if !pattern.is_empty() {
+                let (translated, _) = pattern::translate(&pattern)?;
+                let _taken = table.matcher.insert(translated, number);
+            }
+        }
+        table.allow = allow(table.routes.iter().map(|entry| &entry.route));
+        Ok(table)
+    }
+
+    /// Chooses by canonical path and by method.
+    pub(crate) fn choose<'t, 'p>(&'t self, method: &str, path: &'p str) -> Choice<'t, 'p> {
+        if path == "*" {
+            return Choice::Options { allow: &self.allow };
+        }
+        let Ok(matched) = self.matcher.at(path) else { return Choice::NotFound };
+        let Entry { route, allow } = &self.routes[*matched.value];
+        match route.handler(method) {
+            Some(handler) => Choice::Handler {
+                handler: &**handler,
+                params: matched.params,
+                pattern: &route.pattern,
+                body_limit: route.body_limit,
+            },
+            None if method == "OPTIONS" => Choice::Options { allow },
+            None => Choice::NotAllowed { allow },
+        }
+    }
+}
+
+impl Route {
+    fn handler(&self, method: &str) -> Option<&Arc<dyn Handler>> {
+        let named =
+            |name: &str| self.methods.iter().find(|(known, _)| known == name).map(|(_, handler)| handler);
+        // Without a body, which the wire leaves out (RFC 9110 §9.3.2).
+        let get_for_head = || if method == "HEAD" { named("GET") } else { None };
+        named(method).or_else(get_for_head).or(self.any.as_ref())
+    }
+}
+
+fn check_methods(route: &Route) -> Result<()> {
+    match route.methods.iter().find(|(method, _)| !is_token(method.as_bytes())) {
+        Some((method, _)) => {
+            let what = format!("{:?} has the method {method:?}, which is not a token", route.pattern);
+            Err(Error::new(Kind::BadPattern).detail(what))
+        }
+        None => Ok(()),
+    }
+}
+
+fn allow<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
+    let mut methods: Vec<&str> =
+        routes.flat_map(|route| route.methods.iter().map(|(method, _)| method.as_str())).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.routes.iter().map(|entry| &entry.route)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Request, Response};
+
+    use super::*;
+
+    fn answer(_: Request, res: Response) {
+        res.send("");
+    }
+
+    fn table(patterns: &[&str]) -> Table {
+        Table::new(patterns.iter().map(|pattern| Route::new(*pattern).get(answer)).collect()).unwrap()
+    }
+
+    fn choice(table: &Table, method: &str, path: &str) -> String {
+        match table.choose(method, path) {
+            Choice::Handler { params, pattern, .. } => {
+                let params: Vec<_> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                format!("{pattern} {}", params.join(" ")).trim_end().to_owned()
+            }
+            Choice::Options { allow } => format!("options {allow}"),
+            Choice::NotAllowed { allow } => format!("405 {allow}"),
+            Choice::NotFound => "404".into(),
+        }
+    }
+
+    #[test]
+    fn literals_win_over_parameters_and_parameters_over_wildcards() {
+        let table = table(&["/", "/a/b", "/a/:x", "/a/*rest"]);
+        assert_eq!(choice(&table, "GET", "/"), "/");
+        assert_eq!(choice(&table, "GET", "/a/b"), "/a/b");
+        assert_eq!(choice(&table, "GET", "/a/c"), "/a/:x x=c");
+        assert_eq!(choice(&table, "GET", "/a/c/d"), "/a/*rest rest=c/d");
+        assert_eq!(choice(&table, "GET", "/a/"), "/a/*rest");
+        assert_eq!(choice(&table, "GET", "/a"), "/a/*rest");
+        assert_eq!(choice(&table, "GET", "/b"), "404");
+    }
+
+    #[test]
+    fn a_root_wildcard_takes_everything() {
+        let table = table(&["/*all"]);
+        assert_eq!(choice(&table, "GET", "/"), "/*all");
+        assert_eq!(choice(&table, "GET", "/x/y"), "/*all all=x/y");
+    }
+
+    #[test]
+    fn methods_that_are_not_there_are_told_what_is() {
+        let table = Table::new(vec![
+            Route::new("/a").get(answer),
+            Route::new("/a").post(answer),
+            Route::new("/b").any(answer),
+        ])
+        .unwrap();
+        assert_eq!(choice(&table, "HEAD", "/a"), "/a");
+        assert_eq!(choice(&table, "PUT", "/a"), "405 GET, HEAD, OPTIONS, POST");
+        assert_eq!(choice(&table, "OPTIONS", "/a"), "options GET, HEAD, OPTIONS, POST");
+        assert_eq!(choice(&table, "OPTIONS", "*"), "options GET, HEAD, OPTIONS, POST");
+        assert_eq!(choice(&table, "get", "/a"), "405 GET, HEAD, OPTIONS, POST");
+        assert_eq!(choice(&table, "BREW", "/b"), "/b");
+    }
+
+    #[test]
+    fn routes_that_can_not_be_told_apart_are_refused() {
+        let routes = vec![Route::new("/:a").get(answer), Route::new("/:b").get(answer)];
+        assert!(Table::new(routes).unwrap_err().to_string().contains("/:b"));
+        let bad = Table::new(vec![Route::new("/").method("GE T", answer)]);
+        assert!(bad.unwrap_err().to_string().contains("GE T"));
+    }
+}

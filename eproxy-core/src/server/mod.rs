@@ -1,0 +1,33 @@
+//! The server: listeners, connections, exchanges, draining.
+//!
+//! It runs inside the caller's program: no signals, no globals, no output, no exit. Each worker is a thread with a core
+//! of its own; connections never change theirs.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
+//! | `options.rs` | [`Limits`], [`Timeouts`] |
+//! | `start.rs` | listening, starting the workers |
+//! | `handle.rs` | [`Handle`]: addresses, statistics, shutdown |
+//! | `worker.rs` | a worker: its connections at rest, its seats, its turns |
+//! | `accept.rs` | the loop that takes connections in |
+//! | `connection.rs` | a connection: one request after another |
+//! | `exchange.rs` | story 1: a request and its answer |
+//! | `upload.rs`, `download.rs` | the bodies of an exchange |
+//! | `upgrade.rs` | a connection that a handler has taken over |
+
+mod accept;
+mod builder;
+mod connection;
+mod download;
+mod exchange;
+mod handle;
+mod options;
+mod start;
+mod upgrade;
+mod upload;
+mod worker;
+
+pub use builder::{Builder, Server};
+pub use handle::{Handle, Shutdown};
+pub use options::{Limits, Timeouts};

@@ -1,0 +1,79 @@
+//! What a server can be told: limits and timeouts.
+
+use std::time::Duration;
+
+/// Limits on what clients may send. What exceeds one is refused and counted under the limit's name.
+///
+/// ```
+/// use eproxy_core::{Limits, Server};
+///
+/// let server = Server::builder().limits(Limits { body: 64 << 20, ..Limits::default() });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request head; longer ones get 431. Default 32 KiB, at least 512 bytes. A slow client can make a
+    /// connection hold this much.
+    pub head: usize,
+    /// Bytes of a request target; longer ones get 414. Default 8 KiB (RFC 9112 §3 asks for 8,000 bytes).
+    pub target: usize,
+    /// Header lines of a request; more get 431. Default 100.
+    pub headers: usize,
+    /// Bytes of a request body, unless its route says otherwise; longer ones get 413. Default 16 MiB; `u64::MAX` means
+    /// no limit. Memory is held only for what a handler reads.
+    pub body: u64,
+    /// Bytes of a body that its handler did not read which are read and thrown away to save the connection; a longer
+    /// rest closes it. Default 256 KiB.
+    pub drain: u64,
+    /// Open connections over all workers; further ones wait to be accepted. Default 100,000. Each worker has its share.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: 32 * 1024,
+            target: 8 * 1024,
+            headers: 100,
+            body: 16 * 1024 * 1024,
+            drain: 256 * 1024,
+            connections: 100_000,
+        }
+    }
+}
+
+/// How long clients may take. Deadlines come up to 8 ms late, never early.
+///
+/// ```
+/// use std::time::Duration;
+/// use eproxy_core::{Server, Timeouts};
+///
+/// let server = Server::builder()
+///     .timeouts(Timeouts { head: Duration::from_secs(5), ..Timeouts::default() });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// From the first byte of a request head to its last, and from accepting a connection to its first byte: 408, or
+    /// nothing where nothing came. Default 30 s.
+    pub head: Duration,
+    /// How long a connection is kept open between requests. Default 75 s.
+    pub keep_alive: Duration,
+    /// How long a request body may bring no byte while its handler waits for one: 408. Default 60 s.
+    pub body_idle: Duration,
+    /// Bytes a second that a request body must bring on average, after a first [`body_idle`](Self::body_idle) or 10 s,
+    /// whichever is shorter; only time in which its handler waits for bytes counts. Default 100; 0 switches it off.
+    pub body_rate: u64,
+    /// How long a client may take no byte of its answer: the connection is closed. Default 60 s.
+    pub write_idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            body_idle: Duration::from_secs(60),
+            body_rate: 100,
+            write_idle: Duration::from_secs(60),
+        }
+    }
+}

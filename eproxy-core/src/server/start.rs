@@ -1,0 +1,182 @@
+//! Listening, and starting the workers.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use async_std::channel::Sender;
+
+use crate::driver::{Address, Bound, Core, Listener, Remote};
+use crate::error::{Error, Kind, Result};
+use crate::router::Table;
+use crate::telemetry::{Counters, Journal};
+
+use super::accept;
+use super::builder::Builder;
+use super::handle::{Control, Handle};
+use super::worker::{Options, Phase, Stage, Worker};
+
+/// What a worker's thread is given.
+struct Plan {
+    table: Arc<Table>,
+    options: Options,
+    counters: Arc<Counters>,
+    journal: Journal,
+    stage: Arc<Stage>,
+    sockets: Vec<socket2::Socket>,
+    /// Dropped when the worker ends.
+    ended: Sender<Infallible>,
+    /// Likewise: the last worker removes the socket files.
+    files: Arc<SocketFiles>,
+}
+
+/// Starts a server; returns once every worker is ready.
+pub(super) fn start(builder: Builder) -> Result<Handle> {
+    let workers = workers(&builder)?;
+    check(&builder)?;
+    let table = Arc::new(Table::new(builder.routes)?);
+    let mut bound = listen(&builder.addresses, workers)?;
+    let start_failed = |error: io::Error| Error::new(Kind::Start).because(error);
+    let journal = Journal::start().map_err(start_failed)?;
+
+    let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
+    let files = Arc::new(SocketFiles::of(&listeners));
+    let (ended, end) = async_std::channel::bounded(1);
+    let mut control = Control { stage: Arc::new(Stage::new()), remotes: Vec::new() };
+    let mut counters = Vec::new();
+    for number in 0..workers {
+        counters.push(Arc::new(Counters::new()));
+        let connections = share(builder.limits.connections, workers, number);
+        let plan = Plan {
+            table: table.clone(),
+            options: Options {
+                limits: builder.limits.clone(),
+                timeouts: builder.timeouts.clone(),
+                connections,
+            },
+            counters: counters[number].clone(),
+            journal: journal.clone(),
+            stage: control.stage.clone(),
+            sockets: bound.iter_mut().filter_map(Bound::take).collect(),
+            ended: ended.clone(),
+            files: files.clone(),
+        };
+        match spawn(number, plan) {
+            Ok(remote) => control.remotes.push(remote),
+            Err(error) => {
+                control.advance(Phase::Stopped);
+                return Err(start_failed(error));
+            }
+        }
+    }
+    let addresses = listeners.iter().filter_map(|listener| match listener {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    });
+    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, ended: end })
+}
+
+fn workers(builder: &Builder) -> Result<usize> {
+    /// More threads than any machine has processors are a slip of the pen.
+    const MOST: usize = 1024;
+    match builder.workers {
+        None => Ok(thread::available_parallelism().map_or(1, Into::into)),
+        Some(workers @ 1..=MOST) => Ok(workers),
+        Some(workers) => {
+            Err(Error::new(Kind::BadOption).detail(format!("{workers} workers, expected 1 to {MOST}")))
+        }
+    }
+}
+
+fn check(builder: &Builder) -> Result<()> {
+    let limits = &builder.limits;
+    let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
+    if !(512..=1 << 30).contains(&limits.head) {
+        return wrong(format!("a head limit of {} bytes, expected 512 to 1 GiB", limits.head));
+    }
+    if limits.connections == 0 {
+        return wrong("a limit of no connections".into());
+    }
+    match builder.addresses.is_empty() {
+        true => Err(Error::new(Kind::BadAddress).detail("none was given: call bind")),
+        false => Ok(()),
+    }
+}
+
+fn listen(addresses: &[String], workers: usize) -> Result<Vec<Bound>> {
+    addresses
+        .iter()
+        .map(|text| {
+            let address: Address = text.parse().map_err(|error: io::Error| {
+                Error::new(Kind::BadAddress).detail(text.clone()).because(error)
+            })?;
+            Bound::new(&address, workers).map_err(|error| {
+                Error::new(Kind::Listen).detail(format!("on {text}: {error}")).because(error)
+            })
+        })
+        .collect()
+}
+
+/// A worker's share of the connections: all shares together are the limit.
+fn share(connections: usize, workers: usize, number: usize) -> usize {
+    (connections / workers + usize::from(number < connections % workers)).max(1)
+}
+
+/// Starts a worker's thread and waits until it is ready.
+fn spawn(number: usize, plan: Plan) -> io::Result<Arc<Remote>> {
+    let (ready, started) = mpsc::sync_channel(1);
+    thread::Builder::new().name(format!("eproxy-worker-{number}")).spawn(move || {
+        let Plan { table, options, counters, journal, stage, sockets, ended, files } = plan;
+        let set_up = || {
+            let core = Core::new()?;
+            let worker = Worker::new(core.clone(), table, options, counters, journal.clone(), stage);
+            for socket in sockets {
+                let listener = Listener::new(&core, socket)?;
+                let task = core.spawn(accept::run(worker.clone(), listener));
+                worker.add_acceptor(task);
+            }
+            io::Result::Ok((worker, core))
+        };
+        match set_up() {
+            Ok((worker, core)) => {
+                // Whoever starts the server waits for this.
+                let _waiting = ready.send(Ok(core.remote()));
+                if let Err(error) = worker.run() {
+                    journal.note(log::Level::Error, || format!("worker {number} ended: {error}"));
+                }
+            }
+            Err(error) => {
+                let _waiting = ready.send(Err(error));
+            }
+        }
+        drop(files);
+        drop(ended);
+    })?;
+    started.recv().unwrap_or_else(|_| Err(io::Error::other("the worker ended before it was ready")))
+}
+
+/// The files of unix-domain listeners.
+#[derive(Debug)]
+struct SocketFiles(Vec<PathBuf>);
+
+impl SocketFiles {
+    fn of(listeners: &[Address]) -> Self {
+        let paths = listeners.iter().filter_map(|listener| match listener {
+            Address::Unix(path) => Some(path.clone()),
+            Address::Tcp(_) => None,
+        });
+        Self(paths.collect())
+    }
+}
+
+impl Drop for SocketFiles {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // Whoever removed it before had a reason.
+            let _removed = std::fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A connection that a handler has taken over after 101 (Switching Protocols).
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use crate::driver::Stream;
+use crate::error::Kind;
+use crate::http1::Outbound;
+use crate::message::{Buffer, Demand, PipeReader, PipeWriter};
+
+use super::worker::{Desk, Worker};
+
+/// The input buffer's size in a tunnel.
+const INPUT: usize = 16 * 1024;
+
+/// Moves bytes both ways until both directions have ended: from the client, beginning with what came behind its
+/// request, to the handler; and from the handler, behind the 101 that is on the desk, to the client.
+pub(super) async fn run(
+    worker: &Worker,
+    stream: &Stream,
+    desk: &mut Desk,
+    to_handler: PipeWriter,
+    mut from_handler: PipeReader,
+) {
+    let Desk { input, out, .. } = desk;
+    let mut outbound = Outbound { stream, out, patience: worker.options.timeouts.write_idle };
+    let mut down = std::pin::pin!(async {
+        outbound.flush().await?;
+        loop {
+            let n = {
+                let data = poll_fn(|cx| from_handler.poll_fill(cx).map(|data| data.map(<[u8]>::len)));
+                data.await?
+            };
+            if n == 0 {
+                let _gone = stream.finish();
+                return Ok::<_, Kind>(());
+            }
+            outbound.write(from_handler.data(), b"").await?;
+            from_handler.consume(n);
+        }
+    });
+    let (mut up_ended, mut down_ended) = (false, false);
+    poll_fn(|cx| {
+        if !up_ended {
+            up_ended = poll_up(cx, stream, input, &to_handler).is_ready();
+        }
+        if !down_ended && let Poll::Ready(end) = down.as_mut().poll(cx) {
+            if end.is_err() {
+                return Poll::Ready(());
+            }
+            down_ended = true;
+        }
+        // A handler that has closed its side and listens no more is done, whatever the client still sends.
+        match down_ended && (up_ended || to_handler.is_gone()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// Ready when the client has sent its last byte, or nobody wants more.
+fn poll_up(cx: &mut Context<'_>, stream: &Stream, input: &mut Buffer, pipe: &PipeWriter) -> Poll<()> {
+    loop {
+        let room = match ready!(pipe.poll_room(cx)) {
+            Demand::Room(room) => room,
+            Demand::Gone => return Poll::Ready(()),
+        };
+        if input.is_empty() {
+            let read: io::Result<usize> = ready!(stream.poll_read(cx, input.space(INPUT)));
+            match read {
+                Ok(0) => {
+                    pipe.finish(None);
+                    return Poll::Ready(());
+                }
+                Ok(n) => input.filled(n),
+                Err(_) => {
+                    pipe.fail(Kind::DownstreamGone);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        let n = room.min(input.len());
+        pipe.push(&input.data()[..n]);
+        input.consume(n);
+    }
+}

@@ -1,0 +1,284 @@
+//! The request body on its way to whoever reads it.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use crate::driver::{Core, Direction, Stream};
+use crate::error::Kind;
+use crate::http1::{Decoder, Step, encode_interim};
+use crate::message::{Buffer, Demand, PipeWriter};
+
+use super::options::Timeouts;
+
+/// The input buffer's size while a body is read.
+const INPUT: usize = 64 * 1024;
+
+/// Moves a body from the connection into the pipe that its handler reads, as far as it is asked for.
+#[derive(Debug)]
+pub(super) struct Upload {
+    decoder: Decoder,
+    pipe: PipeWriter,
+    /// Bytes that may still come.
+    allowed: u64,
+    pace: Pace,
+    interim: Interim,
+    /// The outcome, once there is one.
+    end: Option<Result<(), Kind>>,
+}
+
+/// The 100 (Continue) that a client waits for (RFC 9110 §10.1.1).
+#[derive(Debug, PartialEq, Eq)]
+enum Interim {
+    /// The client does not wait, or has been told.
+    NotNeeded,
+    /// It is to be sent when the body is first wanted; so many bytes of it are written.
+    Owed(usize),
+}
+
+impl Upload {
+    pub(super) fn new(
+        decoder: Decoder,
+        pipe: PipeWriter,
+        allowed: u64,
+        timeouts: &Timeouts,
+        expects_continue: bool,
+    ) -> Self {
+        Self {
+            decoder,
+            pipe,
+            allowed,
+            pace: Pace::new(timeouts),
+            interim: if expects_continue { Interim::Owed(0) } else { Interim::NotNeeded },
+            end: None,
+        }
+    }
+
+    /// Whether nothing more will be moved: the body has ended, failed, or lost its reader.
+    pub(super) fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The failure that ended it.
+    pub(super) fn failure(&self) -> Option<Kind> {
+        self.end.and_then(Result::err)
+    }
+
+    /// Whether the whole body was taken off the connection.
+    pub(super) fn is_complete(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Whether somebody reads the body.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.pipe.is_gone() && self.pipe.is_wanted()
+    }
+
+    /// Whether the client still waits for 100 (Continue): its body may never come.
+    pub(super) fn owes_continue(&self) -> bool {
+        self.interim != Interim::NotNeeded && !self.is_complete()
+    }
+
+    /// Moves what can be moved; ready when nothing more will be. `may_continue` allows 100 (Continue) to be written:
+    /// not once the answer has begun.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        stream: &Stream,
+        input: &mut Buffer,
+        may_continue: bool,
+    ) -> Poll<()> {
+        if self.end.is_none() {
+            let end = ready!(self.poll_move(cx, core, stream, input, may_continue));
+            match end {
+                Ok(()) if self.decoder.is_done() => self.pipe.finish(self.decoder.take_trailers()),
+                Ok(()) => {}
+                Err(kind) => self.pipe.fail(kind),
+            }
+            stream.set_deadline(Direction::Read, None);
+            self.end = Some(end);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_move(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        stream: &Stream,
+        input: &mut Buffer,
+        may_continue: bool,
+    ) -> Poll<Result<(), Kind>> {
+        while !self.decoder.is_done() {
+            let room = match ready!(self.pipe.poll_demand(cx)) {
+                Demand::Room(room) => room,
+                Demand::Gone => break,
+            };
+            if input.is_empty() {
+                ready!(self.poll_continue(cx, stream, may_continue))?;
+                ready!(self.poll_input(cx, core, stream, input))?;
+            }
+            // Bytes that come unasked need no 100 (RFC 9110 §10.1.1).
+            self.interim = Interim::NotNeeded;
+            let (skip, data) = match self.decoder.decode(input.data(), room)? {
+                Step::Data { skip, data } => (skip, data),
+                Step::Done { skip } => (skip, 0),
+            };
+            self.allowed = self.allowed.checked_sub(data as u64).ok_or(Kind::BodyTooLarge)?;
+            if data > 0 {
+                self.pipe.push(&input.data()[skip..skip + data]);
+            }
+            input.consume(skip + data);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_continue(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &Stream,
+        may_continue: bool,
+    ) -> Poll<Result<(), Kind>> {
+        let Interim::Owed(written) = &mut self.interim else { return Poll::Ready(Ok(())) };
+        if !may_continue {
+            return Poll::Pending;
+        }
+        let mut head = Vec::new();
+        encode_interim(&mut head, 100);
+        while *written < head.len() {
+            let n = ready!(stream.poll_write(cx, &[IoSlice::new(&head[*written..])]));
+            *written += n.map_err(|_| Kind::DownstreamGone)?;
+        }
+        self.interim = Interim::NotNeeded;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        stream: &Stream,
+        input: &mut Buffer,
+    ) -> Poll<Result<(), Kind>> {
+        let read = match stream.poll_read(cx, input.space(INPUT)) {
+            Poll::Ready(read) => read,
+            Poll::Pending => {
+                if let Some(patience) = self.pace.wait(core.now()) {
+                    stream.set_deadline(Direction::Read, Some(patience));
+                }
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(match read {
+            Ok(0) => Err(Kind::Truncated),
+            Ok(n) => {
+                input.filled(n);
+                self.pace.got(core.now(), n);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Kind::BodyTimeout),
+            Err(_) => Err(Kind::DownstreamGone),
+        })
+    }
+
+    /// Reads and forgets up to `limit` bytes of what the handler left, so that the connection can be kept. Says whether
+    /// the end was reached.
+    pub(super) fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        stream: &Stream,
+        input: &mut Buffer,
+        limit: &mut u64,
+    ) -> Poll<bool> {
+        while !self.decoder.is_done() {
+            if input.is_empty() && ready!(self.poll_input(cx, core, stream, input)).is_err() {
+                return Poll::Ready(false);
+            }
+            let before = input.len();
+            match self.decoder.decode(input.data(), usize::MAX) {
+                Ok(Step::Data { skip, data }) => input.consume(skip + data),
+                Ok(Step::Done { skip }) => input.consume(skip),
+                Err(_) => return Poll::Ready(false),
+            }
+            match limit.checked_sub((before - input.len()) as u64) {
+                Some(left) => *limit = left,
+                None => return Poll::Ready(false),
+            }
+        }
+        stream.set_deadline(Direction::Read, None);
+        Poll::Ready(true)
+    }
+}
+
+/// How fast a body must come. Pure arithmetic on the times that it is told.
+#[derive(Debug)]
+struct Pace {
+    idle: Duration,
+    rate: u64,
+    received: u64,
+    /// How long it has been waited for bytes, up to the last that came.
+    waited: Duration,
+    waits_since: Option<Instant>,
+}
+
+impl Pace {
+    /// The time in which the rate is not looked at.
+    const GRACE: Duration = Duration::from_secs(10);
+
+    fn new(timeouts: &Timeouts) -> Self {
+        let (idle, rate) = (timeouts.body_idle, timeouts.body_rate);
+        Self { idle, rate, received: 0, waited: Duration::ZERO, waits_since: None }
+    }
+
+    /// Says that it is waited for bytes now; how long they may take, unless that was said before.
+    fn wait(&mut self, now: Instant) -> Option<Duration> {
+        if self.waits_since.is_some() {
+            return None;
+        }
+        self.waits_since = Some(now);
+        let Some(earned) = self.received.checked_div(self.rate) else { return Some(self.idle) };
+        let allowed = Self::GRACE.min(self.idle) + Duration::from_secs(earned);
+        Some(self.idle.min(allowed.saturating_sub(self.waited)))
+    }
+
+    /// Says that `n` bytes have come.
+    fn got(&mut self, now: Instant, n: usize) {
+        self.received += n as u64;
+        if let Some(since) = self.waits_since.take() {
+            self.waited += now.saturating_duration_since(since);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "some instant to count from")]
+    fn a_body_that_drips_runs_out_of_time_and_one_that_flows_does_not() {
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        let mut drip = Pace::new(&Timeouts { body_rate: 100, ..Timeouts::default() });
+        let mut flow = Pace::new(&Timeouts { body_rate: 100, ..Timeouts::default() });
+        for n in 0..9 {
+            let now = start + second * n;
+            assert_eq!(drip.wait(now), Some(Pace::GRACE - second * n));
+            drip.got(now + second, 1);
+        }
+        for n in 0..100 {
+            let now = start + second * n;
+            assert!(flow.wait(now) >= Some(second));
+            flow.got(now + second, 200);
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "some instant to count from")]
+    fn without_a_rate_only_idleness_counts() {
+        let mut pace = Pace::new(&Timeouts { body_rate: 0, ..Timeouts::default() });
+        assert_eq!(pace.wait(Instant::now()), Some(Duration::from_secs(60)));
+    }
+}

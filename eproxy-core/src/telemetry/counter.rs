@@ -1,0 +1,112 @@
+//! Counters of one core, and their sum.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Kind;
+
+/// A counter that one thread changes and any thread reads: no read-modify-write, no shared cache line to fight for.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one; only from the thread that owns the counter.
+    pub(crate) fn add(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Sets a gauge; only from the thread that owns it.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one core counts.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    /// Downstream connections accepted.
+    pub(crate) accepted: Counter,
+    /// Downstream connections open now.
+    pub(crate) open: Counter,
+    /// `accept` failed: no descriptors or memory left.
+    pub(crate) accept_errors: Counter,
+    /// Times that accepting stopped because the connection limit was reached.
+    pub(crate) connection_limit: Counter,
+    /// Requests whose head was understood.
+    pub(crate) requests: Counter,
+    /// Tasks of the engine that panicked.
+    pub(crate) task_panics: Counter,
+    /// By kind.
+    failures: Vec<Counter>,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self {
+            accepted: Counter::default(),
+            open: Counter::default(),
+            accept_errors: Counter::default(),
+            connection_limit: Counter::default(),
+            requests: Counter::default(),
+            task_panics: Counter::default(),
+            failures: Kind::ALL.iter().map(|_| Counter::default()).collect(),
+        }
+    }
+
+    /// Counts a failure under its name.
+    pub(crate) fn failure(&self, kind: Kind) {
+        self.failures[kind as usize].add();
+    }
+}
+
+/// What a server has counted since it started, over all its workers.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Failures of `accept`, for want of descriptors or memory: the server backs off and goes on.
+    pub accept_errors: u64,
+    /// Times that accepting stopped because [`Limits::connections`](crate::Limits::connections) was reached.
+    pub connection_limit: u64,
+    /// Requests whose head was understood.
+    pub requests: u64,
+    /// Panics of the engine itself, each of which cost one connection: a bug to report.
+    pub task_panics: u64,
+    failures: Vec<u64>,
+}
+
+impl Stats {
+    pub(crate) fn sum<'a>(cores: impl Iterator<Item = &'a Counters>) -> Self {
+        let mut sum = Self { failures: vec![0; Kind::ALL.len()], ..Self::default() };
+        for core in cores {
+            sum.accepted += core.accepted.read();
+            sum.open += core.open.read();
+            sum.accept_errors += core.accept_errors.read();
+            sum.connection_limit += core.connection_limit.read();
+            sum.requests += core.requests.read();
+            sum.task_panics += core.task_panics.read();
+            for (total, counter) in sum.failures.iter_mut().zip(&core.failures) {
+                *total += counter.read();
+            }
+        }
+        sum
+    }
+
+    /// How often a failure of that [name](crate::Error::name) occurred: `head_timeout`, `bare_line_feed`,
+    /// `handler_panicked`; 0 for names that there are not.
+    #[must_use]
+    pub fn failure(&self, name: &str) -> u64 {
+        self.failures().find(|(known, _)| *known == name).map_or(0, |(_, count)| count)
+    }
+
+    /// All failures by name, those that never occurred included.
+    pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Kind::ALL.iter().zip(&self.failures).map(|(kind, count)| (kind.row().name, *count))
+    }
+}

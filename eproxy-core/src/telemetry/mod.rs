@@ -1,0 +1,15 @@
+//! Instruments: counters that each core keeps for itself and that are added up when somebody looks.
+//!
+//! This room is told what happened; it never asks, decides or does I/O.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `counter.rs` | [`Counters`] of one core, and [`Stats`], their sum |
+//! | `journal.rs` | [`Journal`]: log lines on their way off the cores |
+
+mod counter;
+mod journal;
+
+pub(crate) use counter::Counters;
+pub use counter::Stats;
+pub(crate) use journal::Journal;
