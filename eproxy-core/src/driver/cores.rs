@@ -50,6 +50,11 @@ impl Core {
         self.executor.wake(task);
     }
 
+    /// Polls a task now rather than later in this turn; only from `on_parked` of [`run`](Self::run).
+    pub(crate) fn poll_now(&self, task: TaskId) {
+        self.executor.poll(task);
+    }
+
     /// Makes [`run`](Self::run) return at the end of this turn.
     pub(crate) fn stop(&self) {
         self.stopped.set(true);

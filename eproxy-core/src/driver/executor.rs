@@ -134,7 +134,8 @@ impl Executor {
         drop(tasks);
     }
 
-    fn poll(&self, id: TaskId) {
+    /// Polls a task now; not from inside a task.
+    pub(super) fn poll(&self, id: TaskId) {
         let (mut future, waker) = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(task) = tasks.get_mut(id as usize) else { return };

@@ -6,11 +6,13 @@
 //! |---|---|
 //! | `route.rs` | [`Route`]: a pattern with its handlers and options |
 //! | `pattern.rs` | the syntax of patterns |
+//! | `tree.rs` | patterns as a tree of segments |
 //! | `table.rs` | all routes of a server, and the choice among them |
 
 mod pattern;
 mod route;
 mod table;
+mod tree;
 
 pub use route::Route;
 pub(crate) use table::{Choice, Table};

@@ -2,39 +2,61 @@
 
 use crate::error::{Error, Kind, Result};
 
-/// Turns a pattern into the matcher's own syntax, and tells whether it ends in a wildcard.
-///
-/// # Errors
-///
-/// `BadPattern`, with what is wrong.
-pub(super) fn translate(pattern: &str) -> Result<(String, bool)> {
-    let wrong = |what: &str| Err(Error::new(Kind::BadPattern).detail(format!("{pattern:?} {what}")));
-    let Some(rest) = pattern.strip_prefix('/') else { return wrong("does not begin with a slash") };
-    let mut out = String::new();
-    let mut names: Vec<&str> = Vec::new();
-    let mut segments = rest.split('/').peekable();
-    while let Some(segment) = segments.next() {
-        out.push('/');
-        let (open, name) = match segment.as_bytes().first() {
-            Some(b':') => ("{", &segment[1..]),
-            Some(b'*') if segments.peek().is_some() => return wrong("has a wildcard before its end"),
-            Some(b'*') => ("{*", &segment[1..]),
-            _ => {
-                // The matcher gives braces a meaning; a pattern does not.
-                out.push_str(&segment.replace('{', "{{").replace('}', "}}"));
-                continue;
+/// Parameters of one pattern, the rest included; more would be a mistake.
+pub(super) const MAX_PARAMS: usize = 16;
+
+/// What one segment of a pattern matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// This text.
+    Literal(String),
+    /// One segment that is not empty.
+    Param,
+    /// Everything that is left, be it nothing; only at the end.
+    Rest,
+}
+
+/// A pattern taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Pattern {
+    pub(super) segments: Vec<Segment>,
+    /// The names of its parameters, in their order.
+    pub(super) names: Vec<String>,
+}
+
+impl Pattern {
+    /// # Errors
+    ///
+    /// `BadPattern`, with what is wrong.
+    pub(super) fn parse(pattern: &str) -> Result<Self> {
+        let wrong = |what: &str| Err(Error::new(Kind::BadPattern).detail(format!("{pattern:?} {what}")));
+        let Some(rest) = pattern.strip_prefix('/') else { return wrong("does not begin with a slash") };
+        let mut out = Self::default();
+        let mut segments = rest.split('/').peekable();
+        while let Some(segment) = segments.next() {
+            let (kind, name) = match (segment.strip_prefix(':'), segment.strip_prefix('*')) {
+                (Some(name), _) => (Segment::Param, name),
+                (_, Some(_)) if segments.peek().is_some() => return wrong("has a wildcard before its end"),
+                (_, Some(name)) => (Segment::Rest, name),
+                (None, None) => {
+                    out.segments.push(Segment::Literal(segment.to_owned()));
+                    continue;
+                }
+            };
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return wrong("has a parameter whose name is not of letters, digits and underscores");
             }
-        };
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return wrong("has a parameter whose name is not of letters, digits and underscores");
+            if out.names.iter().any(|known| known == name) {
+                return wrong("has two parameters of one name");
+            }
+            out.names.push(name.to_owned());
+            out.segments.push(kind);
         }
-        if names.contains(&name) {
-            return wrong("has two parameters of one name");
+        match out.names.len() <= MAX_PARAMS {
+            true => Ok(out),
+            false => wrong("has more than 16 parameters"),
         }
-        names.push(name);
-        out.extend([open, name, "}"]);
     }
-    Ok((out, rest.rsplit('/').next().is_some_and(|last| last.starts_with('*'))))
 }
 
 #[cfg(test)]
@@ -42,28 +64,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_translated() {
-        for (pattern, expected, wild) in [
-            ("/", "/", false),
-            ("/a/:b/c", "/a/{b}/c", false),
-            ("/a/*rest", "/a/{*rest}", true),
-            ("/{a}", "/{{a}}", false),
-            ("/a:b", "/a:b", false),
-        ] {
-            assert_eq!(translate(pattern).unwrap(), (expected.to_owned(), wild));
-        }
+    fn patterns_are_taken_apart() {
+        let pattern = Pattern::parse("/a/:b/*c").unwrap();
+        assert_eq!(pattern.segments, [Segment::Literal("a".into()), Segment::Param, Segment::Rest]);
+        assert_eq!(pattern.names, ["b", "c"]);
+        assert_eq!(Pattern::parse("/").unwrap().segments, [Segment::Literal(String::new())]);
+        assert_eq!(Pattern::parse("/a:b").unwrap().segments, [Segment::Literal("a:b".into())]);
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         for (pattern, what) in [
             ("a", "begin with a slash"),
+            ("", "begin with a slash"),
             ("/*a/b", "before its end"),
             ("/:", "name"),
             ("/:a-b", "name"),
             ("/:a/:a", "two parameters"),
         ] {
-            let error = translate(pattern).unwrap_err().to_string();
+            let error = Pattern::parse(pattern).unwrap_err().to_string();
             assert!(error.contains(what) && error.contains(pattern), "{error}");
         }
     }

@@ -7,13 +7,14 @@ use crate::error::{Error, Kind, Result};
 use crate::handler::Handler;
 use crate::message::is_token;
 
-use super::pattern;
+use super::pattern::Pattern;
 use super::route::Route;
+use super::tree::{Tree, Values};
 
 /// The routes of a server, fixed when it starts.
 #[derive(Default)]
 pub(crate) struct Table {
-    matcher: matchit::Router<usize>,
+    tree: Tree,
     routes: Vec<Entry>,
     /// The answer to `OPTIONS *`: every method that some route answers.
     allow: String,
@@ -21,15 +22,30 @@ pub(crate) struct Table {
 
 struct Entry {
     route: Route,
+    /// The names of the pattern's parameters.
+    names: Vec<String>,
     /// The Allow header of this route (RFC 9110 §10.2.1).
     allow: String,
+}
+
+/// The path parameters of a request: names of the pattern, values of the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Params<'t, 'p> {
+    names: &'t [String],
+    values: Values<'p>,
+}
+
+impl<'p> Params<'_, 'p> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
+        self.names.iter().map(String::as_str).zip(self.values.as_slice().iter().copied())
+    }
 }
 
 /// What a request's path and method lead to.
 pub(crate) enum Choice<'t, 'p> {
     Handler {
         handler: &'t dyn Handler,
-        params: matchit::Params<'t, 'p>,
+        params: Params<'t, 'p>,
         pattern: &'t str,
         body_limit: Option<u64>,
     },
@@ -55,30 +71,21 @@ impl Table {
         for route in routes {
             match table.routes.iter_mut().find(|known| known.route.pattern == route.pattern) {
                 Some(known) => known.route.merge(route),
-                None => table.routes.push(Entry { route, allow: String::new() }),
+                None => table.routes.push(Entry { route, names: Vec::new(), allow: String::new() }),
             }
         }
-        let mut wildcards = Vec::new();
-        for (number, entry) in table.routes.iter_mut().enumerate() {
-            let pattern = &entry.route.pattern;
-            check_methods(&entry.route)?;
-            let (translated, is_wild) = pattern::translate(pattern)?;
-            table
-                .matcher
-                .insert(translated, number)
-                .map_err(|error| Error::new(Kind::BadPattern).detail(format!("{pattern:?}: {error}")))?;
-            if is_wild {
-                let folder = pattern.rsplit_once('/').map_or("", |(folder, _)| folder);
-                wildcards.extend([format!("{folder}/"), folder.to_owned()].map(|pattern| (pattern, number)));
+        for number in 0..table.routes.len() {
+            let route = &table.routes[number].route;
+            check_methods(route)?;
+            let Pattern { segments, names } = Pattern::parse(&route.pattern)?;
+            if let Err(taken) = table.tree.insert(&segments, number) {
+                let other = &table.routes[taken].route.pattern;
+                let what = format!("{:?} matches the same paths as {other:?}", route.pattern);
+                return Err(Error::new(Kind::BadPattern).detail(what));
             }
-            entry.allow = allow(std::slice::from_ref(&entry.route).iter());
-        }
-        // The matcher's wildcard wants at least one byte; ours takes an empty rest, where nothing else does.
-        for (pattern, number) in wildcards {
-            if !pattern.is_empty() {
-                let (translated, _) = pattern::translate(&pattern)?;
-                let _taken = table.matcher.insert(translated, number);
-            }
+            let allow = allow(std::iter::once(route));
+            let entry = &mut table.routes[number];
+            (entry.names, entry.allow) = (names, allow);
         }
         table.allow = allow(table.routes.iter().map(|entry| &entry.route));
         Ok(table)
@@ -89,12 +96,14 @@ impl Table {
         if path == "*" {
             return Choice::Options { allow: &self.allow };
         }
-        let Ok(matched) = self.matcher.at(path) else { return Choice::NotFound };
-        let Entry { route, allow } = &self.routes[*matched.value];
+        let mut values = Values::default();
+        let found = self.tree.find(path.strip_prefix('/'), &mut values);
+        let Some(number) = found else { return Choice::NotFound };
+        let Entry { route, names, allow } = &self.routes[number];
         match route.handler(method) {
             Some(handler) => Choice::Handler {
                 handler: &**handler,
-                params: matched.params,
+                params: Params { names, values },
                 pattern: &route.pattern,
                 body_limit: route.body_limit,
             },
@@ -175,15 +184,15 @@ mod tests {
         assert_eq!(choice(&table, "GET", "/a/b"), "/a/b");
         assert_eq!(choice(&table, "GET", "/a/c"), "/a/:x x=c");
         assert_eq!(choice(&table, "GET", "/a/c/d"), "/a/*rest rest=c/d");
-        assert_eq!(choice(&table, "GET", "/a/"), "/a/*rest");
-        assert_eq!(choice(&table, "GET", "/a"), "/a/*rest");
+        assert_eq!(choice(&table, "GET", "/a/"), "/a/*rest rest=");
+        assert_eq!(choice(&table, "GET", "/a"), "/a/*rest rest=");
         assert_eq!(choice(&table, "GET", "/b"), "404");
     }
 
     #[test]
     fn a_root_wildcard_takes_everything() {
         let table = table(&["/*all"]);
-        assert_eq!(choice(&table, "GET", "/"), "/*all");
+        assert_eq!(choice(&table, "GET", "/"), "/*all all=");
         assert_eq!(choice(&table, "GET", "/x/y"), "/*all all=x/y");
     }
 

@@ -215,7 +215,8 @@ impl Worker {
         };
         // It became readable in the meantime.
         debug_assert!(!self.parked.borrow().contains(number as usize));
-        self.seat(connection);
+        let task = self.seat(connection);
+        self.core.wake(task);
     }
 
     fn on_wakeup(self: &Rc<Self>, wakeup: Wakeup) {
@@ -223,7 +224,9 @@ impl Worker {
             Wakeup::Readable(number) => {
                 let connection = self.parked.borrow_mut().try_remove(number as usize);
                 if let Some(connection) = connection {
-                    self.seat(connection);
+                    // Now, so that the same seat, warm in the caches, is there for the next one.
+                    let task = self.seat(connection);
+                    self.core.poll_now(task);
                 }
             }
             Wakeup::Expired(number) => {
@@ -238,8 +241,8 @@ impl Worker {
         }
     }
 
-    /// Gives a connection to a seat.
-    fn seat(self: &Rc<Self>, connection: Connection) {
+    /// Gives a connection to a seat, whose task is then to be run.
+    fn seat(self: &Rc<Self>, connection: Connection) -> TaskId {
         let spare = self.seats.borrow_mut().pop();
         let seat = spare.unwrap_or_else(|| {
             let seat = Rc::new(Seat { task: Cell::new(0), next: Cell::new(None) });
@@ -247,7 +250,7 @@ impl Worker {
             seat
         });
         seat.next.set(Some(connection));
-        self.core.wake(seat.task.get());
+        seat.task.get()
     }
 
     fn close(&self, connection: Connection) {

@@ -1,0 +1,89 @@
+//! Patterns as a tree of segments.
+//!
+//! At each node a literal is tried first, then a parameter, then the rest of the path; a branch that leads nowhere is
+//! left again. A node is reached in one way only, so a look-up visits each at most once.
+
+use super::pattern::{MAX_PARAMS, Segment};
+
+/// A node: what may follow the segments that lead to it.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    /// Sorted by text.
+    literals: Vec<(String, Tree)>,
+    param: Option<Box<Tree>>,
+    /// The pattern that ends here.
+    leaf: Option<usize>,
+    /// The pattern whose wildcard begins here.
+    rest: Option<usize>,
+}
+
+/// The values of the parameters on the way to a pattern.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Values<'p> {
+    values: [&'p str; MAX_PARAMS],
+    len: usize,
+}
+
+impl<'p> Values<'p> {
+    fn push(&mut self, value: &'p str) {
+        self.values[self.len] = value;
+        self.len += 1;
+    }
+
+    pub(super) fn as_slice(&self) -> &[&'p str] {
+        &self.values[..self.len]
+    }
+}
+
+impl Tree {
+    /// Adds a pattern; gives back the number of the one that is in its place.
+    pub(super) fn insert(&mut self, segments: &[Segment], number: usize) -> Result<(), usize> {
+        let place = match segments.split_first() {
+            None => &mut self.leaf,
+            Some((Segment::Rest, _)) => &mut self.rest,
+            Some((Segment::Param, tail)) => return self.param.get_or_insert_default().insert(tail, number),
+            Some((Segment::Literal(text), tail)) => {
+                let at = match self.literals.binary_search_by(|(known, _)| known.cmp(text)) {
+                    Ok(at) => at,
+                    Err(at) => {
+                        self.literals.insert(at, (text.clone(), Self::default()));
+                        at
+                    }
+                };
+                return self.literals[at].1.insert(tail, number);
+            }
+        };
+        match place {
+            Some(taken) => Err(*taken),
+            None => {
+                *place = Some(number);
+                Ok(())
+            }
+        }
+    }
+
+    /// Finds the pattern for what follows a slash; `None` stands for the end of the path.
+    pub(super) fn find<'p>(&self, path: Option<&'p str>, values: &mut Values<'p>) -> Option<usize> {
+        let Some(path) = path else {
+            return self.leaf.or_else(|| self.rest.inspect(|_| values.push("")));
+        };
+        let (segment, tail) = match path.split_once('/') {
+            Some((segment, tail)) => (segment, Some(tail)),
+            None => (path, None),
+        };
+        if let Ok(at) = self.literals.binary_search_by(|(known, _)| known.as_str().cmp(segment))
+            && let Some(found) = self.literals[at].1.find(tail, values)
+        {
+            return Some(found);
+        }
+        if let Some(param) = self.param.as_ref().filter(|_| !segment.is_empty()) {
+            let before = values.len;
+            values.push(segment);
+            if let Some(found) = param.find(tail, values) {
+                return Some(found);
+            }
+            values.len = before;
+        }
+        self.rest.inspect(|_| values.push(path))
+    }
+}
