@@ -29,6 +29,11 @@ impl Framing {
         self.0 == End::None
     }
 
+    /// Whether the end of the connection is the end of the body.
+    pub(crate) fn ends_with_connection(self) -> bool {
+        self.0 == End::UntilClose
+    }
+
     /// The length in bytes, where the head tells it.
     pub(crate) fn length(self) -> Option<u64> {
         match self.0 {

@@ -15,6 +15,7 @@
 //! | `client.rs` | the upstream connection: reads answers |
 
 mod chunked;
+mod client;
 
 mod decode;
 mod encode;
@@ -22,6 +23,7 @@ mod framing;
 mod parse;
 mod server;
 
+pub(crate) use client::{AnswerHead, read_answer};
 pub(crate) use decode::{Decoder, Step};
 pub(crate) use encode::{
     AnswerParts, BodyCoding, encode_chunk_end, encode_chunk_start, encode_head, encode_interim,

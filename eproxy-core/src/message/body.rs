@@ -65,6 +65,11 @@ impl Body {
         Self { content: Content::Reader(Box::new(reader), length), mime: None }
     }
 
+    /// The body of an upstream's answer: its headers say what it is.
+    pub(crate) fn from_upstream(bytes: Vec<u8>) -> Self {
+        Self { content: Content::Owned { bytes, from: 0 }, mime: None }
+    }
+
     pub(crate) fn from_pipe(pipe: PipeReader, length: Option<u64>) -> Self {
         Self { content: Content::Pipe(pipe, length), mime: None }
     }

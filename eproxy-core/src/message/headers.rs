@@ -57,7 +57,7 @@ impl Headers {
     /// The value of the first field of that name, without the white space around it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        find(&self.bytes, &self.fields, name).next()
+        self.get_all(name).next()
     }
 
     /// The value of the first field of that name, if it is UTF-8.
@@ -68,7 +68,9 @@ impl Headers {
 
     /// The values of all fields of that name, in their order.
     pub fn get_all<'a: 'n, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        find(&self.bytes, &self.fields, name)
+        let bytes = &self.bytes;
+        let named = move |field: &&Field| field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(named).map(move |field| field.value.of(bytes))
     }
 
     /// All fields, in their order and case.
@@ -153,18 +155,6 @@ impl fmt::Debug for Headers {
             .entries(self.iter().map(|(name, value)| (name, value.escape_ascii().to_string())))
             .finish()
     }
-}
-
-/// The values of all fields of that name.
-pub(crate) fn find<'a: 'n, 'n>(
-    bytes: &'a [u8],
-    fields: &'a [Field],
-    name: &'n str,
-) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-    fields
-        .iter()
-        .filter(move |field| field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
-        .map(move |field| field.value.of(bytes))
 }
 
 /// Names are tokens, hence ASCII.

@@ -30,5 +30,5 @@ pub(crate) use body::Content;
 pub(crate) use buffer::Buffer;
 pub(crate) use head::{RequestLine, Span, Version};
 pub use headers::Headers;
-pub(crate) use headers::{Field, find, is_token, is_token_byte, is_value};
+pub(crate) use headers::{Field, is_token, is_token_byte, is_value};
 pub(crate) use pipe::{Demand, PipeReader, PipeWriter, pipe};

@@ -1,0 +1,42 @@
+//! What a client can be told.
+
+use std::time::Duration;
+
+/// Timeouts and pool sizes of a [`Client`](crate::Client). Deadlines come up to 200 ms late, never early.
+///
+/// ```
+/// use std::time::Duration;
+/// use eproxy_core::{Client, ClientOptions};
+///
+/// let client = Client::with_options(ClientOptions {
+///     head: Duration::from_secs(5),
+///     ..ClientOptions::default()
+/// });
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// From looking the name up to the connection: `connect_timeout`. Default 5 s.
+    pub connect: Duration,
+    /// From the connection to the end of the answer's head, sending the request included: `upstream_head_timeout`.
+    /// Default 60 s.
+    pub head: Duration,
+    /// How long the body of an answer may bring no byte while it is read: `upstream_body_timeout`. Default 60 s.
+    pub body_idle: Duration,
+    /// How long an unused connection is kept. Default 30 s, which is shorter than what servers usually allow, so that
+    /// few requests meet a connection that is being closed.
+    pub keep_alive: Duration,
+    /// Unused connections that are kept for one scheme, host and port. Default 128; 0 keeps none.
+    pub pool_size: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            head: Duration::from_secs(60),
+            body_idle: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(30),
+            pool_size: 128,
+        }
+    }
+}
