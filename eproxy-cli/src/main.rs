@@ -13,9 +13,6 @@ use eproxy_core::{Client, Handle, Server};
 
 use flags::Flags;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let flags = match Flags::from_env() {
         Ok(flags) => flags,

@@ -111,6 +111,8 @@ pub(crate) struct Remote {
     id: u64,
     /// The core is asleep in the kernel, or about to be: only then does a wake-up cost a system call.
     asleep: AtomicBool,
+    /// Something has come since the core last looked: tasks in `woken`, or what its owner shares with other threads.
+    news: AtomicBool,
     woken: Mutex<Vec<TaskId>>,
     waker: mio::Waker,
 }
@@ -121,6 +123,7 @@ impl Remote {
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             asleep: AtomicBool::new(false),
+            news: AtomicBool::new(false),
             woken: Mutex::new(Vec::new()),
             waker,
         }
@@ -139,7 +142,8 @@ impl Remote {
 
     /// Makes the core take a turn soon, to look at what its owner shares with other threads.
     pub(crate) fn nudge(&self) {
-        // Pairs with `has_news_before_sleep`: either the core sees what was pushed, or this sees it asleep.
+        self.news.store(true, Ordering::SeqCst);
+        // Pairs with `has_news_before_sleep`: either the core sees the news, or this sees it asleep.
         if self.asleep.swap(false, Ordering::SeqCst) {
             // A poll that can't be woken is a poll that is gone: the core has ended.
             let _gone = self.waker.wake();
@@ -148,11 +152,14 @@ impl Remote {
 
     fn has_news_before_sleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
-        !self.woken.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.news.load(Ordering::SeqCst)
     }
 
+    /// Takes the news in: whoever brought them before this is heard in this turn. Costs no lock without news.
     fn wake_up(&self, into: &mut Vec<TaskId>) {
         self.asleep.store(false, Ordering::SeqCst);
-        into.append(&mut self.woken.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.news.load(Ordering::Relaxed) && self.news.swap(false, Ordering::SeqCst) {
+            into.append(&mut self.woken.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }

@@ -7,12 +7,14 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `reactor.rs` | readiness of sockets, deadlines, the clock |
+//! | `reactor.rs` | readiness of sockets, deadlines |
+//! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs` | tasks, wakers, the run queue |
 //! | `tcp.rs` | listeners and streams, TCP and unix-domain |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
+mod clock;
 mod cores;
 mod executor;
 mod reactor;

@@ -1,4 +1,4 @@
-//! Readiness of sockets, their deadlines, and the clock of a core.
+//! Readiness of sockets, and their deadlines.
 //!
 //! Sockets are registered once, edge-triggered, for both directions. A direction stays *ready* until the kernel says
 //! `WouldBlock` or fills a read only in part; [`Reactor::clear`] is the only place where readiness ends. So the system
@@ -13,13 +13,14 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use mio::event::Source as EventSource;
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
-use super::timer::{Claim, NEVER, TICK, Tick, Wheel};
+use super::clock::Clock;
+use super::timer::{Claim, NEVER, Tick, Wheel};
 
 /// A direction of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +277,7 @@ impl Reactor {
     fn mark_expired(&self, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
         let mut due = self.due.borrow_mut();
         let mut wheel = self.wheel.borrow_mut();
-        let now = self.clock.tick.get();
+        let now = self.clock.tick();
         wheel.expire(now, &mut due);
         let mut sources = self.sources.borrow_mut();
         for claim in due.drain(..) {
@@ -304,7 +305,7 @@ impl Reactor {
 
     /// The time at which this turn began.
     pub(super) fn now(&self) -> Instant {
-        self.clock.now.get()
+        self.clock.now()
     }
 
     /// Seconds since 1970 at which this turn began, as of the system's wall clock.
@@ -347,65 +348,4 @@ impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         self.reactor.remove(self.key);
     }
-}
-
-/// The clock: read once a turn, and nowhere else.
-#[derive(Debug)]
-struct Clock {
-    start: Instant,
-    now: Cell<Instant>,
-    tick: Cell<Tick>,
-    /// The wall clock's second and when it was read; read again once a second.
-    wall: Cell<(Instant, u64)>,
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that everything else is given the time from"
-)]
-impl Clock {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { start: now, now: Cell::new(now), tick: Cell::new(0), wall: Cell::new((now, wall_seconds())) }
-    }
-
-    fn turn(&self) {
-        let now = Instant::now();
-        self.now.set(now);
-        self.tick.set(ticks(now - self.start));
-        // A quarter of a second keeps a Date header within its second without a call per turn.
-        if now - self.wall.get().0 >= Duration::from_millis(250) {
-            self.wall.set((now, wall_seconds()));
-        }
-    }
-
-    fn unix_seconds(&self) -> u64 {
-        self.wall.get().1
-    }
-
-    /// The first tick that begins no earlier than `after` from now.
-    fn tick_after(&self, after: Duration) -> Tick {
-        let at = (self.now.get() - self.start).saturating_add(after);
-        ticks(at) + 1
-    }
-
-    /// How long it is from the beginning of this turn to the beginning of `tick`.
-    fn until(&self, tick: Tick) -> Duration {
-        let at = TICK * u32::try_from(tick).unwrap_or(u32::MAX);
-        at.saturating_sub(self.now.get() - self.start)
-    }
-}
-
-/// The tick that a time falls into; in 64-bit arithmetic, because it is asked for in every turn.
-fn ticks(since_start: Duration) -> Tick {
-    const PER_SECOND: u64 = 1_000_000_000 / TICK.as_nanos() as u64;
-    since_start.as_secs() * PER_SECOND + u64::from(since_start.subsec_nanos()) / TICK.as_nanos() as u64
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that everything else is given the time from"
-)]
-fn wall_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -263,6 +263,13 @@ impl Stream {
         Ok(Self { core: core.clone(), key, socket })
     }
 
+    /// Two streams that are connected with each other.
+    #[cfg(all(unix, any(test, fuzzing)))]
+    pub(crate) fn pair(core: &Rc<Core>) -> io::Result<(Self, Self)> {
+        let (one, other) = mio::net::UnixStream::pair()?;
+        Ok((Self::new(core, Kind::Unix(one))?, Self::new(core, Kind::Unix(other))?))
+    }
+
     /// Reads what is there; 0 is the end of the stream.
     ///
     /// # Errors

@@ -176,7 +176,7 @@ impl Request {
     /// ```
     pub fn read(mut self, callback: impl FnOnce(Result<Vec<u8>>) + Send + 'static) {
         let body = self.take_body();
-        match body.is_in_hand() {
+        match body.in_hand().is_some() {
             true => callback(futures_lite::future::block_on(body.bytes(u64::MAX))),
             false => {
                 async_std::task::spawn(async move { callback(body.bytes(u64::MAX).await) });
@@ -207,6 +207,7 @@ impl fmt::Debug for Request {
 
 /// The parts of dropped requests, for the next ones: in the steady state a request allocates nothing.
 struct Spare {
+    #[expect(clippy::vec_box, reason = "it is the boxes that are kept: a request is one pointer")]
     parts: Vec<Box<Parts>>,
     limit: usize,
 }

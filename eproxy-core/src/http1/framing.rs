@@ -97,8 +97,8 @@ impl RequestFacts {
         match facts.host {
             Once::Never if is_11 => return Err(Kind::BadHost),
             Once::Never => {}
-            Once::Once(host) if target::is_authority(host.value.of(head)) => {}
-            Once::Once(_) | Once::Again => return Err(Kind::BadHost),
+            Once::Just(host) if target::is_authority(host.value.of(head)) => {}
+            Once::Just(_) | Once::Again => return Err(Kind::BadHost),
         }
         let framing = match (facts.coding, facts.length) {
             (Coding::None, length) => Framing::from_length(length.unwrap_or(0)),
@@ -153,7 +153,7 @@ enum Coding {
 enum Once {
     #[default]
     Never,
-    Once(Field),
+    Just(Field),
     Again,
 }
 
@@ -182,7 +182,7 @@ impl Facts {
             match name.len() {
                 4 if is(b"host") => {
                     facts.host = match facts.host {
-                        Once::Never => Once::Once(*field),
+                        Once::Never => Once::Just(*field),
                         _ => Once::Again,
                     }
                 }

@@ -31,4 +31,6 @@ pub(crate) use encode::{
 };
 pub(crate) use framing::RequestFacts;
 pub(crate) use parse::parse_request;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use parse::{Finder, Found};
 pub(crate) use server::{HeadReader, INPUT, Next, Outbound};

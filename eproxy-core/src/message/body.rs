@@ -129,9 +129,14 @@ impl Body {
         }
     }
 
-    /// Whether reading it waits for nobody.
-    pub(crate) fn is_in_hand(&self) -> bool {
-        matches!(self.content, Content::Empty | Content::Static(_) | Content::Owned { .. })
+    /// The bytes, where reading them waits for nobody.
+    pub(crate) fn in_hand(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Empty => Some(b""),
+            Content::Static(bytes) => Some(bytes),
+            Content::Owned { bytes, from } => Some(&bytes[*from..]),
+            Content::Pipe(..) | Content::Reader(..) => None,
+        }
     }
 
     pub(crate) fn into_content(self) -> Content {

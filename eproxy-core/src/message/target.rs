@@ -97,23 +97,44 @@ fn is_host(host: &[u8]) -> bool {
         let is_future = matches!(inside, [b'v' | b'V', rest @ ..] if rest.iter().all(|byte| is_host_byte(*byte) || *byte == b':'));
         return is_v6 || is_future;
     }
-    let mut bytes = host.iter();
-    while let Some(byte) = bytes.next() {
-        let escape = *byte == b'%'
-            && bytes
-                .next()
-                .zip(bytes.next())
-                .is_some_and(|(high, low)| high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
-        if !escape && !is_host_byte(*byte) {
-            return false;
-        }
+    let Some(other) = host.iter().position(|byte| !is_host_byte(*byte)) else { return true };
+    // Percent-escapes are legal here, and hardly ever seen.
+    match &host[other..] {
+        [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => is_host(rest),
+        _ => false,
     }
-    true
 }
 
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
+    HOST[byte as usize]
 }
+
+/// Unreserved characters and sub-delimiters (RFC 3986 §3.2.2), without the comma.
+static HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(
+                byte as u8,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b';'
+                    | b'='
+            );
+        byte += 1;
+    }
+    table
+};
 
 /// A number of at most 18 digits.
 fn number(digits: &[u8]) -> Option<u64> {

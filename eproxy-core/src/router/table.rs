@@ -29,7 +29,7 @@ struct Entry {
 }
 
 /// The path parameters of a request: names of the pattern, values of the path.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Params<'t, 'p> {
     names: &'t [String],
     values: Values<'p>,
@@ -37,7 +37,7 @@ pub(crate) struct Params<'t, 'p> {
 
 impl<'p> Params<'_, 'p> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
-        self.names.iter().map(String::as_str).zip(self.values.as_slice().iter().copied())
+        self.names.iter().map(String::as_str).zip(self.values.iter().copied())
     }
 }
 
@@ -96,7 +96,7 @@ impl Table {
         if path == "*" {
             return Choice::Options { allow: &self.allow };
         }
-        let mut values = Values::default();
+        let mut values = Values::new();
         let found = self.tree.find(path.strip_prefix('/'), &mut values);
         let Some(number) = found else { return Choice::NotFound };
         let Entry { route, names, allow } = &self.routes[number];

@@ -3,14 +3,14 @@
 //! At each node a literal is tried first, then a parameter, then the rest of the path; a branch that leads nowhere is
 //! left again. A node is reached in one way only, so a look-up visits each at most once.
 
-use super::pattern::{MAX_PARAMS, Segment};
+use super::pattern::Segment;
 
 /// A node: what may follow the segments that lead to it.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     /// Sorted by text.
-    literals: Vec<(String, Tree)>,
-    param: Option<Box<Tree>>,
+    literals: Vec<(String, Self)>,
+    param: Option<Box<Self>>,
     /// The pattern that ends here.
     leaf: Option<usize>,
     /// The pattern whose wildcard begins here.
@@ -18,22 +18,7 @@ pub(super) struct Tree {
 }
 
 /// The values of the parameters on the way to a pattern.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Values<'p> {
-    values: [&'p str; MAX_PARAMS],
-    len: usize,
-}
-
-impl<'p> Values<'p> {
-    fn push(&mut self, value: &'p str) {
-        self.values[self.len] = value;
-        self.len += 1;
-    }
-
-    pub(super) fn as_slice(&self) -> &[&'p str] {
-        &self.values[..self.len]
-    }
-}
+pub(super) type Values<'p> = Vec<&'p str>;
 
 impl Tree {
     /// Adds a pattern; gives back the number of the one that is in its place.
@@ -77,12 +62,12 @@ impl Tree {
             return Some(found);
         }
         if let Some(param) = self.param.as_ref().filter(|_| !segment.is_empty()) {
-            let before = values.len;
+            let before = values.len();
             values.push(segment);
             if let Some(found) = param.find(tail, values) {
                 return Some(found);
             }
-            values.len = before;
+            values.truncate(before);
         }
         self.rest.inspect(|_| values.push(path))
     }

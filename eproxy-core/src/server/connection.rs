@@ -8,6 +8,7 @@ use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
 
 use super::exchange::{self, After};
+use super::refuse;
 use super::worker::{Connection, Desk, Worker};
 
 /// Output beyond this is written before the next pipelined request is looked at.
@@ -27,7 +28,7 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
         let Connection { stream, peer, .. } = &*connection;
         let after = match next(worker, stream, desk).await {
             Next::Head(head) => exchange::run(worker, stream, *peer, desk, head).await,
-            Next::Refused(kind) => exchange::refuse(worker, *peer, desk, kind),
+            Next::Refused(kind) => refuse::refuse(worker, *peer, desk, kind),
             Next::Idle => return End::Park,
             Next::Closed => return End::Close,
         };

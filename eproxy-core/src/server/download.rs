@@ -12,7 +12,7 @@ use crate::message::{Content, Headers, PipeReader};
 
 /// Bodies up to this size are copied behind their head, so that answers to pipelined requests leave together; longer
 /// ones are written from where they are.
-const COPY: usize = 8 * 1024;
+pub(super) const COPY: usize = 8 * 1024;
 
 /// Bytes read at a time from a body that is not in hand.
 const CHUNK: usize = 32 * 1024;

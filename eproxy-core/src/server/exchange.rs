@@ -14,16 +14,17 @@ use std::task::Poll;
 
 use futures_lite::future;
 
-use crate::driver::{Peer, Stream};
+use crate::driver::{Direction, Peer, Stream};
 use crate::error::{Error, Kind};
 use crate::handler::{Handler, Incoming, Reply, Word};
 use crate::http1::{self, AnswerParts, BodyCoding, Decoder, Outbound, RequestFacts};
 use crate::message::target::{self, Form};
-use crate::message::{Answer, Body, Content, Field, Headers, RequestLine, Span, Version, pipe};
+use crate::message::{Answer, Body, Field, Headers, RequestLine, Span, Version, pipe};
 use crate::router::Choice;
 use crate::{Request, Response};
 
 use super::download;
+use super::refuse::{fail, plain, refuse, unrouted};
 use super::upgrade;
 use super::upload::Upload;
 use super::worker::{Desk, Worker};
@@ -46,9 +47,8 @@ struct Opened<'w> {
     is_head: bool,
     keep_alive: bool,
     wants_upgrade: bool,
-    upload: Option<Upload>,
-    /// What the handler has said already.
-    word: Option<Word>,
+    /// Boxed, as few requests have a body that must be waited for, and this is moved for each.
+    upload: Option<Box<Upload>>,
     /// The route's pattern, for the log.
     pattern: &'w str,
 }
@@ -60,30 +60,87 @@ pub(super) async fn run(worker: &Worker, stream: &Stream, peer: Peer, desk: &mut
         Ok(opened) => opened,
         Err(kind) => return refuse(worker, peer, desk, kind),
     };
-    let word = match opened.word.take() {
+    match answer_at_once(worker, desk, &opened) {
+        Some(after) => after,
+        // Boxed: it is rare, and would make every connection's task as large as itself.
+        None => Box::pin(answer_later(worker, stream, peer, desk, &mut opened)).await,
+    }
+}
+
+/// Answers where nothing is to be waited for: the handler has answered with bytes in hand, and there is no body to be
+/// read. Nearly every request of a busy server comes this way.
+fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &Opened<'_>) -> Option<After> {
+    let Some(Word::Answer(answer)) = &desk.word else { return None };
+    let bytes = answer.body().in_hand().filter(|bytes| bytes.len() <= download::COPY)?;
+    if opened.upload.is_some() || !(200..=999).contains(&answer.status()) {
+        return None;
+    }
+    let coding = coding(opened, answer.status(), answer.headers(), answer.body());
+    let close = !opened.keep_alive || worker.is_draining();
+    encode(worker, &mut desk.out, opened, answer, coding, close);
+    if !opened.is_head && coding != BodyCoding::None {
+        desk.out.extend_from_slice(bytes);
+    }
+    desk.word = None;
+    Some(if close { After::Close } else { After::Keep })
+}
+
+/// Answers where something is to be waited for: the handler, or a body on its way in or out.
+async fn answer_later(
+    worker: &Worker,
+    stream: &Stream,
+    peer: Peer,
+    desk: &mut Desk,
+    opened: &mut Opened<'_>,
+) -> After {
+    // The head is there: its time must not run out on what follows.
+    stream.set_deadline(Direction::Read, None);
+    let word = match desk.word.take() {
         Some(word) => Ok(word),
-        None => wait(worker, stream, desk, &mut opened).await,
+        None => wait(worker, stream, desk, opened).await,
     };
-    let answer = match word {
+    let sent = match word {
         Ok(Word::Upgrade { protocol, headers, to_handler, from_handler }) if opened.wants_upgrade => {
             encode_upgrade(worker, desk, &protocol, &headers);
             upgrade::run(worker, stream, desk, to_handler, from_handler).await;
             return After::Close;
         }
-        Ok(word) => into_answer(worker, &opened, word),
-        Err(kind) => {
-            fail(worker, peer, opened.pattern, &kind.into());
-            return After::Close;
+        Ok(word) => {
+            let answer = into_answer(worker, opened, word);
+            send(worker, stream, desk, opened, answer).await
         }
+        Err(kind) => Err(kind),
     };
-    let after = send(worker, stream, desk, &mut opened, answer).await;
-    match after {
+    match sent {
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
             fail(worker, peer, opened.pattern, &kind.into());
             After::Close
         }
     }
+}
+
+/// Encodes the head of an answer.
+fn encode(
+    worker: &Worker,
+    out: &mut Vec<u8>,
+    opened: &Opened<'_>,
+    answer: &Answer,
+    coding: BodyCoding,
+    close: bool,
+) {
+    let date = worker.date();
+    let parts = AnswerParts {
+        status: answer.status(),
+        headers: answer.headers(),
+        mime: answer.body().mime(),
+        coding,
+        date: date.as_bytes(),
+        close,
+        version: opened.version,
+        upgrade: None,
+    };
+    http1::encode_head(out, &parts);
 }
 
 /// Parses and checks the head, chooses the route, and asks its handler.
@@ -102,7 +159,6 @@ fn open<'w>(worker: &'w Worker, peer: Peer, desk: &mut Desk, head: usize) -> Res
         keep_alive: facts.keep_alive,
         wants_upgrade: facts.wants_upgrade,
         upload: None,
-        word: None,
         pattern: "",
     };
     let parts = TargetParts::new(&form, &line);
@@ -129,23 +185,24 @@ fn open<'w>(worker: &'w Worker, peer: Peer, desk: &mut Desk, head: usize) -> Res
                     let decoder = Decoder::new(facts.framing);
                     let timeouts = &worker.options.timeouts;
                     let upload = Upload::new(decoder, writer, limit, timeouts, facts.expects_continue);
-                    (Body::from_pipe(reader, length), Some(upload))
+                    (Body::from_pipe(reader, length), Some(Box::new(upload)))
                 }
             };
             let taken = if upload.is_none() { body.len().unwrap_or(0) as usize } else { 0 };
             let request = Request::new(incoming, params.iter(), body);
             desk.input.consume(head + taken);
             opened.upload = upload;
-            opened.word = ask(handler, request, &mut desk.reply);
+            desk.word = ask(handler, request, &mut desk.reply);
         }
         choice => {
-            opened.word = Some(Word::Answer(unrouted(choice)));
+            desk.word = Some(Word::Answer(unrouted(choice)));
             desk.input.consume(head);
             if !facts.framing.is_none() {
                 let (writer, _) = pipe(BODY_BUFFER);
                 let decoder = Decoder::new(facts.framing);
                 let timeouts = &worker.options.timeouts;
-                opened.upload = Some(Upload::new(decoder, writer, 0, timeouts, facts.expects_continue));
+                let upload = Upload::new(decoder, writer, 0, timeouts, facts.expects_continue);
+                opened.upload = Some(Box::new(upload));
             }
         }
     }
@@ -206,70 +263,6 @@ impl TargetParts {
     }
 }
 
-/// The answer where no handler is.
-fn unrouted(choice: Choice<'_, '_>) -> Answer {
-    let (status, allow) = match choice {
-        Choice::Options { allow } => (204, Some(allow)),
-        Choice::NotAllowed { allow } => (405, Some(allow)),
-        Choice::NotFound | Choice::Handler { .. } => (404, None),
-    };
-    let mut answer = plain(status);
-    if let Some(allow) = allow {
-        // A list of tokens is always a valid value.
-        let _valid = answer.headers_mut().insert("Allow", allow);
-    }
-    answer
-}
-
-/// An answer that says no more than its status.
-fn plain(status: u16) -> Answer {
-    let reason = http_types::StatusCode::try_from(status).map_or("", |status| status.canonical_reason());
-    match status {
-        204 => Answer::new(status),
-        _ => Answer::new(status).with_body(format!("{status} {reason}\n")),
-    }
-}
-
-/// Refuses what is not a valid request; the answer is left on the desk.
-pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
-    fail(worker, peer, "", &kind.into());
-    let status = kind.row().status;
-    let (_, headers, body) = plain(status).into_parts();
-    let coding = BodyCoding::Length(body.len().unwrap_or(0));
-    let date = worker.date();
-    let parts = AnswerParts {
-        status,
-        headers: &headers,
-        mime: body.mime(),
-        coding,
-        date: date.as_bytes(),
-        close: true,
-        version: Version::Http11,
-        upgrade: None,
-    };
-    http1::encode_head(&mut desk.out, &parts);
-    if let Content::Owned { bytes, .. } = body.into_content() {
-        desk.out.extend_from_slice(&bytes);
-    }
-    After::Linger
-}
-
-/// Counts and logs a failure.
-fn fail(worker: &Worker, peer: Peer, pattern: &str, error: &Error) {
-    let kind = error.kind();
-    worker.counters.failure(kind);
-    worker.journal.note(kind.row().level, || {
-        let peer = match peer {
-            Peer::Tcp(address) => address.to_string(),
-            Peer::Unix => "a local process".into(),
-        };
-        match pattern {
-            "" => format!("{}: {error}, from {peer}", kind.row().name),
-            pattern => format!("{}: {error}, on route {pattern}, from {peer}", kind.row().name),
-        }
-    });
-}
-
 /// Waits for the handler's last word; meanwhile the body flows to whoever reads it, and a client that is gone is
 /// noticed.
 async fn wait(
@@ -290,7 +283,7 @@ async fn wait(
         if let Poll::Ready(word) = reply.poll_take(cx) {
             return Poll::Ready(Ok(word));
         }
-        let gone = opened.upload.as_ref().and_then(Upload::failure) == Some(Kind::DownstreamGone);
+        let gone = opened.upload.as_ref().and_then(|upload| upload.failure()) == Some(Kind::DownstreamGone);
         if gone || stream.poll_broken(cx).is_ready() {
             return Poll::Ready(Err(Kind::DownstreamGone));
         }
@@ -304,7 +297,7 @@ async fn wait(
 }
 
 /// What is sent for a handler's last word.
-fn into_answer(worker: &Worker, opened: &Opened<'_>, word: Word) -> Answer {
+fn into_answer(worker: &Worker, opened: &mut Opened<'_>, word: Word) -> Answer {
     let error = match word {
         Word::Answer(answer) => match answer.status() {
             200..=999 => return answer,
@@ -312,7 +305,7 @@ fn into_answer(worker: &Worker, opened: &Opened<'_>, word: Word) -> Answer {
         },
         Word::Refused(error) => error,
         // The handler gave up because the body failed: the client learns why.
-        Word::Dropped => match opened.upload.as_ref().and_then(Upload::failure) {
+        Word::Dropped => match opened.upload.as_ref().and_then(|upload| upload.failure()) {
             Some(kind) => kind.into(),
             None => Kind::ResponseDropped.into(),
         },
@@ -320,6 +313,7 @@ fn into_answer(worker: &Worker, opened: &Opened<'_>, word: Word) -> Answer {
             Error::new(Kind::BadResponse).detail("an upgrade that the request did not ask for")
         }
     };
+    opened.keep_alive &= !error.kind().row().close;
     worker.counters.failure(error.kind());
     worker
         .journal
@@ -339,27 +333,16 @@ async fn send(
     opened: &mut Opened<'_>,
     answer: Answer,
 ) -> Result<After, Kind> {
-    let (status, headers, body) = answer.into_parts();
-    let coding = coding(opened, status, &headers, &body);
+    let coding = coding(opened, answer.status(), answer.headers(), answer.body());
     let unread =
         opened.upload.as_ref().is_some_and(|upload| upload.owes_continue() || upload.failure().is_some());
     let close = !opened.keep_alive || coding == BodyCoding::UntilClose || unread || worker.is_draining();
-    let date = worker.date();
-    let parts = AnswerParts {
-        status,
-        headers: &headers,
-        mime: body.mime(),
-        coding,
-        date: date.as_bytes(),
-        close,
-        version: opened.version,
-        upgrade: None,
-    };
-    http1::encode_head(&mut desk.out, &parts);
+    encode(worker, &mut desk.out, opened, &answer, coding, close);
     let after = if close { After::Close } else { After::Keep };
     if opened.is_head || coding == BodyCoding::None {
         return Ok(after);
     }
+    let (_, _, body) = answer.into_parts();
     let content = body.into_content();
     let mut outbound = outbound(worker, stream, &mut desk.out);
     let Some(upload) = opened.upload.as_mut().filter(|upload| !upload.is_over()) else {
@@ -398,7 +381,7 @@ async fn settle(
     worker: &Worker,
     stream: &Stream,
     desk: &mut Desk,
-    mut opened: Opened<'_>,
+    opened: &mut Opened<'_>,
     after: After,
 ) -> After {
     let Some(upload) = &mut opened.upload else { return after };

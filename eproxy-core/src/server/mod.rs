@@ -13,16 +13,21 @@
 //! | `accept.rs` | the loop that takes connections in |
 //! | `connection.rs` | a connection: one request after another |
 //! | `exchange.rs` | story 1: a request and its answer |
+//! | `refuse.rs` | answers that the server gives by itself |
 //! | `upload.rs`, `download.rs` | the bodies of an exchange |
 //! | `upgrade.rs` | a connection that a handler has taken over |
+//! | `fuzzing.rs` | a server on the calling thread, for the fuzzer |
 
 mod accept;
 mod builder;
 mod connection;
 mod download;
 mod exchange;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) mod fuzzing;
 mod handle;
 mod options;
+mod refuse;
 mod start;
 mod upgrade;
 mod upload;

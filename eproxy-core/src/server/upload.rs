@@ -32,8 +32,8 @@ pub(super) struct Upload {
 enum Interim {
     /// The client does not wait, or has been told.
     NotNeeded,
-    /// It is to be sent when the body is first wanted; so many bytes of it are written.
-    Owed(usize),
+    /// It is to be sent when the body is first wanted.
+    Owed,
 }
 
 impl Upload {
@@ -49,7 +49,7 @@ impl Upload {
             pipe,
             allowed,
             pace: Pace::new(timeouts),
-            interim: if expects_continue { Interim::Owed(0) } else { Interim::NotNeeded },
+            interim: if expects_continue { Interim::Owed } else { Interim::NotNeeded },
             end: None,
         }
     }
@@ -134,21 +134,23 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes what the client waits for. Once the answer has begun nothing may be put into it, and the client learns
+    /// from the answer that it need not wait: what it sends then is read as if it had never asked.
     fn poll_continue(
         &mut self,
         cx: &mut Context<'_>,
         stream: &Stream,
         may_continue: bool,
     ) -> Poll<Result<(), Kind>> {
-        let Interim::Owed(written) = &mut self.interim else { return Poll::Ready(Ok(())) };
-        if !may_continue {
-            return Poll::Pending;
+        if self.interim == Interim::NotNeeded || !may_continue {
+            return Poll::Ready(Ok(()));
         }
         let mut head = Vec::new();
         encode_interim(&mut head, 100);
-        while *written < head.len() {
-            let n = ready!(stream.poll_write(cx, &[IoSlice::new(&head[*written..])]));
-            *written += n.map_err(|_| Kind::DownstreamGone)?;
+        let written = ready!(stream.poll_write(cx, &[IoSlice::new(&head)]));
+        // Whoever leaves no room for one short line takes no answers; half of it could not be followed by one.
+        if !matches!(written, Ok(n) if n == head.len()) {
+            return Poll::Ready(Err(Kind::DownstreamGone));
         }
         self.interim = Interim::NotNeeded;
         Poll::Ready(Ok(()))

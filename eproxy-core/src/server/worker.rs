@@ -22,7 +22,7 @@ use slab::Slab;
 
 use crate::driver::{Core, Direction, Peer, Stream, TaskId, Wakeup};
 use crate::error::Kind;
-use crate::handler::Reply;
+use crate::handler::{Reply, Word};
 use crate::message::{Buffer, Field};
 use crate::router::Table;
 use crate::telemetry::{Counters, Journal};
@@ -116,6 +116,8 @@ pub(super) struct Desk {
     pub(super) out: Vec<u8>,
     pub(super) fields: Vec<Field>,
     pub(super) reply: Arc<Reply>,
+    /// What the handler has said already.
+    pub(super) word: Option<Word>,
 }
 
 impl Desk {
@@ -123,7 +125,7 @@ impl Desk {
     const OUT: usize = 16 * 1024;
 
     fn new() -> Self {
-        Self { input: Buffer::new(), out: Vec::new(), fields: Vec::new(), reply: Arc::default() }
+        Self { input: Buffer::new(), out: Vec::new(), fields: Vec::new(), reply: Arc::default(), word: None }
     }
 
     fn clear(&mut self) {

@@ -1,0 +1,74 @@
+//! Answers that the server gives by itself, and failures on their way to counters and log.
+
+use crate::driver::Peer;
+use crate::error::{Error, Kind};
+use crate::http1::{self, AnswerParts, BodyCoding};
+use crate::message::{Answer, Content, Version};
+use crate::router::Choice;
+
+use super::exchange::After;
+use super::worker::{Desk, Worker};
+
+/// The answer where no handler is.
+pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
+    let (status, allow) = match choice {
+        Choice::Options { allow } => (204, Some(allow)),
+        Choice::NotAllowed { allow } => (405, Some(allow)),
+        Choice::NotFound | Choice::Handler { .. } => (404, None),
+    };
+    let mut answer = plain(status);
+    if let Some(allow) = allow {
+        // A list of tokens is always a valid value.
+        let _valid = answer.headers_mut().insert("Allow", allow);
+    }
+    answer
+}
+
+/// An answer that says no more than its status.
+pub(super) fn plain(status: u16) -> Answer {
+    let reason = http_types::StatusCode::try_from(status).map_or("", |status| status.canonical_reason());
+    match status {
+        204 => Answer::new(status),
+        _ => Answer::new(status).with_body(format!("{status} {reason}\n")),
+    }
+}
+
+/// Refuses what is not a valid request; the answer is left on the desk.
+pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
+    fail(worker, peer, "", &kind.into());
+    let status = kind.row().status;
+    let (_, headers, body) = plain(status).into_parts();
+    let coding = BodyCoding::Length(body.len().unwrap_or(0));
+    let date = worker.date();
+    let parts = AnswerParts {
+        status,
+        headers: &headers,
+        mime: body.mime(),
+        coding,
+        date: date.as_bytes(),
+        close: true,
+        version: Version::Http11,
+        upgrade: None,
+    };
+    http1::encode_head(&mut desk.out, &parts);
+    if let Content::Owned { bytes, .. } = body.into_content() {
+        desk.out.extend_from_slice(&bytes);
+    }
+    After::Linger
+}
+
+/// Counts and logs a failure.
+pub(super) fn fail(worker: &Worker, peer: Peer, pattern: &str, error: &Error) {
+    let kind = error.kind();
+    worker.counters.failure(kind);
+    worker.journal.note(kind.row().level, || {
+        let peer = match peer {
+            Peer::Tcp(address) => address.to_string(),
+            Peer::Unix => "a local process".into(),
+        };
+        match pattern {
+            "" => format!("{}: {error}, from {peer}", kind.row().name),
+            pattern => format!("{}: {error}, on route {pattern}, from {peer}", kind.row().name),
+        }
+    });
+}

@@ -1,0 +1,40 @@
+//! What the tests speak with: raw bytes over a socket, a server that ends with its test, helpers whose panics count.
+//!
+//! It never uses eproxy's own parsers: what the server sends is read with `httparse`.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
+//! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
+//! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
+
+mod helper;
+mod server;
+mod wire;
+
+pub(crate) use helper::{Helper, eventually, pause};
+pub(crate) use server::{Running, start};
+pub(crate) use wire::{Connection, PATIENCE};
+
+/// Requests, written shorter: every LF becomes CR LF.
+pub(crate) fn crlf(text: &str) -> Vec<u8> {
+    text.replace('\n', "\r\n").into_bytes()
+}
+
+/// A GET without further fields.
+pub(crate) fn get(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").into_bytes()
+}
+
+/// A POST with a Content-Length.
+pub(crate) fn post(target: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let head = format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// A POST in the chunked coding, with this coded body.
+pub(crate) fn post_chunked(target: &str, coded: &str) -> Vec<u8> {
+    let head = format!("POST {target} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    [head.as_bytes(), coded.as_bytes()].concat()
+}
