@@ -30,7 +30,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_std::task;
-use eproxy_core::{Error, Request, Response, Result, Server, async_handler};
+use eproxy_core::{Request, Response, Result, Server, async_handler};
 
 const A_WHILE: Duration = Duration::from_millis(500);
 
@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
             "/shout/async",
             async_handler(|mut req: Request| async move {
                 let bytes = req.take_body().bytes(64 * 1024).await?;
-                Ok::<_, Error>(bytes.to_ascii_uppercase())
+                Result::<_>::Ok(bytes.to_ascii_uppercase())
             }),
         )
         // Forgetting to answer is a bug, but not one that a client has to wait for.

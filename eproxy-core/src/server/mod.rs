@@ -13,6 +13,7 @@
 //! | `accept.rs` | the loop that takes connections in |
 //! | `connection.rs` | a connection: one request after another |
 //! | `exchange.rs` | story 1: a request and its answer |
+//! | `open.rs` | its beginning: parse, check, route, ask |
 //! | `refuse.rs` | answers that the server gives by itself |
 //! | `upload.rs`, `download.rs` | the bodies of an exchange |
 //! | `upgrade.rs` | a connection that a handler has taken over |
@@ -26,6 +27,7 @@ mod exchange;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
+mod open;
 mod options;
 mod refuse;
 mod start;

@@ -1,0 +1,295 @@
+//! The examples do what the comments on top of them say.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An example that runs as a process of its own; dropping it ends it.
+struct Example {
+    process: Child,
+    lines: Receiver<String>,
+    /// What it printed before it listened.
+    preface: Vec<String>,
+    address: SocketAddr,
+}
+
+impl Example {
+    /// Runs an example on a free port and waits until it listens.
+    fn run(name: &str) -> Self {
+        let mut process = Command::new(binary(name))
+            .arg("127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example runs");
+        let (give, lines) = channel();
+        let stdout = process.stdout.take().expect("stdout is piped");
+        thread::spawn(move || {
+            // Ends with the process, or with the test.
+            BufReader::new(stdout).lines().map_while(Result::ok).all(|line| give.send(line).is_ok())
+        });
+        let mut example =
+            Self { process, lines, preface: Vec::new(), address: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        loop {
+            let line = example.line();
+            if let Some(address) = line.strip_prefix("listening on http://") {
+                example.address = address.parse().expect("an address");
+                return example;
+            }
+            example.preface.push(line);
+        }
+    }
+
+    /// The next line that it prints.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("the example prints another line")
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the example takes connections");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends a request whose answer is the last on its connection.
+    fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
+        let mut stream = self.connect();
+        let length = body.len();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n").unwrap();
+        write!(stream, "Content-Length: {length}\r\n\r\n{body}").unwrap();
+        stream
+    }
+
+    /// The status and the body of the answer to a request.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        answer(self.send(method, path, body))
+    }
+
+    fn get(&self, path: &str) -> String {
+        let (status, body) = self.ask("GET", path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Waits until it ends by itself.
+    fn wait(mut self) -> ExitStatus {
+        self.process.wait().expect("it can be waited for")
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// Cargo builds the examples of a package before it runs its tests, and puts them here.
+fn binary(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test knows where it is");
+    let profile = test.ancestors().nth(2).expect("tests are in a folder of the profile's");
+    let binary = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(binary.exists(), "{} is not built: cargo build -p eproxy-core --examples", binary.display());
+    binary
+}
+
+/// Reads an answer to its end: its status, and its body without the chunks around it.
+fn answer(mut stream: TcpStream) -> (u16, String) {
+    let head = read_head(&mut stream);
+    let mut body = String::new();
+    stream.read_to_string(&mut body).expect("the rest of an answer");
+    if head.contains("Transfer-Encoding: chunked") {
+        body = join_chunks(&body).expect("the body is whole");
+    }
+    (head[9..12].parse().expect("a status"), body)
+}
+
+fn read_head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("a whole head");
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).expect("a head of text")
+}
+
+/// The text in a chunked body; none where the last chunk is missing.
+fn join_chunks(mut coded: &str) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        let (size, rest) = coded.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        text.push_str(rest.get(..size)?);
+        coded = rest.get(size..)?.strip_prefix("\r\n")?;
+        if size == 0 {
+            return Some(text);
+        }
+    }
+}
+
+#[test]
+fn hello_greets_the_world_and_by_name() {
+    let hello = Example::run("hello");
+    assert_eq!(hello.get("/"), "Welcome\n");
+    assert_eq!(hello.get("/hello"), "Hello, World!\n");
+    assert_eq!(hello.get("/hello/Ada%20L."), "Hello, Ada L.!\n");
+}
+
+#[test]
+fn callbacks_answers_later_and_for_whoever_forgets() {
+    let callbacks = Example::run("callbacks");
+    assert_eq!(callbacks.get("/thread"), "answered by a thread\n");
+    assert_eq!(callbacks.get("/task"), "answered by a task\n");
+    for path in ["/shout", "/shout/async"] {
+        assert_eq!(callbacks.ask("POST", path, "some text"), (200, "SOME TEXT".into()), "{path}");
+    }
+    assert_eq!(callbacks.ask("GET", "/forgotten", ""), (500, "500 Internal Server Error\n".into()));
+}
+
+#[test]
+fn callbacks_lets_all_wait_until_the_bell_is_rung() {
+    let callbacks = Example::run("callbacks");
+    let waiting = [callbacks.send("GET", "/bell", ""), callbacks.send("GET", "/bell", "")];
+    let mut rung_for = 0;
+    while rung_for < 2 {
+        let text = callbacks.ask("POST", "/bell", "").1;
+        rung_for += text.trim().strip_prefix("rung for ").unwrap().parse::<usize>().unwrap();
+    }
+    for stream in waiting {
+        assert_eq!(answer(stream), (200, "ding\n".into()));
+    }
+}
+
+#[test]
+fn streaming_sends_events_until_the_client_is_gone() {
+    let streaming = Example::run("streaming");
+    assert!(streaming.get("/").contains("EventSource('/events')"));
+    let mut events = streaming.send("GET", "/events", "");
+    assert!(read_head(&mut events).contains("Content-Type: text/event-stream\r\n"));
+    for number in 1..=3 {
+        let expected = format!("9\r\ndata: {number}\n\n\r\n");
+        let mut chunk = vec![0; expected.len()];
+        events.read_exact(&mut chunk).expect("another event");
+        assert_eq!(String::from_utf8_lossy(&chunk), expected);
+    }
+    drop(events);
+    let line = streaming.line();
+    let last: u32 = line.strip_prefix("gone after event ").unwrap().parse().unwrap();
+    assert!((3..10).contains(&last), "{line}");
+}
+
+/// More than any buffer on the way holds, and more than the default limit of a body.
+const LARGE: usize = 32 * 1024 * 1024 + 7;
+
+/// A byte of a long body; places that are near each other, or a power of two apart, differ.
+fn byte_at(at: usize) -> u8 {
+    ((at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8
+}
+
+/// Sends a long body, chunked or with its length.
+fn send_large(mut stream: &TcpStream, path: &str, is_chunked: bool) {
+    let framing = match is_chunked {
+        true => "Transfer-Encoding: chunked".into(),
+        false => format!("Content-Length: {LARGE}"),
+    };
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{framing}\r\n\r\n").unwrap();
+    for start in (0..LARGE).step_by(64 * 1024) {
+        let bytes: Vec<u8> = (start..LARGE.min(start + 64 * 1024)).map(byte_at).collect();
+        if is_chunked {
+            write!(stream, "{:x}\r\n", bytes.len()).unwrap();
+        }
+        stream.write_all(&bytes).expect("the body is taken");
+        if is_chunked {
+            stream.write_all(b"\r\n").unwrap();
+        }
+    }
+    if is_chunked {
+        stream.write_all(b"0\r\n\r\n").unwrap();
+    }
+}
+
+#[test]
+fn upload_counts_and_echoes_long_bodies_at_the_same_time() {
+    let upload = Example::run("upload");
+    let (count, echo) = (upload.connect(), upload.connect());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            send_large(&count, "/count", true);
+            assert_eq!(answer(count), (200, format!("{LARGE} bytes\n")));
+        });
+        let mut back = echo.try_clone().unwrap();
+        scope.spawn(move || send_large(&echo, "/echo", false));
+        let head = read_head(&mut back);
+        assert!(head.contains(&format!("Content-Length: {LARGE}\r\n")), "{head}");
+        let mut bytes = Vec::with_capacity(LARGE);
+        back.read_to_end(&mut bytes).expect("the body comes back");
+        assert_eq!(bytes.len(), LARGE);
+        assert!(bytes.iter().enumerate().all(|(at, byte)| *byte == byte_at(at)));
+    });
+}
+
+#[test]
+fn upload_tells_a_client_that_asks_first_to_go_on() {
+    let upload = Example::run("upload");
+    let mut stream = upload.connect();
+    let head = "POST /count HTTP/1.1\r\nHost: test\r\nConnection: close\r\nExpect: 100-continue\r\n";
+    write!(stream, "{head}Content-Length: 5\r\n\r\n").unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 100 "));
+    stream.write_all(b"hello").unwrap();
+    assert_eq!(answer(stream), (200, "5 bytes\n".into()));
+}
+
+#[test]
+fn upload_never_takes_half_a_body_for_a_whole_one() {
+    let upload = Example::run("upload");
+    let mut stream = upload.connect();
+    write!(stream, "POST /count HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(answer(stream).0, 400);
+}
+
+#[test]
+fn client_asks_in_all_its_ways_and_relays() {
+    let client = Example::run("client");
+    let expected = [
+        "builder: HELLO",
+        "answer: 200, 100000 numbers announced",
+        "download: 100000 numbers, 5000050000 in all",
+    ];
+    assert_eq!(client.preface[..3], expected);
+    assert!(client.preface[3].starts_with("nobody there, 502: "), "{:?}", client.preface);
+    let numbers = client.get("/proxy");
+    assert!(numbers.lines().eq((1..=100_000).map(|number| number.to_string())));
+}
+
+#[test]
+fn embed_runs_its_server_and_ends_by_itself() {
+    let embed = Example::run("embed");
+    assert_eq!(embed.line(), "answer: HTTP/1.1 200 OK, \"Hello from inside!\"");
+    assert_eq!(embed.line(), "accepted 1 connection, understood 1 request");
+    assert_eq!(embed.line(), "shut down: Clean");
+    assert!(embed.wait().success());
+}
+
+#[test]
+fn the_table_names_every_example() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let table = fs::read_to_string(folder.join("README.md")).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let Some(name) = file.strip_suffix(".rs") else { continue };
+        assert!(table.contains(&format!("| [`{name}`]({file}) |")), "{name} is not in the table");
+        assert!(table.contains(&format!("--example {name}`")), "{name} has no command in the table");
+    }
+}
