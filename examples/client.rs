@@ -6,7 +6,7 @@
 //! builder: HELLO
 //! answer: 200, 100000 numbers announced
 //! download: 100000 numbers, 5000050000 in all
-//! nobody there: upstream refused the connection
+//! nobody there, 502: upstream refused the connection: 127.0.0.1:1: Connection refused (os error 111)
 //! listening on http://127.0.0.1:8080
 //!
 //! $ curl -s http://127.0.0.1:8080/proxy | tail -1

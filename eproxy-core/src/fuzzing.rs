@@ -5,7 +5,8 @@
 //! which gives them the seeds in `fuzz/seeds/`, and for the fuzzer, which sets `cfg(fuzzing)`.
 //!
 //! An input is a message and nothing else. Where a function needs to choose, where to cut the message into pieces for
-//! one, it derives the choice from the bytes: a failure depends on its input alone.
+//! one, it derives the choice from the bytes: a failure depends on its input alone. All targets share this file, long as
+//! it is, so that the library has one door for them.
 
 use std::cell::RefCell;
 use std::io::IoSlice;
@@ -374,10 +375,9 @@ fn put_off(put: impl FnOnce(&mut PutOff)) {
     client.into_iter().for_each(Waker::wake);
 }
 
-/// Does what was put off so far; wakes for what will be.
-fn catch_up(cx: &Context<'_>) {
-    let client = Some(cx.waker().clone());
-    let put_off = PUT_OFF.replace(PutOff { client, ..PutOff::default() });
+/// Does what was put off so far.
+fn catch_up() {
+    let put_off = PUT_OFF.take();
     put_off.answers.into_iter().for_each(|(mut req, res)| res.send(req.take_body()));
     drop(put_off.upgraded);
 }
@@ -413,14 +413,15 @@ impl Client {
                 future::yield_now().await;
             }
             // Now and then, so that some answers come while their request still does.
-            if rest.len() % 2 == 0 {
-                poll_fn(|cx| Poll::Ready(catch_up(cx))).await;
+            if rest.len().is_multiple_of(2) {
+                catch_up();
             }
         }
         // A connection that is gone has said all it will.
         let _gone = self.stream.finish();
         poll_fn(|cx| {
-            catch_up(cx);
+            catch_up();
+            PUT_OFF.with_borrow_mut(|put_off| put_off.client = Some(cx.waker().clone()));
             self.poll_hear(cx)
         })
         .await;

@@ -56,8 +56,8 @@ impl Example {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the example takes connections");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream
     }
 
@@ -65,8 +65,8 @@ impl Example {
     fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
         let mut stream = self.connect();
         let length = body.len();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n").unwrap();
-        write!(stream, "Content-Length: {length}\r\n\r\n{body}").unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").expect("a request can be sent");
         stream
     }
 
@@ -203,19 +203,18 @@ fn send_large(mut stream: &TcpStream, path: &str, is_chunked: bool) {
         true => "Transfer-Encoding: chunked".into(),
         false => format!("Content-Length: {LARGE}"),
     };
-    write!(stream, "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{framing}\r\n\r\n").unwrap();
+    let mut send = |bytes: &[u8]| stream.write_all(bytes).expect("the body is taken");
+    let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{framing}\r\n\r\n");
+    send(head.as_bytes());
     for start in (0..LARGE).step_by(64 * 1024) {
         let bytes: Vec<u8> = (start..LARGE.min(start + 64 * 1024)).map(byte_at).collect();
-        if is_chunked {
-            write!(stream, "{:x}\r\n", bytes.len()).unwrap();
-        }
-        stream.write_all(&bytes).expect("the body is taken");
-        if is_chunked {
-            stream.write_all(b"\r\n").unwrap();
+        match is_chunked {
+            true => send(&[format!("{:x}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat()),
+            false => send(&bytes),
         }
     }
     if is_chunked {
-        stream.write_all(b"0\r\n\r\n").unwrap();
+        send(b"0\r\n\r\n");
     }
 }
 

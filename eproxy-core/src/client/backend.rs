@@ -13,7 +13,7 @@ use http_types::{Method, Request, headers};
 
 use crate::error::{Error, Kind, Result};
 use crate::http1::{AnswerHead, Decoder, read_answer};
-use crate::message::{Answer, Body, is_token, is_value};
+use crate::message::{Answer, Body, hop, is_token, is_value};
 
 use super::body::{AnswerBody, Home};
 use super::clock::{Clock, Deadline};
@@ -51,9 +51,8 @@ impl Transport {
         let replayable = outgoing.is_whole() && is_idempotent(method);
         let deadline = self.clock.deadline(self.options.connect);
 
-        if let Some(mut connection) = self.pool.take(&origin, !replayable).await {
-            deadline.reset(self.options.head);
-            match exchange(&mut connection, &mut outgoing, method, &deadline).await {
+        if let Some(mut connection) = self.pool.take(&origin).await {
+            match self.exchange(&mut connection, &mut outgoing, method, &deadline).await {
                 Ok(head) => return Ok(self.answer(head, connection, origin, deadline)),
                 Err(error) if replayable && matches!(error.kind(), Kind::UpstreamClosed) => {}
                 Err(error) => return Err(error),
@@ -63,9 +62,52 @@ impl Transport {
         let connected = deadline.limit(connect(&origin)).await;
         let mut connection =
             connected.map_err(|_| Error::new(Kind::ConnectTimeout).detail(format!("{}", origin.host)))??;
-        deadline.reset(self.options.head);
-        let head = exchange(&mut connection, &mut outgoing, method, &deadline).await?;
+        let head = self.exchange(&mut connection, &mut outgoing, method, &deadline).await?;
         Ok(self.answer(head, connection, origin, deadline))
+    }
+
+    /// Sends a request over a connection and reads the head of its answer. The answer may come while the body is still
+    /// being sent: what is left of the body is then not sent, and the connection is not used again.
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        outgoing: &mut Outgoing,
+        method: Method,
+        deadline: &Deadline,
+    ) -> Result<AnswerHead> {
+        let Connection { stream, input } = connection;
+        let mut reading = stream.clone();
+        let method_name = method.to_string();
+        let closes = outgoing.closes;
+        let answered = async {
+            let head = read_answer(&mut reading, input, method_name.as_bytes()).await;
+            head.map_err(Error::from)
+        };
+        let progress = || deadline.reset(self.options.head);
+        progress();
+        let talk = async {
+            if outgoing.is_whole() {
+                // A failed write is told by the read: an early answer may be there.
+                let _sent = stream.write_all(&outgoing.first).await;
+                return answered.await;
+            }
+            let mut cut_short = true;
+            let send = async {
+                let sent = outgoing.send(stream, progress).await;
+                cut_short = sent.is_err();
+                match sent {
+                    Err(error) if error.kind() != Kind::UpstreamIo => Err(error),
+                    _ => future::pending().await,
+                }
+            };
+            let mut head = future::or(answered, send).await?;
+            head.keep_alive &= !cut_short;
+            Ok(head)
+        };
+        let mut head =
+            deadline.limit(talk).await.unwrap_or_else(|_| Err(Kind::UpstreamHeadTimeout.into()))?;
+        head.keep_alive &= !closes;
+        Ok(head)
     }
 
     /// The answer whose head was read; its body stays on the connection unless all of it has come.
@@ -86,10 +128,9 @@ impl Transport {
             Home { pool, origin, connection: Some(connection), keep_alive }.give_back();
             return Answer::from_parts(status, headers, Body::from_upstream(bytes));
         }
-        deadline.reset(self.options.body_idle);
         let home = Home { pool, origin, connection: Some(connection), keep_alive };
         let decoder = Decoder::new(framing);
-        let body = AnswerBody { decoder, deadline, options: self.options.clone(), home };
+        let body = AnswerBody { decoder, deadline, waiting: false, options: self.options.clone(), home };
         Answer::from_parts(status, headers, Body::from_reader(body, framing.length()))
     }
 }
@@ -101,49 +142,14 @@ fn is_idempotent(method: Method) -> bool {
     )
 }
 
-/// Sends a request over a connection and reads the head of its answer. The answer may come while the body is still
-/// being sent: what is left of the body is then not sent, and the connection is not used again.
-async fn exchange(
-    connection: &mut Connection,
-    outgoing: &mut Outgoing,
-    method: Method,
-    deadline: &Deadline,
-) -> Result<AnswerHead> {
-    let Connection { stream, input } = connection;
-    let mut reading = stream.clone();
-    let method_name = method.to_string();
-    let answered = async {
-        let head = read_answer(&mut reading, input, method_name.as_bytes()).await;
-        head.map_err(Error::from)
-    };
-    let talk = async {
-        if outgoing.is_whole() {
-            // A failed write is told by the read: an early answer may be there.
-            let _sent = stream.write_all(&outgoing.first).await;
-            return answered.await;
-        }
-        let mut cut_short = true;
-        let send = async {
-            let sent = outgoing.send(stream).await;
-            cut_short = sent.is_err();
-            match sent {
-                Err(error) if error.kind() != Kind::UpstreamIo => Err(error),
-                _ => future::pending().await,
-            }
-        };
-        let mut head = future::or(answered, send).await?;
-        head.keep_alive &= !cut_short;
-        Ok(head)
-    };
-    deadline.limit(talk).await.unwrap_or_else(|_| Err(Kind::UpstreamHeadTimeout.into()))
-}
-
 /// A request on its way: the bytes that async-h1's encoder makes of it.
 struct Outgoing {
     /// The head, and the beginning of the body.
     first: Vec<u8>,
     /// The rest, if there is any.
     encoder: Option<Encoder>,
+    /// It tells the upstream to close the connection behind it.
+    closes: bool,
 }
 
 impl Outgoing {
@@ -151,8 +157,12 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// A header that would break the message, which async-h1 would put on the wire as it is.
+    /// A header that would break the message, which async-h1 would put on the wire as it is; CONNECT, whose answer begins
+    /// a tunnel and no exchange follows (RFC 9110 §9.3.6).
     async fn new(mut request: Request) -> Result<Self> {
+        if request.method() == Method::Connect {
+            return Err(Error::new(Kind::BadRequest).detail("CONNECT, which opens a tunnel"));
+        }
         // The encoder frames the body; what else says how would contradict it.
         request.remove_header(headers::TRANSFER_ENCODING);
         request.remove_header(headers::CONTENT_LENGTH);
@@ -169,7 +179,11 @@ impl Outgoing {
             let body = futures_lite::io::BufReader::with_capacity(CHUNK, body);
             request.set_body(http_types::Body::from_reader(body, Some(length)));
         }
-        let mut out = Self { first: Vec::new(), encoder: Some(Encoder::new(request)) };
+        let closes = request.header(headers::CONNECTION).is_some_and(|values| {
+            let mut options = values.iter().flat_map(|value| hop::members(value.as_str().as_bytes()));
+            options.any(|option| option.eq_ignore_ascii_case(b"close"))
+        });
+        let mut out = Self { first: Vec::new(), encoder: Some(Encoder::new(request)), closes };
         if length == Some(0) {
             out.encode_all().await?;
         }
@@ -195,12 +209,12 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends all of it, once.
+    /// Sends all of it, once; says `progress` whenever some of it was taken.
     ///
     /// # Errors
     ///
     /// `UpstreamIo`, or what is wrong with the body.
-    async fn send(&mut self, stream: &mut TcpStream) -> Result<()> {
+    async fn send(&mut self, stream: &mut TcpStream, progress: impl Fn()) -> Result<()> {
         let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -210,6 +224,7 @@ impl Outgoing {
             }
             let sent = stream.write_all(&chunk[..n]).await;
             sent.map_err(|error| Error::new(Kind::UpstreamIo).because(error))?;
+            progress();
         }
     }
 }

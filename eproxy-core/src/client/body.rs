@@ -23,6 +23,8 @@ const INPUT: usize = 32 * 1024;
 pub(super) struct AnswerBody {
     pub(super) decoder: Decoder,
     pub(super) deadline: Deadline,
+    /// The upstream is being waited for, and the deadline is about that.
+    pub(super) waiting: bool,
     pub(super) options: ClientOptions,
     pub(super) home: Home,
 }
@@ -65,6 +67,10 @@ impl AnswerBody {
                     Step::Data { skip, data } => {
                         into[..data].copy_from_slice(&input[skip..skip + data]);
                         connection.input.consume(skip + data);
+                        if self.decoder.is_done() {
+                            // A reader that knows the length may not ask for more.
+                            self.home.give_back();
+                        }
                         if data > 0 {
                             return Poll::Ready(Ok(data));
                         }
@@ -81,9 +87,13 @@ impl AnswerBody {
         let Some(connection) = &mut self.home.connection else { return Poll::Ready(Ok(())) };
         let read = Pin::new(&mut &connection.stream).poll_read(cx, connection.input.space(INPUT));
         let Poll::Ready(read) = read else {
+            // Only time in which the body is wanted counts: a reader may be slow.
+            if !std::mem::replace(&mut self.waiting, true) {
+                self.deadline.reset(self.options.body_idle);
+            }
             return self.deadline.poll(cx).map(|_| Err(Kind::UpstreamBodyTimeout.into()));
         };
-        self.deadline.reset(self.options.body_idle);
+        self.waiting = false;
         Poll::Ready(match read {
             Ok(0) if self.decoder.ends_with_connection() => Ok(()),
             Ok(0) => Err(Kind::UpstreamTruncated.into()),

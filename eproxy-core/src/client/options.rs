@@ -17,12 +17,12 @@ use std::time::Duration;
 pub struct ClientOptions {
     /// From looking the name up to the connection: `connect_timeout`. Default 5 s.
     pub connect: Duration,
-    /// From the connection to the end of the answer's head, sending the request included: `upstream_head_timeout`.
-    /// Default 60 s.
+    /// From the connection, or the last bytes of the request's body that the upstream took, to the end of the answer's
+    /// head: `upstream_head_timeout`. Default 60 s.
     pub head: Duration,
     /// How long the body of an answer may bring no byte while it is read: `upstream_body_timeout`. Default 60 s.
     pub body_idle: Duration,
-    /// How long an unused connection is kept. Default 30 s, which is shorter than what servers usually allow, so that
+    /// How long an unused connection is kept, give or take a quarter and 5 s at the most. Default 30 s, which is shorter than what servers usually allow, so that
     /// few requests meet a connection that is being closed.
     pub keep_alive: Duration,
     /// Unused connections that are kept for one scheme, host and port. Default 128; 0 keeps none.

@@ -1,11 +1,12 @@
 //! Connections between requests.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Context;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use async_std::net::TcpStream;
-use futures_lite::future::{self, poll_once};
+use futures_lite::future::poll_once;
 use http_types::Url;
 
 use crate::error::{Error, Kind, Result};
@@ -59,7 +60,15 @@ pub(super) struct Connection {
 pub(super) struct Pool {
     options: ClientOptions,
     clock: Arc<Clock>,
-    idle: Mutex<HashMap<Origin, Vec<Idle>>>,
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    /// The connections of each origin, the one that was used last at the end.
+    idle: HashMap<Origin, Vec<Idle>>,
+    /// There is a task that closes what has expired.
+    swept: bool,
 }
 
 #[derive(Debug)]
@@ -68,51 +77,85 @@ struct Idle {
     until: Deadline,
 }
 
+impl Idle {
+    fn is_expired(&self) -> bool {
+        self.until.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+}
+
 impl Pool {
     pub(super) fn new(options: ClientOptions, clock: Arc<Clock>) -> Self {
-        Self { options, clock, idle: Mutex::default() }
+        Self { options, clock, shelves: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Idle>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the connection that was used last. With `check`, only one that has neither ended nor said anything: for
-    /// requests that can't be sent twice.
-    pub(super) async fn take(&self, origin: &Origin, check: bool) -> Option<Connection> {
+    /// Takes the connection that was used last, of those that have neither ended nor said anything: what an upstream
+    /// says unasked would be taken for the answer to the next request.
+    pub(super) async fn take(&self, origin: &Origin) -> Option<Connection> {
         loop {
-            let Idle { connection, until } = self.lock().get_mut(origin)?.pop()?;
-            let expired = until.poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready();
-            if expired {
-                continue;
-            }
-            if !check || is_quiet(&connection).await {
-                return Some(connection);
+            let idle = self.lock().idle.get_mut(origin)?.pop()?;
+            if !idle.is_expired() && is_quiet(&idle.connection).await {
+                return Some(idle.connection);
             }
         }
     }
 
     /// Puts a connection back that is between two requests.
-    pub(super) fn put(&self, origin: Origin, connection: Connection) {
-        let until = self.clock.deadline(self.options.keep_alive);
-        let mut idle = self.lock();
-        let connections = idle.entry(origin).or_default();
-        // The oldest are at the front; what is behind an unexpired one has not expired either.
-        let noop = &mut Context::from_waker(std::task::Waker::noop());
-        let expired = connections.iter().take_while(|idle| idle.until.poll(noop).is_ready()).count();
-        let mut gone: Vec<Idle> = connections.drain(..expired).collect();
-        connections.push(Idle { connection, until });
-        if connections.len() > self.options.pool_size {
-            gone.push(connections.remove(0));
+    pub(super) fn put(self: &Arc<Self>, origin: Origin, connection: Connection) {
+        if self.options.pool_size == 0 {
+            return;
         }
-        drop(idle);
+        let until = self.clock.deadline(self.options.keep_alive);
+        let mut shelves = self.lock();
+        let connections = shelves.idle.entry(origin).or_default();
+        connections.push(Idle { connection, until });
+        let surplus = (connections.len() > self.options.pool_size).then(|| connections.remove(0));
+        if !std::mem::replace(&mut shelves.swept, true) {
+            let every = (self.options.keep_alive / 4).clamp(SWEEP_MIN, SWEEP_MAX);
+            async_std::task::spawn(sweep(Arc::downgrade(self), every));
+        }
+        drop(shelves);
+        drop(surplus);
+    }
+
+    /// Closes the connections that have expired, and forgets origins without any; says whether some are left.
+    fn close_expired(&self) -> bool {
+        let mut gone = Vec::new();
+        let mut shelves = self.lock();
+        shelves.idle.retain(|_, connections| {
+            // The oldest are at the front; what is behind an unexpired one has not expired either.
+            let expired = connections.iter().take_while(|idle| idle.is_expired()).count();
+            gone.extend(connections.drain(..expired));
+            !connections.is_empty()
+        });
+        shelves.swept = !shelves.idle.is_empty();
+        let more = shelves.swept;
+        drop(shelves);
         drop(gone);
+        more
+    }
+}
+
+/// How often a pool is looked at for expired connections: four times in the time that they are kept, within these.
+const SWEEP_MIN: Duration = Duration::from_millis(100);
+const SWEEP_MAX: Duration = Duration::from_secs(5);
+
+/// Closes what nobody used for too long, as long as there is something, and a client.
+async fn sweep(pool: Weak<Pool>, every: Duration) {
+    loop {
+        async_std::task::sleep(every).await;
+        let Some(pool) = pool.upgrade() else { return };
+        if !pool.close_expired() {
+            return;
+        }
     }
 }
 
 /// Whether there is nothing to read, not even the end.
 async fn is_quiet(connection: &Connection) -> bool {
     let mut byte = [0];
-    let peeked = poll_once(connection.stream.peek(&mut byte));
-    future::or(peeked, async { None }).await.is_none()
+    poll_once(connection.stream.peek(&mut byte)).await.is_none()
 }

@@ -11,17 +11,20 @@
 //! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs` | tasks, wakers, the run queue |
+//! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `tcp.rs` | listeners and streams, TCP and unix-domain |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
 mod clock;
 mod cores;
 mod executor;
+mod listen;
 mod reactor;
 mod tcp;
 mod timer;
 
 pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
+pub(crate) use listen::{Address, Bound};
 pub(crate) use reactor::{Direction, Wakeup};
-pub(crate) use tcp::{Address, Bound, Listener, Peer, Stream};
+pub(crate) use tcp::{Listener, Peer, Stream};

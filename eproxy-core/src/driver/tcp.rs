@@ -1,156 +1,18 @@
 //! Listeners and streams of a core: TCP over IPv4 and IPv6, and unix-domain sockets.
 
-use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::Socket;
 
 use super::cores::Core;
 use super::reactor::{Clear, Direction};
-
-/// Connections that the kernel completes before they are accepted; it caps this at its own limit (`somaxconn`).
-const BACKLOG: i32 = 4096;
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-impl FromStr for Address {
-    type Err = io::Error;
-
-    /// Reads `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or `unix:/path`.
-    fn from_str(text: &str) -> io::Result<Self> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Self::Unix(path.into()));
-        }
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "expected HOST:PORT or unix:/path");
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Tcp(address));
-        }
-        if text.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            return Err(invalid());
-        }
-        text.to_socket_addrs()?.next().map(Self::Tcp).ok_or_else(invalid)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// Listening sockets on one address, one for each core.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    /// With the port that the system chose where 0 was asked for.
-    pub(crate) address: Address,
-    sockets: Vec<Socket>,
-}
-
-impl Bound {
-    /// Listens on `address` for `cores` cores. Where the system spreads connections over sockets that share a port
-    /// (`SO_REUSEPORT` on Linux), each core gets a socket of its own; elsewhere they share one.
-    pub(crate) fn new(address: &Address, cores: usize) -> io::Result<Self> {
-        match address {
-            Address::Tcp(tcp) => Self::tcp(*tcp, cores),
-            Address::Unix(path) => Self::unix(path, cores),
-        }
-    }
-
-    fn tcp(address: SocketAddr, cores: usize) -> io::Result<Self> {
-        let share = cfg!(any(target_os = "linux", target_os = "android")) && cores > 1;
-        // Without `SO_REUSEPORT` first: with it, a second program on the same port would go unnoticed.
-        let probe = tcp_socket(address, false)?;
-        let address = bound_address(&probe)?;
-        let mut sockets = Vec::with_capacity(cores);
-        if share {
-            drop(probe);
-            for _ in 0..cores {
-                sockets.push(tcp_socket(address, true)?);
-            }
-        } else {
-            sockets.push(probe);
-        }
-        for socket in &sockets {
-            socket.listen(BACKLOG)?;
-        }
-        Ok(Self { address: Address::Tcp(address), sockets: fill(sockets, cores)? })
-    }
-
-    #[cfg(unix)]
-    fn unix(path: &PathBuf, cores: usize) -> io::Result<Self> {
-        use std::os::unix::fs::FileTypeExt;
-        // A socket file that nobody listens on is left over from a program that was killed.
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-        if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-            std::fs::remove_file(path)?;
-        }
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { address: Address::Unix(path.clone()), sockets: fill(vec![socket], cores)? })
-    }
-
-    #[cfg(not(unix))]
-    fn unix(_: &PathBuf, _: usize) -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix-domain sockets"))
-    }
-
-    /// Takes the socket for one core.
-    pub(crate) fn take(&mut self) -> Option<Socket> {
-        self.sockets.pop()
-    }
-}
-
-fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // On Windows this option would let two programs take one port; elsewhere it only forgives TIME_WAIT.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // `[::]` means IPv6 alone; whoever wants both binds both.
-        socket.set_only_v6(true)?;
-    }
-    if share {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-fn bound_address(socket: &Socket) -> io::Result<SocketAddr> {
-    let address = socket.local_addr()?;
-    address
-        .as_socket()
-        .ok_or_else(|| io::Error::other("the system gave a TCP socket an address of another kind"))
-}
-
-/// Shares the last socket among the cores that have none.
-fn fill(mut sockets: Vec<Socket>, cores: usize) -> io::Result<Vec<Socket>> {
-    while sockets.len() < cores {
-        let last = sockets.last().ok_or_else(|| io::Error::other("no socket to share"))?;
-        sockets.push(last.try_clone()?);
-    }
-    Ok(sockets)
-}
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,6 +132,39 @@ impl Stream {
         Ok((Self::new(core, Kind::Unix(one))?, Self::new(core, Kind::Unix(other))?))
     }
 
+    /// Connects to `address` within `patience`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, and `TimedOut`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for connections to upstreams that never leave a core"))]
+    pub(crate) async fn connect(
+        core: &Rc<Core>,
+        address: SocketAddr,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let socket = mio::net::TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        let stream = Self::new(core, Kind::Tcp(socket))?;
+        let Kind::Tcp(socket) = &stream.socket else { return Err(io::ErrorKind::Unsupported.into()) };
+        stream.set_deadline(Direction::Write, Some(patience));
+        loop {
+            // Writable once it is connected, or has failed.
+            core.reactor.clear(stream.key, Direction::Write, Clear::WouldBlock);
+            poll_fn(|cx| core.reactor.poll_ready(stream.key, Direction::Write, cx)).await?;
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+            match socket.peer_addr() {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+                Err(error) => return Err(error),
+                Ok(_) => break,
+            }
+        }
+        stream.set_deadline(Direction::Write, None);
+        Ok(stream)
+    }
+
     /// Reads what is there; 0 is the end of the stream.
     ///
     /// # Errors
@@ -386,5 +281,73 @@ impl AsyncWrite for Stream {
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::listen::{Address, Bound};
+    use super::*;
+
+    /// Runs a future as a task of a core of this thread.
+    fn on_a_core<T: 'static>(future: impl AsyncFnOnce(Rc<Core>) -> T + 'static) -> T {
+        let core = Core::new().unwrap();
+        let result = Rc::new(std::cell::RefCell::new(None));
+        let (inside, out) = (core.clone(), result.clone());
+        core.spawn(async move {
+            let value = future(inside.clone()).await;
+            *out.borrow_mut() = Some(value);
+            inside.stop();
+        });
+        core.run(|_| {}, || {}).unwrap();
+        result.take().unwrap()
+    }
+
+    fn listener(core: &Rc<Core>) -> (Listener, SocketAddr) {
+        let mut bound = Bound::new(&"127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let Address::Tcp(address) = bound.address else { panic!("a TCP address was asked for") };
+        (Listener::new(core, bound.take().unwrap()).unwrap(), address)
+    }
+
+    #[test]
+    fn two_streams_of_one_core_talk() {
+        let heard = on_a_core(async |core| {
+            let (listener, address) = listener(&core);
+            let client = Stream::connect(&core, address, Duration::from_secs(5)).await.unwrap();
+            let (server, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+            poll_fn(|cx| client.poll_write(cx, &[IoSlice::new(b"hel"), IoSlice::new(b"lo")])).await.unwrap();
+            client.finish().unwrap();
+            let mut heard = [0; 16];
+            let n = poll_fn(|cx| server.poll_read(cx, &mut heard)).await.unwrap();
+            assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut heard[n..])).await.unwrap(), 0);
+            heard[..n].to_vec()
+        });
+        assert_eq!(heard, b"hello");
+    }
+
+    #[test]
+    fn a_refused_connection_is_told() {
+        let error = on_a_core(async |core| {
+            let (closed, address) = listener(&core);
+            drop(closed);
+            Stream::connect(&core, address, Duration::from_secs(5)).await.map(|_| ()).unwrap_err()
+        });
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn a_deadline_ends_a_read_and_a_new_one_allows_the_next() {
+        on_a_core(async |core| {
+            let (listener, address) = listener(&core);
+            let client = Stream::connect(&core, address, Duration::from_secs(5)).await.unwrap();
+            let (server, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+            let mut byte = [0];
+            server.set_deadline(Direction::Read, Some(Duration::from_millis(20)));
+            let error = poll_fn(|cx| server.poll_read(cx, &mut byte)).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            server.set_deadline(Direction::Read, None);
+            poll_fn(|cx| client.poll_write(cx, &[IoSlice::new(b"x")])).await.unwrap();
+            assert_eq!(poll_fn(|cx| server.poll_read(cx, &mut byte)).await.unwrap(), 1);
+        });
     }
 }
