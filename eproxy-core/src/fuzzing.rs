@@ -5,23 +5,16 @@
 //! which gives them the seeds in `fuzz/seeds/`, and for the fuzzer, which sets `cfg(fuzzing)`.
 //!
 //! An input is a message and nothing else. Where a function needs to choose, where to cut the message into pieces for
-//! one, it derives the choice from the bytes: a failure depends on its input alone. All targets share this file, long as
-//! it is, so that the library has one door for them.
+//! one, it derives the choice from the bytes: a failure depends on its input alone.
 
-use std::cell::RefCell;
-use std::io::IoSlice;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+mod connection;
 
-use futures_lite::future::{self, poll_fn};
-
-use crate::driver::Stream;
 use crate::error::Kind;
 use crate::http1::{Decoder, Finder, Found, RequestFacts, Step, parse_request};
 use crate::message::target::{self, Form};
 use crate::message::{Field, RequestLine, Span, is_token, is_value};
-use crate::server::fuzzing::{Door, Ending, Rehearsal};
-use crate::{Limits, Request, Response, Server, Upgraded};
+
+pub use connection::connection;
 
 /// As many header lines as the largest limit that is tried here.
 const MAX_FIELDS: usize = 100;
@@ -249,289 +242,77 @@ fn compare_body_with_httparse(coded: &[u8], body: &[u8], trailers: &[(String, Ve
     if coded.split(|byte| !byte.is_ascii_hexdigit()).any(|digits| digits.len() > 15) {
         return;
     }
-    let (theirs, rest) = split_chunks(coded).expect("httparse accepts it");
+    let Chunks::Whole { body: theirs, trailers: theirs_trailers, rest } = split_chunks(coded) else {
+        panic!("httparse does not accept {}", coded.escape_ascii())
+    };
+    assert!(rest.is_empty(), "the same end");
     assert_eq!(theirs, body);
-    let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    match httparse::parse_headers(rest, &mut headers) {
-        Ok(httparse::Status::Complete((used, headers))) => {
-            assert_eq!(used, rest.len(), "the same end");
-            for (name, value) in trailers {
-                assert!(headers.iter().any(|field| field.name == name && field.value == value));
-            }
-        }
-        other => panic!("httparse on the trailers: {other:?}"),
-    }
+    // Those that mean nothing behind a body are left out.
+    assert!(trailers.iter().all(|trailer| theirs_trailers.contains(trailer)));
 }
 
-/// The body of a chunked message, and what follows its last chunk's line; none where it breaks off.
-fn split_chunks(mut coded: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+/// A chunked message as httparse has it.
+#[derive(Debug)]
+enum Chunks<'a> {
+    Whole {
+        body: Vec<u8>,
+        trailers: Vec<(String, Vec<u8>)>,
+        rest: &'a [u8],
+    },
+    /// It breaks off behind this much of the body.
+    Partial(Vec<u8>),
+    /// It goes wrong behind this much of the body, or httparse does not know better.
+    Malformed(Vec<u8>),
+}
+
+fn split_chunks(mut coded: &[u8]) -> Chunks<'_> {
     let mut body = Vec::new();
     loop {
         let (skip, size) = match httparse::parse_chunk_size(coded) {
             Ok(httparse::Status::Complete(line)) => line,
-            Ok(httparse::Status::Partial) => return None,
-            Err(error) => panic!("httparse on a chunk: {error} {}", coded.escape_ascii()),
+            Ok(httparse::Status::Partial) => return Chunks::Partial(body),
+            Err(_) => return Chunks::Malformed(body),
         };
         coded = &coded[skip..];
         if size == 0 {
-            return Some((body, coded));
+            break;
         }
-        let (data, rest) = coded.split_at_checked(usize::try_from(size).ok()?)?;
-        body.extend_from_slice(data);
-        coded = match rest {
+        let there = usize::try_from(size).map_or(coded.len(), |size| size.min(coded.len()));
+        body.extend_from_slice(&coded[..there]);
+        coded = match &coded[there..] {
             [b'\r', b'\n', rest @ ..] => rest,
-            [] | [b'\r'] => return None,
-            _ => panic!("a chunk is longer than its size: {}", rest.escape_ascii()),
+            [] | [b'\r'] => return Chunks::Partial(body),
+            _ => return Chunks::Malformed(body),
         };
     }
-}
-
-/// Serves two connections, one behind the other, on which a client sends `input` and then no more: in pieces on the
-/// first, at once on the second.
-///
-/// # Panics
-///
-/// A connection does not end, a task of the engine panics, what comes back is not a sequence of HTTP/1.1 answers, or
-/// the first answer depends on the pieces.
-pub fn connection(input: &[u8]) {
-    thread_local! {
-        static REHEARSAL: Rehearsal = rehearsal();
-    }
-    let heard: Rc<RefCell<Vec<Vec<u8>>>> = Rc::default();
-    let ending = REHEARSAL.with(|rehearsal| {
-        let (input, heard) = (input.to_vec(), heard.clone());
-        rehearsal.run(async move |door: Door| {
-            let mut choices = Choices::of(&input);
-            let most = choices.up_to(input.len()).max(input.len() / MOST_PIECES + 1);
-            for most in [most, input.len()] {
-                let answers = Client::new(&door).talk(&input, || choices.up_to(most)).await;
-                heard.borrow_mut().push(answers);
-            }
-        })
-    });
-    forget_what_was_put_off();
-    assert_eq!(ending.expect("the system has what a connection needs"), Ending::Clean);
-    // A head may be too long in two ways and malformed besides; which is seen first does depend on the pieces.
-    let refused = |status| if matches!(status, 414 | 431) { 400 } else { status };
-    let statuses: Vec<_> = heard.borrow().iter().map(|answers| check_answers(answers).map(refused)).collect();
-    assert_eq!(statuses[0], statuses[1], "pieces matter");
-    // Empty lines before a request are ignored (RFC 9112 §2.2); everything else is answered.
-    if input.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-        assert!(statuses[0].is_some(), "no answer");
-    }
-}
-
-/// Pieces that are sent at the most, more or less: each costs a turn.
-const MOST_PIECES: usize = 16;
-
-/// Limits are so low that short inputs reach them.
-fn rehearsal() -> Rehearsal {
-    let limits = Limits { head: 512, target: 128, headers: 12, body: 1024, drain: 64, ..Limits::default() };
-    Rehearsal::new(Server::builder().limits(limits).at("/*path", answer)).expect("a thread can be started")
-}
-
-/// What handlers have put off until the client of this thread sees to it.
-#[derive(Default)]
-struct PutOff {
-    answers: Vec<(Request, Response)>,
-    upgraded: Vec<Upgraded>,
-    client: Option<Waker>,
-}
-
-thread_local! {
-    static PUT_OFF: RefCell<PutOff> = RefCell::default();
-}
-
-/// Answers in one of the ways there are. The method goes with the answer, as it tells whether there is a body.
-fn answer(mut req: Request, res: Response) {
-    let res = res.header("X-Method", req.method());
-    match req.path() {
-        "/later" => put_off(|put_off| put_off.answers.push((req, res))),
-        "/ignore" => res.status(299).send("ignored"),
-        "/none" => res.status(204).send(()),
-        "/drop" if req.method() != "HEAD" => drop(res),
-        "/upgrade" if req.method() != "HEAD" => {
-            let upgraded = res.upgrade("some/1");
-            put_off(|put_off| put_off.upgraded.push(upgraded));
-        }
-        "/stream" => {
-            let mut writer = res.stream();
-            // There is room for it.
-            let _gone = future::block_on(writer.send("streamed"));
-            match req.query() {
-                Some("break") => drop(writer),
-                _ => writer.finish(),
-            }
-        }
-        _ => res.send(req.take_body()),
-    }
-}
-
-fn put_off(put: impl FnOnce(&mut PutOff)) {
-    let client = PUT_OFF.with_borrow_mut(|put_off| {
-        put(put_off);
-        put_off.client.take()
-    });
-    client.into_iter().for_each(Waker::wake);
-}
-
-/// Does what was put off so far.
-fn catch_up() {
-    let put_off = PUT_OFF.take();
-    put_off.answers.into_iter().for_each(|(mut req, res)| res.send(req.take_body()));
-    drop(put_off.upgraded);
-}
-
-fn forget_what_was_put_off() {
-    drop(PUT_OFF.take());
-}
-
-/// The client's end of a connection.
-struct Client {
-    stream: Stream,
-    heard: Vec<u8>,
-    /// The server has closed its side, or reset the connection.
-    ended: bool,
-}
-
-impl Client {
-    fn new(door: &Door) -> Self {
-        let stream = door.connect().expect("the system has what a connection needs");
-        Self { stream, heard: Vec::new(), ended: false }
-    }
-
-    /// Sends `input`, as much in a turn as `piece` says, and then no more; returns what it hears.
-    async fn talk(mut self, input: &[u8], mut piece: impl FnMut() -> usize) -> Vec<u8> {
-        /// Rounds of the executor in which the server gets a turn for certain.
-        const PAUSE: usize = 9;
-        let mut rest = input;
-        while !rest.is_empty() && !self.ended {
-            let (next, after) = rest.split_at(piece().min(rest.len()));
-            self.say(next).await;
-            rest = after;
-            for _ in 0..PAUSE {
-                future::yield_now().await;
-            }
-            // Now and then, so that some answers come while their request still does.
-            if rest.len().is_multiple_of(2) {
-                catch_up();
-            }
-        }
-        // A connection that is gone has said all it will.
-        let _gone = self.stream.finish();
-        poll_fn(|cx| {
-            catch_up();
-            PUT_OFF.with_borrow_mut(|put_off| put_off.client = Some(cx.waker().clone()));
-            self.poll_hear(cx)
-        })
-        .await;
-        self.heard
-    }
-
-    /// Sends `words` and listens meanwhile.
-    async fn say(&mut self, words: &[u8]) {
-        let mut said = 0;
-        poll_fn(|cx| {
-            let _more = self.poll_hear(cx);
-            while said < words.len() && !self.ended {
-                match ready!(self.stream.poll_write(cx, &[IoSlice::new(&words[said..])])) {
-                    Ok(n) => said += n,
-                    Err(_) => break,
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
-    }
-
-    /// Ready when the server will say no more.
-    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut chunk = [0; 4096];
-        while !self.ended {
-            match ready!(self.stream.poll_read(cx, &mut chunk)) {
-                Ok(n) if n > 0 => self.heard.extend_from_slice(&chunk[..n]),
-                Ok(_) | Err(_) => self.ended = true,
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Takes a connection's output apart; returns the first status that is not an interim one.
-fn check_answers(mut output: &[u8]) -> Option<u16> {
-    let (mut first, mut is_over) = (None, false);
-    while !output.is_empty() {
-        let text = output.escape_ascii();
-        assert!(!is_over, "something follows the last answer: {text}");
-        let mut headers = [httparse::EMPTY_HEADER; 16];
-        let mut answer = httparse::Response::new(&mut headers);
-        let parsed = answer.parse(output);
-        let Ok(httparse::Status::Complete(head)) = parsed else { panic!("{parsed:?} of {text}") };
-        assert_eq!(answer.version, Some(1), "{text}");
-        output = &output[head..];
-        let status = answer.code.unwrap_or_default();
-        if status == 100 {
-            continue;
-        }
-        first = first.or(Some(status));
-        let field = |name: &str| {
-            let mut fields = answer.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
-            let value = fields.next().map(|field| field.value);
-            assert!(fields.next().is_none(), "{name} comes twice: {text}");
-            value
-        };
-        assert!(field("date").is_some(), "{text}");
-        is_over = status == 101 || field("connection") == Some(b"close");
-        let length =
-            field("content-length").and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
-        // An answer that breaks off is the last thing on its connection.
-        let rest = match (field("transfer-encoding"), length) {
-            _ if status == 101 => return first,
-            (None, None) if status == 204 => Some(output),
-            _ if field("x-method") == Some(b"HEAD") => Some(output),
-            (Some(coding), None) => {
-                assert_eq!(coding, b"chunked");
-                split_chunks(output).and_then(|(_, rest)| skip_trailers(rest))
-            }
-            (None, Some(length)) => output.get(length..),
-            (None, None) if is_over => return first,
-            _ => panic!("where does it end? {text}"),
-        };
-        let Some(rest) = rest else { return first };
-        output = rest;
-    }
-    first
-}
-
-/// What follows the trailer section; none where it breaks off.
-fn skip_trailers(output: &[u8]) -> Option<&[u8]> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    match httparse::parse_headers(output, &mut headers) {
-        Ok(httparse::Status::Complete((used, _))) => Some(&output[used..]),
-        Ok(httparse::Status::Partial) => None,
-        Err(error) => panic!("httparse on trailers: {error} {}", output.escape_ascii()),
+    match httparse::parse_headers(coded, &mut headers) {
+        Ok(httparse::Status::Complete((used, headers))) => {
+            let trailers = headers.iter().map(|field| (field.name.to_owned(), field.value.to_owned()));
+            Chunks::Whole { body, trailers: trailers.collect(), rest: &coded[used..] }
+        }
+        Ok(httparse::Status::Partial) => Chunks::Partial(body),
+        Err(_) => Chunks::Malformed(body),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::Path;
 
     use super::*;
 
-    /// The seeds of a target, by name.
-    fn seeds(target: &str, least: usize) -> Vec<(String, Vec<u8>)> {
+    /// The seeds of a target; says which one is at work, for a test that fails.
+    fn seeds(target: &str, least: usize) -> impl Iterator<Item = Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-        let mut seeds: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
-            })
-            .collect();
-        seeds.sort();
-        assert!(seeds.len() >= least, "{} seeds of {target}", seeds.len());
-        seeds
+        let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        assert!(paths.len() >= least, "{} seeds of {target}", paths.len());
+        paths.into_iter().map(|path| {
+            eprintln!("seed {}", path.display());
+            fs::read(path).unwrap()
+        })
     }
 
     /// Runs a target with a seed, with all its beginnings, and with each of its bits flipped.
@@ -551,21 +332,21 @@ mod tests {
 
     #[test]
     fn heads_are_read_alike_in_all_pieces_and_by_httparse() {
-        for (_, seed) in seeds("request_head", 20) {
+        for seed in seeds("request_head", 20) {
             run_around(request_head, &seed);
         }
     }
 
     #[test]
     fn chunked_bodies_are_decoded_alike_in_all_pieces_and_by_httparse() {
-        for (_, seed) in seeds("chunked", 20) {
+        for seed in seeds("chunked", 20) {
             run_around(chunked, &seed);
         }
     }
 
     #[test]
     fn connections_end_and_what_they_carry_are_answers() {
-        for (_, seed) in seeds("connection", 12) {
+        for seed in seeds("connection", 12) {
             for end in 0..=seed.len() {
                 connection(&seed[..end]);
             }

@@ -19,9 +19,11 @@ const BATCH: usize = 64;
 /// Accepts until the server drains. Errors never end it.
 pub(super) async fn run(worker: Rc<Worker>, listener: Listener) {
     let mut taken = 0;
+    let mut fails = false;
     while let Some(accepted) = next(&worker, &listener).await {
         match accepted {
             Ok((stream, peer)) => {
+                fails = false;
                 worker.admit(stream, peer);
                 taken += 1;
                 if taken % BATCH == 0 {
@@ -30,7 +32,10 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener) {
             }
             Err(error) => {
                 worker.counters.accept_errors.add();
-                worker.journal.note(log::Level::Error, || format!("accept failed: {error}"));
+                // Every failure is counted; one line for a row of them is enough.
+                if !std::mem::replace(&mut fails, true) {
+                    worker.journal.note(log::Level::Error, || format!("accept failed: {error}"));
+                }
                 if !is_about_one_connection(&error) {
                     worker.core.sleep(REST).await;
                 }
