@@ -130,8 +130,9 @@ impl Transport {
         }
         let home = Home { pool, origin, connection: Some(connection), keep_alive };
         let decoder = Decoder::new(framing);
-        let body = AnswerBody { decoder, deadline, waiting: false, options: self.options.clone(), home };
-        Answer::from_parts(status, headers, Body::from_reader(body, framing.length()))
+        let options = self.options.clone();
+        let body = AnswerBody { decoder, deadline, waiting: false, options, home, trailers: None };
+        Answer::from_parts(status, headers, Body::from_source(body, framing.length()))
     }
 }
 
@@ -183,11 +184,24 @@ impl Outgoing {
             let mut options = values.iter().flat_map(|value| hop::members(value.as_str().as_bytes()));
             options.any(|option| option.eq_ignore_ascii_case(b"close"))
         });
+        let expects_body = matches!(request.method(), Method::Post | Method::Put | Method::Patch);
         let mut out = Self { first: Vec::new(), encoder: Some(Encoder::new(request)), closes };
         if length == Some(0) {
             out.encode_all().await?;
+            if !expects_body {
+                out.drop_length();
+            }
         }
         Ok(out)
+    }
+
+    /// Takes out the `Content-Length: 0` that async-h1 gives every request: one whose method has no use for a body
+    /// should not have it (RFC 9110 §8.6).
+    fn drop_length(&mut self) {
+        const LINE: &[u8] = b"\r\ncontent-length: 0\r\n";
+        if let Some(at) = memchr::memmem::find(&self.first, LINE) {
+            self.first.drain(at..at + LINE.len() - 2);
+        }
     }
 
     /// Whether all of it is encoded, so that it can be sent again.

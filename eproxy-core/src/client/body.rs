@@ -9,6 +9,7 @@ use futures_io::AsyncRead;
 
 use crate::error::{Error, Kind};
 use crate::http1::{Decoder, Step};
+use crate::message::{BodySource, Headers};
 
 use super::clock::Deadline;
 use super::options::ClientOptions;
@@ -27,6 +28,8 @@ pub(super) struct AnswerBody {
     pub(super) waiting: bool,
     pub(super) options: ClientOptions,
     pub(super) home: Home,
+    /// What came behind the end of a chunked body.
+    pub(super) trailers: Option<Headers>,
 }
 
 /// The connection of an answer, and where it goes afterwards.
@@ -61,6 +64,7 @@ impl AnswerBody {
                 match self.decoder.decode(input, into.len()).map_err(|_| Error::from(Kind::BadAnswer))? {
                     Step::Done { skip } => {
                         connection.input.consume(skip);
+                        self.trailers = self.decoder.take_trailers();
                         self.home.give_back();
                         return Poll::Ready(Ok(0));
                     }
@@ -103,6 +107,12 @@ impl AnswerBody {
             }
             Err(error) => Err(Error::new(Kind::UpstreamIo).because(error)),
         })
+    }
+}
+
+impl BodySource for AnswerBody {
+    fn trailers(&self) -> Option<Headers> {
+        self.trailers.clone()
     }
 }
 

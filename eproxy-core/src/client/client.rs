@@ -32,7 +32,7 @@ use super::options::ClientOptions;
 /// let server = Server::builder().get("/proxy", move |_: Request, res: Response| {
 ///     client.fetch("http://127.0.0.1:9000/get", move |answer| match answer {
 ///         Ok(upstream) => res.forward(upstream),
-///         Err(err) => res.status(err.status()).send(err.to_string()),
+///         Err(error) => res.status(error.status()).send(error.name()),
 ///     })
 /// });
 /// # Ok(()) }

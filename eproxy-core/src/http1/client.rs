@@ -40,8 +40,12 @@ pub(crate) async fn read_answer(
     input: &mut Buffer,
     method: &[u8],
 ) -> Result<AnswerHead, Kind> {
-    for _ in 0..MAX_INTERIM {
-        let (start, end) = find_head(stream, input).await?;
+    for number in 0..MAX_INTERIM {
+        let (start, end) = match find_head(stream, input).await {
+            // An interim answer is a beginning: the request has been seen.
+            Err(Kind::UpstreamClosed) if number > 0 => return Err(Kind::UpstreamTruncated),
+            found => found?,
+        };
         input.consume(start);
         let answer = parse_head(&input.data()[..end - start], method)?;
         input.consume(end - start);

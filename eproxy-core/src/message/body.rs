@@ -48,8 +48,27 @@ pub(crate) enum Content {
     /// From a connection or a body writer.
     Pipe(PipeReader, Option<u64>),
     /// From anything else.
-    Reader(Box<dyn AsyncRead + Send + Sync + Unpin>, Option<u64>),
+    Reader(Box<dyn BodySource>, Option<u64>),
 }
+
+/// A stream that a body is read from.
+pub(crate) trait BodySource: AsyncRead + Send + Sync + Unpin {
+    /// The trailer section, once the end was reached.
+    fn trailers(&self) -> Option<Headers> {
+        None
+    }
+}
+
+/// A reader that is nothing more.
+struct Plain<R>(R);
+
+impl<R: AsyncRead + Unpin> AsyncRead for Plain<R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl<R: AsyncRead + Send + Sync + Unpin> BodySource for Plain<R> {}
 
 impl Body {
     /// No body.
@@ -62,7 +81,11 @@ impl Body {
     /// that ends earlier fails the message; without one, the wire marks the end.
     #[must_use]
     pub fn from_reader(reader: impl AsyncRead + Send + Sync + Unpin + 'static, length: Option<u64>) -> Self {
-        Self { content: Content::Reader(Box::new(reader), length), mime: None }
+        Self::from_source(Plain(reader), length)
+    }
+
+    pub(crate) fn from_source(source: impl BodySource + 'static, length: Option<u64>) -> Self {
+        Self { content: Content::Reader(Box::new(source), length), mime: None }
     }
 
     /// The body of an upstream's answer: its headers say what it is.
@@ -125,7 +148,8 @@ impl Body {
     pub fn trailers(&self) -> Option<Headers> {
         match &self.content {
             Content::Pipe(pipe, _) => pipe.trailers(),
-            _ => None,
+            Content::Reader(reader, _) => reader.trailers(),
+            Content::Empty | Content::Static(_) | Content::Owned { .. } => None,
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) mod target;
 pub use answer::Answer;
 pub(crate) use answer::http_types_field;
 pub use body::Body;
-pub(crate) use body::Content;
+pub(crate) use body::{BodySource, Content};
 pub(crate) use buffer::Buffer;
 pub(crate) use head::{RequestLine, Span, Version};
 pub use headers::Headers;

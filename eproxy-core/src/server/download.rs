@@ -4,11 +4,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_io::AsyncRead;
-
 use crate::error::Kind;
 use crate::http1::{BodyCoding, Outbound, encode_chunk_end, encode_chunk_start, encode_last_chunk};
-use crate::message::{Content, Headers, PipeReader};
+use crate::message::{BodySource, Content, Headers, PipeReader};
 
 /// Bodies up to this size are copied behind their head, so that answers to pipelined requests leave together; longer
 /// ones are written from where they are.
@@ -111,7 +109,7 @@ async fn next(outbound: &mut Outbound<'_>, source: &mut Source) -> Result<Filled
 /// A body that is not in hand.
 enum Source {
     Pipe(PipeReader),
-    Reader { reader: Box<dyn AsyncRead + Send + Sync + Unpin>, chunk: Vec<u8>, filled: usize },
+    Reader { reader: Box<dyn BodySource>, chunk: Vec<u8>, filled: usize },
 }
 
 /// What a source has.
@@ -126,7 +124,8 @@ impl Source {
         let is_end = match self {
             Self::Pipe(pipe) => ready!(pipe.poll_fill(cx))?.is_empty(),
             Self::Reader { reader, chunk, filled } => {
-                *filled = ready!(Pin::new(reader).poll_read(cx, chunk)).map_err(|_| Kind::BodyFailed)?;
+                *filled =
+                    ready!(Pin::new(&mut **reader).poll_read(cx, chunk)).map_err(|_| Kind::BodyFailed)?;
                 *filled == 0
             }
         };
@@ -149,7 +148,7 @@ impl Source {
     fn trailers(&self) -> Option<Headers> {
         match self {
             Self::Pipe(pipe) => pipe.trailers(),
-            Self::Reader { .. } => None,
+            Self::Reader { reader, .. } => reader.trailers(),
         }
     }
 }
