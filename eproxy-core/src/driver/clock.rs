@@ -10,7 +10,8 @@ use super::timer::{TICK, Tick};
 pub(super) struct Clock {
     start: Instant,
     now: Cell<Instant>,
-    tick: Cell<Tick>,
+    /// Nanoseconds from `start` to `now`; 64 bits of them last for five centuries.
+    elapsed: Cell<u64>,
     /// The wall clock's second and when it was read; read again once a second.
     wall: Cell<(Instant, u64)>,
 }
@@ -22,17 +23,26 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { start: now, now: Cell::new(now), tick: Cell::new(0), wall: Cell::new((now, wall_seconds())) }
+        Self {
+            start: now,
+            now: Cell::new(now),
+            elapsed: Cell::new(0),
+            wall: Cell::new((now, wall_seconds())),
+        }
     }
 
     pub(super) fn turn(&self) {
         let now = Instant::now();
-        self.now.set(now);
-        self.tick.set(ticks(now - self.start));
+        self.set(now);
         // A quarter of a second keeps a Date header within its second without a call per turn.
         if now - self.wall.get().0 >= Duration::from_millis(250) {
             self.wall.set((now, wall_seconds()));
         }
+    }
+
+    fn set(&self, now: Instant) {
+        self.now.set(now);
+        self.elapsed.set(nanoseconds(now - self.start));
     }
 
     /// The time at which this turn began.
@@ -42,7 +52,7 @@ impl Clock {
 
     /// The tick in which this turn began.
     pub(super) fn tick(&self) -> Tick {
-        self.tick.get()
+        self.elapsed.get() / TICK_NANOSECONDS
     }
 
     pub(super) fn unix_seconds(&self) -> u64 {
@@ -51,22 +61,20 @@ impl Clock {
 
     /// The first tick that begins no earlier than `after` from now.
     pub(super) fn tick_after(&self, after: Duration) -> Tick {
-        let at = (self.now.get() - self.start).saturating_add(after);
-        ticks(at) + 1
+        self.elapsed.get().saturating_add(nanoseconds(after)) / TICK_NANOSECONDS + 1
     }
 
     /// How long it is from the beginning of this turn to the beginning of `tick`.
     pub(super) fn until(&self, tick: Tick) -> Duration {
-        // Nanoseconds in 64 bits last for five centuries.
-        let at = Duration::from_nanos(tick.saturating_mul(TICK.as_nanos() as u64));
-        at.saturating_sub(self.now.get() - self.start)
+        Duration::from_nanos(tick.saturating_mul(TICK_NANOSECONDS).saturating_sub(self.elapsed.get()))
     }
 }
 
-/// The tick that a time falls into; in 64-bit arithmetic, because it is asked for in every turn.
-fn ticks(since_start: Duration) -> Tick {
-    const PER_SECOND: u64 = 1_000_000_000 / TICK.as_nanos() as u64;
-    since_start.as_secs() * PER_SECOND + u64::from(since_start.subsec_nanos()) / TICK.as_nanos() as u64
+const TICK_NANOSECONDS: u64 = TICK.as_nanos() as u64;
+
+/// In 64-bit arithmetic, because deadlines are moved on every request.
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
 #[expect(
@@ -87,7 +95,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         for days in [0, 1, 400, 20_000] {
             let now = clock.start + days * 24 * hour;
-            clock.now.set(now);
+            clock.set(now);
             let until = clock.until(clock.tick_after(hour));
             assert!(until >= hour && until <= hour + TICK, "after {days} days: {until:?}");
         }

@@ -71,38 +71,44 @@ fn split_query(target: &[u8], from: usize) -> (Range<usize>, Option<Range<usize>
 /// request (RFC 9110 §4.2.4). A comma is legal in a registered name but only ever seen where two Host lines were
 /// joined, so it is refused.
 pub(crate) fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text.first() {
-        Some(b'[') => match text.iter().position(|byte| *byte == b']') {
-            Some(end) => (&text[..=end], &text[end + 1..]),
-            None => return false,
-        },
-        _ => {
-            let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
-            (&text[..end], &text[end..])
-        }
+    let rest = match text {
+        [b'[', rest @ ..] => after_literal(rest),
+        name => Some(after_name(name)),
     };
-    let port_is_valid = match port {
-        [] | [b':'] => true,
-        [b':', digits @ ..] => {
-            digits.iter().all(u8::is_ascii_digit) && number(digits).is_some_and(|port| port <= 65535)
-        }
+    match rest {
+        Some([] | [b':']) => true,
+        Some([b':', port @ ..]) => is_port(port),
         _ => false,
-    };
-    port_is_valid && is_host(host)
+    }
 }
 
-fn is_host(host: &[u8]) -> bool {
-    if let [b'[', inside @ .., b']'] = host {
-        let is_v6 = std::str::from_utf8(inside).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
-        let is_future = matches!(inside, [b'v' | b'V', rest @ ..] if rest.iter().all(|byte| is_host_byte(*byte) || *byte == b':'));
-        return is_v6 || is_future;
+/// What stands behind a registered name or an IPv4 address.
+fn after_name(mut text: &[u8]) -> &[u8] {
+    loop {
+        let end = text.iter().position(|byte| !is_host_byte(*byte)).unwrap_or(text.len());
+        match &text[end..] {
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                text = rest
+            }
+            rest => return rest,
+        }
     }
-    let Some(other) = host.iter().position(|byte| !is_host_byte(*byte)) else { return true };
-    // Percent-escapes are legal here, and hardly ever seen.
-    match &host[other..] {
-        [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => is_host(rest),
-        _ => false,
-    }
+}
+
+/// What stands behind the bracket that closes an IP literal.
+fn after_literal(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|byte| *byte == b']')?;
+    let is_valid = match &text[..end] {
+        [b'v' | b'V', future @ ..] => future.iter().all(|byte| is_host_byte(*byte) || *byte == b':'),
+        v6 => std::str::from_utf8(v6).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok()),
+    };
+    is_valid.then_some(&text[end + 1..])
+}
+
+fn is_port(digits: &[u8]) -> bool {
+    digits.len() <= 5
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits.iter().fold(0, |port, digit| port * 10 + u32::from(digit - b'0')) <= 65535
 }
 
 fn is_host_byte(byte: u8) -> bool {
@@ -135,14 +141,6 @@ static HOST: [bool; 256] = {
     }
     table
 };
-
-/// A number of at most 18 digits.
-fn number(digits: &[u8]) -> Option<u64> {
-    match digits.len() {
-        1..=18 => Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))),
-        _ => None,
-    }
-}
 
 /// The canonical form of a path. What does not decode to UTF-8 gets replacement characters, which no route spells.
 pub(crate) fn canonical(path: &[u8]) -> Cow<'_, str> {

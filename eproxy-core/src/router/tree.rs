@@ -3,12 +3,14 @@
 //! At each node a literal is tried first, then a parameter, then the rest of the path; a branch that leads nowhere is
 //! left again. A node is reached in one way only, so a look-up visits each at most once.
 
+use std::cmp::Ordering;
+
 use super::pattern::Segment;
 
 /// A node: what may follow the segments that lead to it.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// Sorted by text.
+    /// Sorted by [`order`].
     literals: Vec<(String, Self)>,
     param: Option<Box<Self>>,
     /// The pattern that ends here.
@@ -28,7 +30,7 @@ impl Tree {
             Some((Segment::Rest, _)) => &mut self.rest,
             Some((Segment::Param, tail)) => return self.param.get_or_insert_default().insert(tail, number),
             Some((Segment::Literal(text), tail)) => {
-                let at = match self.literals.binary_search_by(|(known, _)| known.cmp(text)) {
+                let at = match self.literals.binary_search_by(|(known, _)| order(known, text)) {
                     Ok(at) => at,
                     Err(at) => {
                         self.literals.insert(at, (text.clone(), Self::default()));
@@ -52,11 +54,12 @@ impl Tree {
         let Some(path) = path else {
             return self.leaf.or_else(|| self.rest.inspect(|_| values.push("")));
         };
-        let (segment, tail) = match path.split_once('/') {
-            Some((segment, tail)) => (segment, Some(tail)),
+        // Segments are short: a loop finds their end before a search has begun.
+        let (segment, tail) = match path.bytes().position(|byte| byte == b'/') {
+            Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
             None => (path, None),
         };
-        if let Ok(at) = self.literals.binary_search_by(|(known, _)| known.as_str().cmp(segment))
+        if let Ok(at) = self.literals.binary_search_by(|(known, _)| order(known, segment))
             && let Some(found) = self.literals[at].1.find(tail, values)
         {
             return Some(found);
@@ -71,4 +74,9 @@ impl Tree {
         }
         self.rest.inspect(|_| values.push(path))
     }
+}
+
+/// The order of literals: by length first, which tells most of them apart.
+fn order(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
