@@ -56,7 +56,7 @@ async fn main() -> Result<()> {
         .post("/shout", |req: Request, res: Response| {
             req.read(move |body| match body {
                 Ok(bytes) => res.send(bytes.to_ascii_uppercase()),
-                Err(error) => res.status(error.status()).send(error.to_string()),
+                Err(error) => res.status(error.status()).send(error.name()),
             });
         })
         // The same for those who like `async` better: what the closure returns is sent.

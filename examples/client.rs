@@ -43,7 +43,7 @@ async fn main() -> Result<()> {
         .get("/proxy", move |_: Request, res: Response| {
             client.fetch(format!("{url}/numbers"), move |answer| match answer {
                 Ok(answer) => res.forward(answer),
-                Err(error) => res.status(error.status()).send(error.to_string()),
+                Err(error) => res.status(error.status()).send(error.name()),
             });
         })
         .bind(address)

@@ -163,6 +163,17 @@ impl From<Error> for std::io::Error {
     }
 }
 
+/// Takes the eproxy error out of an I/O error that carries one, such as that of reading a body; any other failed with
+/// the body that it was read from or written to.
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) => Self::new(Kind::BodyFailed).because(error),
+        }
+    }
+}
+
 /// What a kind of failure means; see [`Kind::row`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {

@@ -214,7 +214,7 @@ impl Outgoing {
         let mut filled = 0;
         loop {
             self.first.resize(filled + 1024, 0);
-            match encoder.read(&mut self.first[filled..]).await.map_err(encoding_failed)? {
+            match encoder.read(&mut self.first[filled..]).await? {
                 0 => break,
                 n => filled += n,
             }
@@ -232,7 +232,7 @@ impl Outgoing {
         let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
         let mut chunk = vec![0; CHUNK];
         loop {
-            let n = encoder.read(&mut chunk).await.map_err(encoding_failed)?;
+            let n = encoder.read(&mut chunk).await?;
             if n == 0 {
                 return Ok(());
             }
@@ -240,13 +240,6 @@ impl Outgoing {
             sent.map_err(|error| Error::new(Kind::UpstreamIo).because(error))?;
             progress();
         }
-    }
-}
-
-fn encoding_failed(error: io::Error) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => Error::new(Kind::BodyFailed).because(error),
     }
 }
 

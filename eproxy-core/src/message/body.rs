@@ -136,7 +136,7 @@ impl Body {
             return Ok(bytes);
         }
         let mut bytes = Vec::with_capacity(self.len().unwrap_or(0).min(64 * 1024) as usize);
-        (&mut self).take(limit.saturating_add(1)).read_to_end(&mut bytes).await.map_err(from_io)?;
+        (&mut self).take(limit.saturating_add(1)).read_to_end(&mut bytes).await.map_err(Error::from)?;
         match bytes.len() as u64 > limit {
             true => Err(too_large()),
             false => Ok(bytes),
@@ -176,21 +176,13 @@ impl Body {
         let mut chunk = vec![0; 16 * 1024];
         let mut copied = 0;
         loop {
-            let n = self.read(&mut chunk).await.map_err(from_io)?;
+            let n = self.read(&mut chunk).await.map_err(Error::from)?;
             if n == 0 {
                 return Ok(copied);
             }
-            writer.write_all(&chunk[..n]).await.map_err(from_io)?;
+            writer.write_all(&chunk[..n]).await.map_err(Error::from)?;
             copied += n as u64;
         }
-    }
-}
-
-/// The eproxy error inside an I/O error, or one that has the I/O error as its cause.
-fn from_io(error: io::Error) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => Error::new(Kind::BodyFailed).because(error),
     }
 }
 

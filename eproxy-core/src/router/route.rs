@@ -75,7 +75,8 @@ impl Route {
         self
     }
 
-    /// Answers every method that has no handler of its own.
+    /// Answers every method that has no handler of its own, but for CONNECT: that is a tunnel's beginning and no request
+    /// for a path (RFC 9110 §9.3.6).
     #[must_use]
     pub fn any(mut self, handler: impl Handler) -> Self {
         self.any = Some(Arc::new(handler));

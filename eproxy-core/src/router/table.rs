@@ -119,7 +119,9 @@ impl Route {
             |name: &str| self.methods.iter().find(|(known, _)| known == name).map(|(_, handler)| handler);
         // Without a body, which the wire leaves out (RFC 9110 §9.3.2).
         let get_for_head = || if method == "HEAD" { named("GET") } else { None };
-        named(method).or_else(get_for_head).or(self.any.as_ref())
+        // A tunnel is not any request: its target is no path, and 2xx begins it (RFC 9110 §9.3.6).
+        let any = || self.any.as_ref().filter(|_| method != "CONNECT");
+        named(method).or_else(get_for_head).or_else(any)
     }
 }
 
@@ -210,6 +212,7 @@ mod tests {
         assert_eq!(choice(&table, "OPTIONS", "*"), "options GET, HEAD, OPTIONS, POST");
         assert_eq!(choice(&table, "get", "/a"), "405 GET, HEAD, OPTIONS, POST");
         assert_eq!(choice(&table, "BREW", "/b"), "/b");
+        assert_eq!(choice(&table, "CONNECT", "/b"), "405 OPTIONS");
     }
 
     #[test]

@@ -197,6 +197,10 @@ async fn send(
     opened: &mut Opened<'_>,
     answer: Answer,
 ) -> Result<After, Kind> {
+    if let Some(upload) = opened.upload.as_mut().filter(|upload| upload.is_held()) {
+        // Whoever answers first and reads afterwards still wants the body, which the client may be holding back.
+        upload.put_continue(&mut desk.out);
+    }
     let coding = coding(opened, answer.status(), answer.headers(), answer.body());
     let unread =
         opened.upload.as_ref().is_some_and(|upload| upload.owes_continue() || upload.failure().is_some());

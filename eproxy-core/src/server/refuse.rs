@@ -51,7 +51,9 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
         upgrade: None,
     };
     http1::encode_head(&mut desk.out, &parts);
-    if let Content::Owned { bytes, .. } = body.into_content() {
+    // RFC 9110 §9.3.2, as far as it can be told what the method was.
+    let is_head = desk.input.data().starts_with(b"HEAD ");
+    if let (Content::Owned { bytes, .. }, false) = (body.into_content(), is_head) {
         desk.out.extend_from_slice(&bytes);
     }
     After::Linger

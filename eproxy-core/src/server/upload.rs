@@ -69,6 +69,19 @@ impl Upload {
         self.decoder.is_done()
     }
 
+    /// Whether somebody has the body, read or not.
+    pub(super) fn is_held(&self) -> bool {
+        !self.pipe.is_gone()
+    }
+
+    /// Puts the 100 (Continue) that the client waits for, if it does, in front of the answer that is about to begin.
+    pub(super) fn put_continue(&mut self, out: &mut Vec<u8>) {
+        if self.owes_continue() {
+            encode_interim(out, 100);
+            self.interim = Interim::NotNeeded;
+        }
+    }
+
     /// Whether somebody reads the body.
     pub(super) fn is_wanted(&self) -> bool {
         !self.pipe.is_gone() && self.pipe.is_wanted()

@@ -30,12 +30,12 @@ fn options_for_the_whole_server_is_answered() {
 }
 
 #[test]
-fn what_follows_connect_is_no_tunnel_unless_a_handler_makes_one() {
+fn connect_is_refused_where_nobody_makes_tunnels_and_what_follows_is_not_one() {
     let mirror = Mirror::start();
     let mut client = mirror.server.connect();
     let reply = client.ask(bytes("CONNECT test:443 HTTP/1.1\r\nHost: test:443\r\n\r\n"));
-    assert_eq!(reply.text(), "CONNECT test:443 [] ");
+    assert_eq!(reply.status, 405);
     let reply = client.ask(b"\x16\x03\x01\x00\x05hello\r\n\r\n");
     assert_eq!((reply.status, reply.says_close()), (400, true));
-    assert_eq!(mirror.calls(), 1);
+    assert_eq!(mirror.calls(), 0);
 }
