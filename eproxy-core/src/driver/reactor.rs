@@ -238,6 +238,12 @@ impl Reactor {
         side.ready && !side.expired
     }
 
+    /// Whether the write direction is ready and has not expired.
+    pub(super) fn is_writable(&self, key: u32) -> bool {
+        let side = &self.sources.borrow()[key as usize].write;
+        side.ready && !side.expired
+    }
+
     /// One turn: asks the kernel once, marks what became ready and what expired, and tells everybody.
     pub(super) fn turn(&self, limit: Option<Duration>, parked: &mut Vec<Wakeup>) -> io::Result<()> {
         let mut events = self.events.borrow_mut();

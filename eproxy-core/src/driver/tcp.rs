@@ -200,6 +200,22 @@ impl Stream {
         None
     }
 
+    /// Writes as much as the kernel takes at once; `None` when that is nothing, and then nobody is told when there is
+    /// room.
+    pub(crate) fn try_write(&self, from: &[u8]) -> Option<io::Result<usize>> {
+        if !self.core.reactor.is_writable(self.key) {
+            return None;
+        }
+        match on_socket!(self, socket => { let mut socket = socket; socket.write(from) }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            written => Some(written),
+        }
+    }
+
     /// Writes as much as the kernel takes.
     ///
     /// # Errors

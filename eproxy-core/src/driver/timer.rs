@@ -34,11 +34,18 @@ pub(super) struct Wheel {
     occupied: [u64; SLOTS / 64],
     /// The last tick that has been expired.
     now: Tick,
+    /// The earliest tick at which a claim comes due; found anew when it has.
+    next: Tick,
 }
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), occupied: [0; SLOTS / 64], now: 0 }
+        Self {
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            occupied: [0; SLOTS / 64],
+            now: 0,
+            next: NEVER,
+        }
     }
 
     /// Asks for `claim` to come due at `at`, or as far towards it as the wheel reaches. Returns the tick at which it
@@ -48,11 +55,17 @@ impl Wheel {
         let slot = at as usize % SLOTS;
         self.slots[slot].push(claim);
         self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.next = self.next.min(at);
         at
     }
 
     /// The earliest tick at which a claim comes due.
     pub(super) fn next(&self) -> Option<Tick> {
+        (self.next != NEVER).then_some(self.next)
+    }
+
+    /// Looks for the first slot behind `now` that holds claims.
+    fn search(&self) -> Tick {
         let start = (self.now + 1) as usize % SLOTS;
         let (word, bit) = (start / 64, start % 64);
         let words = self.occupied.len();
@@ -66,19 +79,20 @@ impl Wheel {
             let found = self.occupied[at] & mask;
             if found != 0 {
                 let slot = at * 64 + found.trailing_zeros() as usize;
-                return Some(self.now + 1 + ((slot + SLOTS - start) % SLOTS) as Tick);
+                return self.now + 1 + ((slot + SLOTS - start) % SLOTS) as Tick;
             }
         }
-        None
+        NEVER
     }
 
     /// Moves to the tick `now` and appends all claims that came due to `due`.
     pub(super) fn expire(&mut self, now: Tick, due: &mut Vec<Claim>) {
-        while let Some(next) = self.next().filter(|next| *next <= now) {
-            self.now = next;
-            let slot = next as usize % SLOTS;
+        while self.next <= now {
+            self.now = self.next;
+            let slot = self.next as usize % SLOTS;
             due.append(&mut self.slots[slot]);
             self.occupied[slot / 64] &= !(1 << (slot % 64));
+            self.next = self.search();
         }
         self.now = self.now.max(now);
     }

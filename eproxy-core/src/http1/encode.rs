@@ -22,8 +22,8 @@ pub(crate) struct AnswerParts<'a> {
     /// Content-Type, where the headers have none.
     pub(crate) mime: Option<&'a str>,
     pub(crate) coding: BodyCoding,
-    /// The Date header, where the headers have none.
-    pub(crate) date: &'a [u8],
+    /// The whole line of the Date header, which is left out where the headers have one.
+    pub(crate) date_line: &'a [u8],
     /// The connection ends behind this answer.
     pub(crate) close: bool,
     /// The client's version: an HTTP/1.0 client must be told that the connection is kept.
@@ -34,6 +34,8 @@ pub(crate) struct AnswerParts<'a> {
 
 /// Appends the head of an answer. Fields that the wire decides about are not taken from the headers.
 pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
+    // What the lines without headers of its own need at most.
+    out.reserve(256);
     encode_status_line(out, parts.status);
     let (mut has_date, mut has_type) = (false, false);
     for (name, value) in parts.headers.iter() {
@@ -46,7 +48,7 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
         encode_field(out, name, value);
     }
     if !has_date {
-        encode_field(out, b"Date", parts.date);
+        out.extend_from_slice(parts.date_line);
     }
     if let (Some(mime), false) = (parts.mime, has_type) {
         encode_field(out, b"Content-Type", mime.as_bytes());
@@ -146,7 +148,7 @@ mod tests {
             headers,
             mime: Some("text/plain"),
             coding: BodyCoding::Length(12),
-            date: b"Thu, 01 Jan 1970 00:00:00 GMT",
+            date_line: b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
             close: false,
             version: Version::Http11,
             upgrade: None,

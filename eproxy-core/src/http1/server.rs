@@ -119,7 +119,19 @@ impl Outbound<'_> {
     ///
     /// `DownstreamGone`: the client reset the connection, or took nothing for too long.
     pub(crate) async fn flush(&mut self) -> Result<(), Kind> {
-        self.write(b"", b"").await
+        // Nearly always the kernel takes all of it at once.
+        match self.stream.try_write(self.out) {
+            Some(Ok(written)) if written == self.out.len() => {
+                self.out.clear();
+                Ok(())
+            }
+            Some(Ok(written)) => {
+                self.out.drain(..written);
+                self.write(b"", b"").await
+            }
+            Some(Err(_)) => Err(Kind::DownstreamGone),
+            None => self.write(b"", b"").await,
+        }
     }
 
     /// Writes everything that was collected, then `body`, then `tail`, in as few system calls as the kernel allows.

@@ -92,7 +92,7 @@ impl Table {
     }
 
     /// Chooses by canonical path and by method.
-    pub(crate) fn choose<'t, 'p>(&'t self, method: &str, path: &'p str) -> Choice<'t, 'p> {
+    pub(crate) fn choose<'t, 'p>(&'t self, method: &[u8], path: &'p str) -> Choice<'t, 'p> {
         if path == "*" {
             return Choice::Options { allow: &self.allow };
         }
@@ -107,20 +107,22 @@ impl Table {
                 pattern: &route.pattern,
                 body_limit: route.body_limit,
             },
-            None if method == "OPTIONS" => Choice::Options { allow },
+            None if method == b"OPTIONS" => Choice::Options { allow },
             None => Choice::NotAllowed { allow },
         }
     }
 }
 
 impl Route {
-    fn handler(&self, method: &str) -> Option<&Arc<dyn Handler>> {
-        let named =
-            |name: &str| self.methods.iter().find(|(known, _)| known == name).map(|(_, handler)| handler);
+    fn handler(&self, method: &[u8]) -> Option<&Arc<dyn Handler>> {
+        let named = |name: &[u8]| {
+            let found = self.methods.iter().find(|(known, _)| known.as_bytes() == name);
+            found.map(|(_, handler)| handler)
+        };
         // Without a body, which the wire leaves out (RFC 9110 §9.3.2).
-        let get_for_head = || if method == "HEAD" { named("GET") } else { None };
+        let get_for_head = || if method == b"HEAD" { named(b"GET") } else { None };
         // A tunnel is not any request: its target is no path, and 2xx begins it (RFC 9110 §9.3.6).
-        let any = || self.any.as_ref().filter(|_| method != "CONNECT");
+        let any = || self.any.as_ref().filter(|_| method != b"CONNECT");
         named(method).or_else(get_for_head).or_else(any)
     }
 }
@@ -168,7 +170,7 @@ mod tests {
     }
 
     fn choice(table: &Table, method: &str, path: &str) -> String {
-        match table.choose(method, path) {
+        match table.choose(method.as_bytes(), path) {
             Choice::Handler { params, pattern, .. } => {
                 let params: Vec<_> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 format!("{pattern} {}", params.join(" ")).trim_end().to_owned()

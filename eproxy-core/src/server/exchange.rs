@@ -113,13 +113,13 @@ fn encode(
     coding: BodyCoding,
     close: bool,
 ) {
-    let date = worker.date();
+    let date = worker.date_line();
     let parts = AnswerParts {
         status: answer.status(),
         headers: answer.headers(),
         mime: answer.body().mime(),
         coding,
-        date: date.as_bytes(),
+        date_line: date.as_bytes(),
         close,
         version: opened.version,
         upgrade: None,
@@ -276,13 +276,13 @@ async fn settle(
 }
 
 fn encode_upgrade(worker: &Worker, desk: &mut Desk, protocol: &str, headers: &Headers) {
-    let date = worker.date();
+    let date = worker.date_line();
     let parts = AnswerParts {
         status: 101,
         headers,
         mime: None,
         coding: BodyCoding::None,
-        date: date.as_bytes(),
+        date_line: date.as_bytes(),
         close: false,
         version: Version::Http11,
         upgrade: Some(protocol),

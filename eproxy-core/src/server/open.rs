@@ -53,10 +53,8 @@ pub(super) fn open<'w>(
         pattern: "",
     };
     let parts = TargetParts::new(&form, &line);
-    // Tokens and targets were checked to be ASCII.
-    let method = std::str::from_utf8(line.method.of(bytes)).map_err(|_| Kind::BadRequestLine)?;
     let path = target::canonical(parts.path.of(bytes));
-    match worker.table.choose(method, &path) {
+    match worker.table.choose(line.method.of(bytes), &path) {
         Choice::Handler { handler, params, pattern, body_limit } => {
             opened.pattern = pattern;
             let limit = body_limit.unwrap_or(limits.body);

@@ -39,13 +39,13 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
     let status = kind.row().status;
     let (_, headers, body) = plain(status).into_parts();
     let coding = BodyCoding::Length(body.len().unwrap_or(0));
-    let date = worker.date();
+    let date = worker.date_line();
     let parts = AnswerParts {
         status,
         headers: &headers,
         mime: body.mime(),
         coding,
-        date: date.as_bytes(),
+        date_line: date.as_bytes(),
         close: true,
         version: Version::Http11,
         upgrade: None,

@@ -286,13 +286,13 @@ impl Worker {
         }
     }
 
-    /// The Date header (RFC 9110 §6.6.1), written once a second.
-    pub(super) fn date(&self) -> Rc<str> {
+    /// The line of the Date header (RFC 9110 §6.6.1), written once a second.
+    pub(super) fn date_line(&self) -> Rc<str> {
         let seconds = self.core.unix_seconds();
         let mut date = self.date.borrow_mut();
         if date.0 != seconds {
             let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
-            *date = (seconds, httpdate::fmt_http_date(time).into());
+            *date = (seconds, format!("Date: {}\r\n", httpdate::fmt_http_date(time)).into());
         }
         date.1.clone()
     }
