@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options, tools: &Tools, contenders: &[&'static Conte
         return report::checked(options.mode.name, lanes.iter().map(|lane| lane.name));
     };
     let bench = Bench {
-        wrk: Wrk::new(wrk, scratch.path(), options.connections)?,
+        wrk: Wrk::new(wrk, scratch.path(), options.connections, options.threads)?,
         path: options.mode.expected.path,
         ticks_per_second: procfs::ticks_per_second(),
     };

@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) seconds: u64,
     /// How many connections are open at the same time.
     pub(crate) connections: usize,
+    /// wrk's threads, which are the clients' processors.
+    pub(crate) threads: u64,
     /// Check the answers and time nothing.
     pub(crate) test: bool,
 }
@@ -47,6 +49,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--rounds" => given.rounds = Some(number(1_000)?),
             "--seconds" => given.seconds = Some(number(3_600)?),
             "--connections" => given.connections = Some(number(MOST_CONNECTIONS)?),
+            "--threads" => given.threads = Some(number(64)?),
             "--quick" => given.quick = true,
             "--test" => given.test = true,
             "--bench" => given.bench = true,
@@ -72,6 +75,7 @@ pub(crate) fn usage() -> String {
   --rounds N       measure each contender N times (7; idle: 3, each with fresh processes)
   --seconds S      wrk's time in each round, or the quiet time before memory is read (3)
   --connections N  connections open at the same time (64; idle: 4000)
+  --threads N      wrk's threads (2, as wrk itself has it; with 1, wrk is slower than the servers in hello)
   --quick          1 round of 1 second (idle: and 1000 connections); a number given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
@@ -89,6 +93,7 @@ struct Given {
     rounds: Option<u64>,
     seconds: Option<u64>,
     connections: Option<u64>,
+    threads: Option<u64>,
     quick: bool,
     test: bool,
     /// `cargo bench` says `--bench`; `cargo test --benches` says nothing at all.
@@ -109,6 +114,7 @@ impl Given {
             rounds: self.rounds.unwrap_or(rounds) as usize,
             seconds: self.seconds.unwrap_or(seconds),
             connections: self.connections.unwrap_or(connections) as usize,
+            threads: self.threads.unwrap_or(2),
             test: self.test || (!self.bench && self.mode.is_none()),
         }
     }

@@ -34,9 +34,9 @@ pub(crate) fn progress<'a>(
 }
 
 pub(crate) fn load(options: &Options, lanes: &[load::Lane]) {
-    let Options { mode, rounds, seconds, connections, .. } = options;
+    let Options { mode, rounds, seconds, connections, threads, .. } = options;
     println!(
-        "\n{}: {connections} connections, {seconds} s each, rounds: {rounds}; median (min..max)\n",
+        "\n{}: {connections} connections, wrk with {threads} threads, {seconds} s each, rounds: {rounds}; median (min..max)\n",
         mode.name
     );
     let mut rows = vec![

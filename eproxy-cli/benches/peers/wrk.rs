@@ -14,25 +14,31 @@ pub(crate) struct Run {
     pub(crate) p99_us: f64,
 }
 
-/// wrk with the number of connections of this run.
+/// wrk with the numbers of connections and threads of this run.
 pub(crate) struct Wrk {
     program: PathBuf,
     script: PathBuf,
     connections: usize,
+    threads: u64,
 }
 
 impl Wrk {
-    pub(crate) fn new(program: &Path, dir: &Path, connections: usize) -> Outcome<Self> {
+    pub(crate) fn new(program: &Path, dir: &Path, connections: usize, threads: u64) -> Outcome<Self> {
         let script = dir.join("result.lua");
         fs::write(&script, SCRIPT).map_err(|err| format!("{} can't be written: {err}", script.display()))?;
-        Ok(Self { program: program.to_owned(), script, connections })
+        Ok(Self { program: program.to_owned(), script, connections, threads })
     }
 
     /// Loads one URL. An answer that isn't a success, or any socket error, is an error: such a run measures
     /// something else.
     pub(crate) fn run(&self, url: &str, seconds: u64) -> Outcome<Run> {
         let output = Command::new(&self.program)
-            .args(["-t1", "--latency", &format!("-c{}", self.connections), &format!("-d{seconds}s"), "-s"])
+            .args([
+                &format!("-t{}", self.threads),
+                &format!("-c{}", self.connections),
+                &format!("-d{seconds}s"),
+            ])
+            .args(["--latency", "-s"])
             .arg(&self.script)
             .arg(url)
             .stdin(Stdio::null())

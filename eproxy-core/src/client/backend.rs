@@ -51,7 +51,7 @@ impl Transport {
         let replayable = outgoing.is_whole() && is_idempotent(method);
         let deadline = self.clock.deadline(self.options.connect);
 
-        if let Some(mut connection) = self.pool.take(&origin).await {
+        if let Some(mut connection) = self.pool.take(&origin) {
             match self.exchange(&mut connection, &mut outgoing, method, &deadline).await {
                 Ok(head) => return Ok(self.answer(head, connection, origin, deadline)),
                 Err(error) if replayable && matches!(error.kind(), Kind::UpstreamClosed) => {}

@@ -1,13 +1,15 @@
 //! Connections between requests.
 
 use std::collections::HashMap;
+use std::io;
+use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_std::net::TcpStream;
-use futures_lite::future::poll_once;
 use http_types::Url;
+use socket2::SockRef;
 
 use crate::error::{Error, Kind, Result};
 use crate::message::Buffer;
@@ -94,10 +96,10 @@ impl Pool {
 
     /// Takes the connection that was used last, of those that have neither ended nor said anything: what an upstream
     /// says unasked would be taken for the answer to the next request.
-    pub(super) async fn take(&self, origin: &Origin) -> Option<Connection> {
+    pub(super) fn take(&self, origin: &Origin) -> Option<Connection> {
         loop {
             let idle = self.lock().idle.get_mut(origin)?.pop()?;
-            if !idle.is_expired() && is_quiet(&idle.connection).await {
+            if !idle.is_expired() && is_quiet(&idle.connection) {
                 return Some(idle.connection);
             }
         }
@@ -155,7 +157,9 @@ async fn sweep(pool: Weak<Pool>, every: Duration) {
 }
 
 /// Whether there is nothing to read, not even the end.
-async fn is_quiet(connection: &Connection) -> bool {
-    let mut byte = [0];
-    poll_once(connection.stream.peek(&mut byte)).await.is_none()
+///
+/// Asked of the system directly: async-std would have its reactor wait for what nobody expects.
+fn is_quiet(connection: &Connection) -> bool {
+    let peeked = SockRef::from(&connection.stream).peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
