@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Why not an executor from a library: a wake-up here is a flag and a push, without the lock and the shared queue that
-//! a general executor needs, and it is paid on every request (`docs/benchmarks.md` has the comparison).
+//! a general executor needs, and a task can be polled straight from the event that woke it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -64,6 +64,9 @@ pub struct Timeouts {
     pub body_rate: u64,
     /// How long a client may take no byte of its answer: the connection is closed. Default 60 s.
     pub write_idle: Duration,
+    /// How long an upgraded connection may carry no byte in either direction before it is closed; noticed after at most
+    /// twice that time. Default 10 min.
+    pub tunnel_idle: Duration,
 }
 
 impl Default for Timeouts {
@@ -74,6 +77,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(60),
             body_rate: 100,
             write_idle: Duration::from_secs(60),
+            tunnel_idle: Duration::from_secs(600),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A connection that a handler has taken over after 101 (Switching Protocols).
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -24,6 +25,8 @@ pub(super) async fn run(
     mut from_handler: PipeReader,
 ) {
     let Desk { input, out, .. } = desk;
+    // Runs of bytes, in both directions.
+    let moved = Cell::new(0_u64);
     let mut outbound = Outbound { stream, out, patience: worker.options.timeouts.write_idle };
     let mut down = std::pin::pin!(async {
         outbound.flush().await?;
@@ -38,12 +41,23 @@ pub(super) async fn run(
             }
             outbound.write(from_handler.data(), b"").await?;
             from_handler.consume(n);
+            moved.set(moved.get() + 1);
+        }
+    });
+    let mut idle = std::pin::pin!(async {
+        let mut before = None;
+        while before != Some(moved.get()) {
+            before = Some(moved.get());
+            worker.core.sleep(worker.options.timeouts.tunnel_idle).await;
         }
     });
     let (mut up_ended, mut down_ended) = (false, false);
     poll_fn(|cx| {
         if !up_ended {
-            up_ended = poll_up(cx, stream, input, &to_handler).is_ready();
+            up_ended = poll_up(cx, stream, input, &to_handler, &moved).is_ready();
+        }
+        if idle.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
         }
         if !down_ended && let Poll::Ready(end) = down.as_mut().poll(cx) {
             if end.is_err() {
@@ -61,7 +75,13 @@ pub(super) async fn run(
 }
 
 /// Ready when the client has sent its last byte, or nobody wants more.
-fn poll_up(cx: &mut Context<'_>, stream: &Stream, input: &mut Buffer, pipe: &PipeWriter) -> Poll<()> {
+fn poll_up(
+    cx: &mut Context<'_>,
+    stream: &Stream,
+    input: &mut Buffer,
+    pipe: &PipeWriter,
+    moved: &Cell<u64>,
+) -> Poll<()> {
     loop {
         let room = match ready!(pipe.poll_room(cx)) {
             Demand::Room(room) => room,
@@ -84,5 +104,6 @@ fn poll_up(cx: &mut Context<'_>, stream: &Stream, input: &mut Buffer, pipe: &Pip
         let n = room.min(input.len());
         pipe.push(&input.data()[..n]);
         input.consume(n);
+        moved.set(moved.get() + 1);
     }
 }

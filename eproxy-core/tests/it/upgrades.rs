@@ -144,3 +144,24 @@ fn the_times_of_requests_are_not_those_of_an_upgraded_connection() {
         assert_eq!(client.raw(4), b"ping");
     }
 }
+
+#[test]
+fn a_connection_that_carries_nothing_is_closed_and_one_that_does_is_not() {
+    let tunnel_idle = Duration::from_millis(200);
+    let server = start(Server::builder().timeouts(Timeouts { tunnel_idle, ..Timeouts::default() }).at(
+        "/echo",
+        |_: Request, res: Response| {
+            let mut connection = res.upgrade("echo/1");
+            task::spawn(async move { echo(&mut connection).await });
+        },
+    ));
+    let mut client = server.connect();
+    client.send(upgrading("/echo"));
+    assert_eq!(client.head().unwrap().status, 101);
+    for _ in 0..10 {
+        pause(60);
+        client.send("x");
+        assert_eq!(client.raw(1), b"x");
+    }
+    client.is_closed();
+}
