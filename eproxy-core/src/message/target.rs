@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use crate::error::Kind;
 
+use super::headers::letters_digits_and;
+
 /// The form of a request target (RFC 9112 §3.2), with the places of its parts in the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -116,31 +118,7 @@ fn is_host_byte(byte: u8) -> bool {
 }
 
 /// Unreserved characters and sub-delimiters (RFC 3986 §3.2.2), without the comma.
-static HOST: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(
-                byte as u8,
-                b'-' | b'.'
-                    | b'_'
-                    | b'~'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b';'
-                    | b'='
-            );
-        byte += 1;
-    }
-    table
-};
+static HOST: [bool; 256] = letters_digits_and(b"-._~!$&'()*+;=");
 
 /// The canonical form of a path. What does not decode to UTF-8 gets replacement characters, which no route spells.
 pub(crate) fn canonical(path: &[u8]) -> Cow<'_, str> {
