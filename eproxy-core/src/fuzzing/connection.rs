@@ -9,7 +9,7 @@ use futures_lite::future::{self, poll_fn};
 
 use crate::driver::Stream;
 use crate::server::fuzzing::{Door, Ending, Rehearsal};
-use crate::{Limits, Request, Response, Server, Upgraded};
+use crate::{Limits, Request, Response, Route, Server, Upgraded};
 
 use super::{Choices, Chunks, split_chunks};
 
@@ -58,7 +58,9 @@ const MOST_PIECES: usize = 16;
 /// Limits are so low that short inputs reach them.
 fn rehearsal() -> Rehearsal {
     let limits = Limits { head: 512, target: 128, headers: 12, body: 1024, drain: 64, ..Limits::default() };
-    Rehearsal::new(Server::builder().limits(limits).at("/*path", answer)).expect("a thread can be started")
+    // CONNECT is not any method: without a handler of its own, handlers would not see it.
+    let everything = Route::new("/*path").any(answer).method("CONNECT", answer);
+    Rehearsal::new(Server::builder().limits(limits).route(everything)).expect("a thread can be started")
 }
 
 /// What the handlers and the client of this thread share behind the server's back.
