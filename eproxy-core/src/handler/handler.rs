@@ -101,7 +101,7 @@ impl IntoAnswer for Error {
             _ => self.status(),
         };
         log::log!(self.kind().row().level, "async handler failed: {}", Chain(&self));
-        Answer::new(status).with_body(reason(status))
+        Answer::plain(status)
     }
 }
 
@@ -109,7 +109,7 @@ impl IntoAnswer for http_types::Error {
     fn into_answer(self) -> Answer {
         let status = self.status().into();
         log::error!("async handler failed: {self}");
-        Answer::new(status).with_body(reason(status))
+        Answer::plain(status)
     }
 }
 
@@ -117,12 +117,6 @@ impl<T: IntoAnswer, E: IntoAnswer> IntoAnswer for Result<T, E> {
     fn into_answer(self) -> Answer {
         self.map_or_else(IntoAnswer::into_answer, IntoAnswer::into_answer)
     }
-}
-
-/// The body of an answer that says no more than its status.
-fn reason(status: u16) -> String {
-    let reason = http_types::StatusCode::try_from(status).map_or("Error", |status| status.canonical_reason());
-    format!("{status} {reason}\n")
 }
 
 /// An error with its causes, on one line.

@@ -1,6 +1,6 @@
 //! Heads, chunks and bodies as bytes (RFC 9112 §4, §7.1). Everything appends to a buffer; nothing does I/O.
 
-use crate::message::{Headers, Version, hop};
+use crate::message::{Headers, Version, hop, reason_phrase};
 
 /// How an answer's body goes onto the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,7 @@ fn encode_status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"HTTP/1.1 ");
     encode_number(out, u64::from(status));
     out.push(b' ');
-    let reason = http_types::StatusCode::try_from(status).map_or("", |status| status.canonical_reason());
-    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(reason_phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -16,7 +16,6 @@
 
 mod chunked;
 mod client;
-
 mod decode;
 mod encode;
 mod framing;

@@ -29,6 +29,14 @@ impl Answer {
         Self { status, headers: Headers::new(), body: Body::empty() }
     }
 
+    /// An answer whose body says no more than its status: `404 Not Found`.
+    pub(crate) fn plain(status: u16) -> Self {
+        match status {
+            204 => Self::new(status),
+            _ => Self::new(status).with_body(format!("{status} {}\n", reason_phrase(status))),
+        }
+    }
+
     pub(crate) fn from_parts(status: u16, headers: Headers, body: Body) -> Self {
         Self { status, headers, body }
     }
@@ -116,6 +124,11 @@ impl TryFrom<Answer> for http_types::Response {
         }
         Ok(response)
     }
+}
+
+/// The reason phrase of a status (RFC 9110 §15); empty for one that is not registered.
+pub(crate) fn reason_phrase(status: u16) -> &'static str {
+    http_types::StatusCode::try_from(status).map_or("", |status| status.canonical_reason())
 }
 
 /// A header field as http-types has it.

@@ -1,7 +1,7 @@
 //! Fields that concern one connection only and are never passed on (RFC 9110 §7.6.1).
 
-/// Whether a field of this name belongs to a single connection whatever `Connection` says. `Trailer` and `TE` are not
-/// in the list: they describe the message, and the wire decides about them.
+/// Whether a field of this name belongs to a single connection whatever `Connection` says. `Trailer` is in the list
+/// because a message is framed anew on its next connection, which may leave trailers out.
 pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
     const NAMES: [&str; 8] = [
         "connection",

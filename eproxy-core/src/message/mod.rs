@@ -24,7 +24,7 @@ mod pipe;
 pub(crate) mod target;
 
 pub use answer::Answer;
-pub(crate) use answer::http_types_field;
+pub(crate) use answer::{http_types_field, reason_phrase};
 pub use body::Body;
 pub(crate) use body::{BodySource, Content};
 pub(crate) use buffer::Buffer;

@@ -21,7 +21,7 @@ use crate::message::{Answer, Body, Headers, Version};
 
 use super::download;
 use super::open::{Opened, open};
-use super::refuse::{fail, plain, refuse};
+use super::refuse::{fail, refuse};
 use super::upgrade;
 use super::worker::{Desk, Worker};
 
@@ -182,7 +182,7 @@ fn into_answer(worker: &Worker, opened: &mut Opened<'_>, word: Word) -> Answer {
     worker
         .journal
         .note(error.kind().row().level, || format!("{}: {error}, on route {}", error.name(), opened.pattern));
-    plain(error.status())
+    Answer::plain(error.status())
 }
 
 /// Encodes and sends the answer, while what the handler still reads of the request's body flows on.

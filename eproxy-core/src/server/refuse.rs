@@ -16,7 +16,7 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
         Choice::NotAllowed { allow } => (405, Some(allow)),
         Choice::NotFound | Choice::Handler { .. } => (404, None),
     };
-    let mut answer = plain(status);
+    let mut answer = Answer::plain(status);
     if let Some(allow) = allow {
         // A list of tokens is always a valid value.
         let _valid = answer.headers_mut().insert("Allow", allow);
@@ -24,20 +24,11 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
     answer
 }
 
-/// An answer that says no more than its status.
-pub(super) fn plain(status: u16) -> Answer {
-    let reason = http_types::StatusCode::try_from(status).map_or("", |status| status.canonical_reason());
-    match status {
-        204 => Answer::new(status),
-        _ => Answer::new(status).with_body(format!("{status} {reason}\n")),
-    }
-}
-
 /// Refuses what is not a valid request; the answer is left on the desk.
 pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
     fail(worker, peer, "", &kind.into());
     let status = kind.row().status;
-    let (_, headers, body) = plain(status).into_parts();
+    let (_, headers, body) = Answer::plain(status).into_parts();
     let coding = BodyCoding::Length(body.len().unwrap_or(0));
     let date = worker.date_line();
     let parts = AnswerParts {
