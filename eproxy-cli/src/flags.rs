@@ -35,6 +35,10 @@ pub(crate) struct Flags {
     #[argh(option, from_str_fn(upstream))]
     pub(crate) upstream: Option<Url>,
 
+    /// URL to pass every request on to; may be given several times
+    #[argh(option)]
+    pub(crate) to: Vec<String>,
+
     /// debug, info, warn or error; info unless given
     #[argh(option, default = "LevelFilter::Info", from_str_fn(log_level))]
     pub(crate) log_level: LevelFilter,

@@ -51,7 +51,10 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
             (Some(origin), url)
         }
     };
-    let mut server = routes::add(Server::builder(), Client::new(), &upstream).bind(flags.address());
+    let mut server = match flags.to.is_empty() {
+        true => routes::add(Server::builder(), Client::new(), &upstream).bind(flags.address()),
+        false => Server::builder().at("/*path", eproxy_core::Proxy::to(flags.to.clone())).bind(flags.address()),
+    };
     if let Some(workers) = flags.workers {
         server = server.workers(workers);
     }

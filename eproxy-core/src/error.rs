@@ -60,6 +60,13 @@ impl Error {
         self
     }
 
+    /// Adds which part of a description it is about.
+    pub(crate) fn in_place(mut self, place: &str) -> Self {
+        let detail = self.0.detail.as_deref().unwrap_or_default();
+        self.0.detail = Some(format!("{place:?}: {detail}").into());
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -93,6 +100,7 @@ impl Error {
                 | Kind::BodyTimeout
                 | Kind::ConnectTimeout
                 | Kind::UpstreamHeadTimeout
+                | Kind::UpstreamWriteTimeout
                 | Kind::UpstreamBodyTimeout
         )
     }
@@ -188,10 +196,13 @@ pub(crate) struct Row {
     /// The downstream connection cannot be used for another exchange.
     pub(crate) close: bool,
     pub(crate) level: log::Level,
+    /// The error type of a Proxy-Status field (RFC 9209 §2.3); empty where there is nothing to tell.
+    pub(crate) proxy_status: &'static str,
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident $name:literal $side:ident $status:literal $retry:ident $close:ident $level:ident $text:literal;)+) => {
+    ($($(#[$doc:meta])* $kind:ident $name:literal $side:ident $status:literal $retry:ident $close:ident $level:ident
+        $proxy_status:literal $text:literal;)+) => {
         /// Every way in which something fails.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
@@ -201,7 +212,7 @@ macro_rules! kinds {
             /// All kinds, in the order of their numbers.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$kind),+];
 
-            /// The table: kind → name, side, status, retryable, close, level, text.
+            /// The table: kind → name, side, status, retryable, close, level, Proxy-Status, text.
             pub(crate) const fn row(self) -> Row {
                 match self {
                     $(Self::$kind => Row {
@@ -212,6 +223,7 @@ macro_rules! kinds {
                         retryable: kinds!(@ $retry),
                         close: kinds!(@ $close),
                         level: log::Level::$level,
+                        proxy_status: $proxy_status,
                     }),+
                 }
             }
@@ -225,56 +237,73 @@ macro_rules! kinds {
 
 kinds! {
     // What a client sent that is refused (design: the promises on malformed messages and limits).
-    BadRequestLine "bad_request_line" Downstream 400 once close Debug "malformed request line";
-    BadVersion "bad_version" Downstream 505 once close Debug "HTTP version not supported";
-    BareLineFeed "bare_line_feed" Downstream 400 once close Debug "line ended by a bare LF or broken by a bare CR";
-    BadHeaderName "bad_header_name" Downstream 400 once close Debug "malformed header name";
-    BadHeaderValue "bad_header_value" Downstream 400 once close Debug "control character in a header value";
-    FoldedHeader "folded_header" Downstream 400 once close Debug "header line folded over two lines";
-    BadHost "bad_host" Downstream 400 once close Debug "missing, repeated or invalid Host";
-    BadTarget "bad_target" Downstream 400 once close Debug "malformed request target";
-    BadContentLength "bad_content_length" Downstream 400 once close Debug "invalid or contradictory Content-Length";
-    LengthAndCoding "length_and_coding" Downstream 400 once close Debug "Content-Length together with Transfer-Encoding";
-    BadTransferEncoding "bad_transfer_encoding" Downstream 400 once close Debug "invalid Transfer-Encoding";
-    UnknownCoding "unknown_coding" Downstream 501 once close Debug "transfer coding not implemented";
-    BadChunk "bad_chunk" Downstream 400 once close Debug "malformed chunked body";
-    BadTrailer "bad_trailer" Downstream 400 once close Debug "malformed trailer section";
-    BadExpectation "bad_expectation" Downstream 417 once close Debug "expectation other than 100-continue";
-    HeadTooLarge "head_too_large" Downstream 431 once close Debug "request head over its size limit";
-    TooManyHeaders "too_many_headers" Downstream 431 once close Debug "more header lines than allowed";
-    TargetTooLong "target_too_long" Downstream 414 once close Debug "request target over its size limit";
-    BodyTooLarge "body_too_large" Downstream 413 once close Debug "request body over its size limit";
-    HeadTimeout "head_timeout" Downstream 408 once close Debug "request head not complete in time";
-    BodyTimeout "body_timeout" Downstream 408 once close Debug "request body stalled or too slow";
-    Truncated "truncated" Downstream 400 once close Debug "connection ended inside a request";
+    BadRequestLine "bad_request_line" Downstream 400 once close Debug "" "malformed request line";
+    BadVersion "bad_version" Downstream 505 once close Debug "" "HTTP version not supported";
+    BareLineFeed "bare_line_feed" Downstream 400 once close Debug "" "line ended by a bare LF or broken by a bare CR";
+    BadHeaderName "bad_header_name" Downstream 400 once close Debug "" "malformed header name";
+    BadHeaderValue "bad_header_value" Downstream 400 once close Debug "" "control character in a header value";
+    FoldedHeader "folded_header" Downstream 400 once close Debug "" "header line folded over two lines";
+    BadHost "bad_host" Downstream 400 once close Debug "" "missing, repeated or invalid Host";
+    BadTarget "bad_target" Downstream 400 once close Debug "" "malformed request target";
+    BadContentLength "bad_content_length" Downstream 400 once close Debug "" "invalid or contradictory Content-Length";
+    LengthAndCoding "length_and_coding" Downstream 400 once close Debug "" "Content-Length together with Transfer-Encoding";
+    BadTransferEncoding "bad_transfer_encoding" Downstream 400 once close Debug "" "invalid Transfer-Encoding";
+    UnknownCoding "unknown_coding" Downstream 501 once close Debug "" "transfer coding not implemented";
+    BadChunk "bad_chunk" Downstream 400 once close Debug "" "malformed chunked body";
+    BadTrailer "bad_trailer" Downstream 400 once close Debug "" "malformed trailer section";
+    BadExpectation "bad_expectation" Downstream 417 once close Debug "" "expectation other than 100-continue";
+    HeadTooLarge "head_too_large" Downstream 431 once close Debug "" "request head over its size limit";
+    TooManyHeaders "too_many_headers" Downstream 431 once close Debug "" "more header lines than allowed";
+    TargetTooLong "target_too_long" Downstream 414 once close Debug "" "request target over its size limit";
+    BodyTooLarge "body_too_large" Downstream 413 once close Debug "" "request body over its size limit";
+    HeadTimeout "head_timeout" Downstream 408 once close Debug "" "request head not complete in time";
+    BodyTimeout "body_timeout" Downstream 408 once close Debug "" "request body stalled or too slow";
+    BadConnectionOptions "bad_connection_options" Downstream 400 once close Debug "" "Connection names too many fields";
+    BadUpgrade "bad_upgrade" Downstream 400 once close Debug "" "malformed request for another protocol";
+    WebSocketVersion "websocket_version" Downstream 426 once keep Debug "" "WebSocket version not supported";
+    BadProxyProtocol "bad_proxy_protocol" Downstream 400 once close Debug "" "malformed or missing PROXY protocol header";
+    BodyWithTrace "body_with_trace" Downstream 400 once close Debug "" "TRACE or CONNECT with a body";
+    LoopDetected "loop_detected" Downstream 508 once keep Warn "proxy_loop_detected" "request came by here several times";
+    NotForward "not_forward" Downstream 400 once keep Debug "" "request is not one for a forward proxy";
+    ProxyAuth "proxy_authentication" Downstream 407 once keep Debug "http_request_denied" "proxy credentials missing or wrong";
+    PortDenied "port_denied" Downstream 403 once keep Info "http_request_denied" "port not allowed";
+    Truncated "truncated" Downstream 400 once close Debug "" "connection ended inside a request";
     /// The client reset the connection or stopped taking the answer.
-    DownstreamGone "downstream_gone" Downstream 499 once close Debug "client went away";
+    DownstreamGone "downstream_gone" Downstream 499 once close Debug "" "client went away";
 
     // What a handler or the embedding program did.
-    HandlerPanicked "handler_panicked" Local 500 once keep Error "handler panicked";
-    ResponseDropped "response_dropped" Local 500 once keep Error "handler dropped its response unanswered";
-    BadResponse "bad_response" Local 500 once keep Error "handler set a value that HTTP cannot carry";
-    BodyFailed "body_failed" Local 500 once close Warn "response body failed before its end";
-    BadPattern "bad_pattern" Local 500 once keep Error "invalid route pattern";
-    BadAddress "bad_address" Local 500 once keep Error "invalid listen address";
-    BadOption "bad_option" Local 500 once keep Error "invalid option";
-    Listen "listen" Local 500 once keep Error "cannot listen";
-    Start "start" Local 500 once keep Error "cannot start a worker";
-    BadRequest "bad_outgoing_request" Local 500 once keep Error "request cannot be sent";
-    Convert "convert" Local 500 once keep Debug "message cannot be expressed in the other type";
-    BodyTaken "body_taken" Local 500 once keep Error "request body was taken already";
+    HandlerPanicked "handler_panicked" Local 500 once keep Error "" "handler panicked";
+    ResponseDropped "response_dropped" Local 500 once keep Error "" "handler dropped its response unanswered";
+    BadResponse "bad_response" Local 500 once keep Error "" "handler set a value that HTTP cannot carry";
+    BodyFailed "body_failed" Local 500 once close Warn "" "response body failed before its end";
+    BadPattern "bad_pattern" Local 500 once keep Error "" "invalid route pattern";
+    BadAddress "bad_address" Local 500 once keep Error "" "invalid listen address";
+    BadOption "bad_option" Local 500 once keep Error "" "invalid option";
+    Listen "listen" Local 500 once keep Error "" "cannot listen";
+    Start "start" Local 500 once keep Error "" "cannot start a worker";
+    BadRequest "bad_outgoing_request" Local 500 once keep Error "" "request cannot be sent";
+    Convert "convert" Local 500 once keep Debug "" "message cannot be expressed in the other type";
+    HookFailed "hook_failed" Local 500 once keep Error "proxy_internal_error" "hook failed or panicked";
+    FilterFailed "filter_failed" Local 502 once close Error "proxy_internal_error" "body filter failed";
+    BodyTaken "body_taken" Local 500 once keep Error "" "request body was taken already";
 
     // What went wrong on the way to an upstream.
-    Scheme "scheme" Upstream 502 retry keep Warn "URL scheme not supported";
-    Resolve "resolve" Upstream 502 retry keep Warn "upstream name does not resolve";
-    Connect "connect" Upstream 502 retry keep Warn "upstream refused the connection";
-    ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "upstream did not accept the connection in time";
-    UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "upstream closed the connection before answering";
-    UpstreamIo "upstream_io" Upstream 502 once keep Warn "connection to the upstream failed";
-    UpstreamHeadTimeout "upstream_head_timeout" Upstream 504 once keep Warn "upstream did not answer in time";
-    UpstreamBodyTimeout "upstream_body_timeout" Upstream 504 once close Warn "upstream stalled inside its answer";
-    BadAnswer "bad_answer" Upstream 502 once keep Warn "upstream sent a malformed answer";
-    UpstreamTruncated "upstream_truncated" Upstream 502 once close Warn "upstream ended its answer early";
+    Scheme "scheme" Upstream 502 retry keep Warn "proxy_configuration_error" "URL scheme not supported";
+    Resolve "resolve" Upstream 502 retry keep Warn "dns_error" "upstream name does not resolve";
+    Connect "connect" Upstream 502 retry keep Warn "connection_refused" "upstream refused the connection";
+    ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "connection_timeout" "upstream did not accept the connection in time";
+    Lookups "lookups" Local 503 retry keep Warn "dns_error" "too many name look-ups at once";
+    Destination "destination_denied" Upstream 403 once keep Info "destination_ip_prohibited" "destination address not allowed";
+    ParentRefused "parent_refused" Upstream 502 once keep Warn "http_request_denied" "parent proxy refused the tunnel";
+    UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "connection_terminated" "upstream closed the connection before answering";
+    UpstreamIo "upstream_io" Upstream 502 once keep Warn "connection_terminated" "connection to the upstream failed";
+    UpstreamHeadTimeout "upstream_head_timeout" Upstream 504 once keep Warn "http_response_timeout" "upstream did not answer in time";
+    UpstreamWriteTimeout "upstream_write_timeout" Upstream 504 once keep Warn "connection_write_timeout" "upstream stopped taking the request";
+    UpstreamHeadTooLarge "upstream_head_too_large" Upstream 502 once keep Warn "http_response_header_section_size" "upstream sent an answer head over the size limit";
+    UpgradeFailed "upgrade_failed" Upstream 502 once keep Warn "http_upgrade_failed" "upstream switched protocols as it was not asked to";
+    UpstreamBodyTimeout "upstream_body_timeout" Upstream 504 once close Warn "connection_read_timeout" "upstream stalled inside its answer";
+    BadAnswer "bad_answer" Upstream 502 once keep Warn "http_protocol_error" "upstream sent a malformed answer";
+    UpstreamTruncated "upstream_truncated" Upstream 502 once close Warn "http_response_incomplete" "upstream ended its answer early";
 }
 
 #[cfg(test)]

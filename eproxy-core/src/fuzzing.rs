@@ -59,7 +59,12 @@ pub fn request_head(input: &[u8]) {
     assert!(head.len() > 4 && head.ends_with(b"\r\n\r\n"), "a head ends with an empty line");
 
     let mut fields = Vec::new();
-    let Ok(line) = parse_request(head, &mut fields, MAX_TARGET, MAX_FIELDS) else { return };
+    let parsed = parse_request(head, &mut fields, MAX_TARGET, MAX_FIELDS);
+    let behind = parse_request(&input[start..], &mut Vec::new(), MAX_TARGET, MAX_FIELDS);
+    assert_eq!(parsed, behind, "what follows a head does not matter");
+    let Ok(parsed) = parsed else { return };
+    let (line, length) = parsed.expect("the end that was found is the end of the head");
+    assert_eq!(length, head.len());
     check_places(head, &line, &fields);
     compare_head_with_httparse(head, &line, &fields);
     if let Ok(facts) = RequestFacts::read(head, &line, &fields) {
@@ -231,7 +236,8 @@ impl Decoded {
 fn chunked_decoder() -> Decoder {
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut fields = Vec::new();
-    let line = parse_request(head, &mut fields, MAX_TARGET, MAX_FIELDS).expect("the head is valid");
+    let parsed = parse_request(head, &mut fields, MAX_TARGET, MAX_FIELDS).expect("the head is valid");
+    let (line, _) = parsed.expect("the head is whole");
     let facts = RequestFacts::read(head, &line, &fields).expect("the head is valid");
     Decoder::new(facts.framing)
 }

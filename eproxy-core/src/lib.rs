@@ -51,17 +51,21 @@ pub mod fuzzing;
 mod handler;
 mod http1;
 mod message;
+mod proxy;
 mod router;
 mod server;
 mod telemetry;
+mod upstream;
 
 pub use client::{Client, ClientOptions, IntoRequest};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
-pub use message::{Answer, Body, Headers};
-pub use router::Route;
-pub use server::{Builder, Handle, Limits, Server, Shutdown, Timeouts};
+pub use message::{Answer, Body, Headers, Limits, Timeouts};
+pub use proxy::Proxy;
+pub use router::{Mount, Mounted, Route};
+pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::Stats;
+pub use upstream::{Group, UpstreamOptions};
 
 /// The vocabulary of HTTP: methods, status codes, URLs, media types.
 pub use http_types;

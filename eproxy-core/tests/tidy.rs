@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of the house, the lowest first; a room may name rooms of lower floors only.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["driver", "error"],
     &["message", "tls"],
     &["http1", "http2", "http3", "tunnel", "telemetry"],
     &["handler", "upstream", "cache", "limit"],
-    &["router", "proxy", "admin", "client"],
+    &["proxy", "admin", "client"],
+    &["router"],
     &["server"],
     &["config"],
 ];

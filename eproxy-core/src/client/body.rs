@@ -49,7 +49,7 @@ impl Home {
             && self.keep_alive
             && connection.input.is_empty()
         {
-            connection.input.shrink(0);
+            connection.input.release();
             self.pool.put(self.origin.clone(), connection);
         }
     }

@@ -50,11 +50,6 @@ impl Core {
         self.executor.wake(task);
     }
 
-    /// Polls a task now rather than later in this turn; only from `on_parked` of [`run`](Self::run).
-    pub(crate) fn poll_now(&self, task: TaskId) {
-        self.executor.poll(task);
-    }
-
     /// Makes [`run`](Self::run) return at the end of this turn.
     pub(crate) fn stop(&self) {
         self.stopped.set(true);
@@ -97,6 +92,11 @@ impl Core {
     /// Seconds since 1970 at which this turn began.
     pub(crate) fn unix_seconds(&self) -> u64 {
         self.reactor.unix_seconds()
+    }
+
+    /// Runs something outside of all tasks, whose panic is counted as theirs are.
+    pub(crate) fn contain(&self, run: impl FnOnce()) {
+        self.executor.contain(run);
     }
 
     /// Tasks that ended in a panic.

@@ -128,14 +128,21 @@ impl Executor {
         self.panics.get()
     }
 
+    /// Runs something outside of all tasks, and counts its panic.
+    pub(super) fn contain(&self, run: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            self.panics.set(self.panics.get() + 1);
+        }
+    }
+
     /// Drops every task.
     pub(super) fn clear(&self) {
         let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
         drop(tasks);
     }
 
-    /// Polls a task now; not from inside a task.
-    pub(super) fn poll(&self, id: TaskId) {
+    /// Polls a task.
+    fn poll(&self, id: TaskId) {
         let (mut future, waker) = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(task) = tasks.get_mut(id as usize) else { return };

@@ -12,19 +12,24 @@
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs` | tasks, wakers, the run queue |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
-//! | `tcp.rs` | listeners and streams, TCP and unix-domain |
+//! | `listener.rs` | listeners |
+//! | `stream.rs` | streams, TCP and unix-domain |
+//! | `connect.rs` | streams to somebody else's listener |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
 mod clock;
+mod connect;
 mod cores;
 mod executor;
 mod listen;
+mod listener;
 mod reactor;
-mod tcp;
+mod stream;
 mod timer;
 
 pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
 pub(crate) use listen::{Address, Bound};
+pub(crate) use listener::Listener;
 pub(crate) use reactor::{Direction, Wakeup};
-pub(crate) use tcp::{Listener, Peer, Stream};
+pub(crate) use stream::{Peer, Stream};

@@ -232,6 +232,27 @@ impl Reactor {
         source.write.waiter = Waiter::Nobody;
     }
 
+    /// Forgets whom to tell of the read direction.
+    pub(super) fn unwatch(&self, key: u32) {
+        self.sources.borrow_mut()[key as usize].read.waiter = Waiter::Nobody;
+    }
+
+    /// Forgets whom to tell of the read direction, and its deadline.
+    pub(super) fn unpark(&self, key: u32) {
+        let side = &mut self.sources.borrow_mut()[key as usize].read;
+        (side.waiter, side.deadline, side.expired) = (Waiter::Nobody, NEVER, false);
+    }
+
+    /// Whether the peer has ended its side.
+    pub(super) fn is_closed(&self, key: u32) -> bool {
+        self.sources.borrow()[key as usize].read.closed
+    }
+
+    /// Whether the deadline of a direction has passed.
+    pub(super) fn has_expired(&self, key: u32, direction: Direction) -> bool {
+        self.sources.borrow_mut()[key as usize].side(direction).expired
+    }
+
     /// Whether the read direction is ready and has not expired.
     pub(super) fn is_readable(&self, key: u32) -> bool {
         let side = &self.sources.borrow()[key as usize].read;

@@ -36,6 +36,8 @@ struct Parts {
     params: Vec<(Span, Span)>,
     peer: Option<SocketAddr>,
     body: Option<Body>,
+    /// The target that a hook has put in place of the one that came.
+    new_target: Option<String>,
 }
 
 /// What a wire hands over of a request whose head it has parsed and checked.
@@ -129,6 +131,11 @@ impl Request {
             Some(span) => Some(self.text(span)),
             None => self.headers().get_str("host"),
         }
+    }
+
+    /// The target that was put in place of the one that came.
+    pub(crate) fn new_target(&self) -> Option<&str> {
+        self.parts().new_target.as_deref()
     }
 
     /// The header fields, in their order and case, values as bytes.
@@ -227,6 +234,7 @@ impl Spare {
             return;
         }
         parts.headers.clear();
+        parts.new_target = None;
         parts.text.clear();
         parts.params.clear();
         self.parts.push(parts);

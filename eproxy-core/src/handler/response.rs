@@ -117,7 +117,7 @@ impl Response {
     pub fn forward(self, answer: Answer) {
         self.say(|_, own| {
             let (status, mut headers, body) = answer.into_parts();
-            strip_connection_fields(&mut headers);
+            hop::strip(&mut headers);
             for (name, _) in own.iter() {
                 headers.remove(name);
             }
@@ -159,15 +159,6 @@ impl Response {
             });
         }
     }
-}
-
-/// Removes the fields that Connection names and those that never leave a connection.
-fn strip_connection_fields(headers: &mut Headers) {
-    let named: Vec<Vec<u8>> =
-        headers.get_all("connection").flat_map(hop::members).map(<[u8]>::to_ascii_lowercase).collect();
-    headers.retain(|name, _| {
-        !hop::is_hop_by_hop(name) && !named.iter().any(|hop| name.eq_ignore_ascii_case(hop))
-    });
 }
 
 impl Drop for Response {

@@ -135,10 +135,10 @@ impl Chunked {
             return None;
         }
         let mut fields: Vec<Field> = Vec::new();
-        parse::parse_fields(&self.trailers, 0, &mut fields, MAX_TRAILER_FIELDS).ok()?;
+        parse::parse_fields(&self.trailers, 0, &mut fields, MAX_TRAILER_FIELDS).ok()??;
         let mut headers = Headers::new();
         headers.assign(&self.trailers, &mut fields);
-        headers.retain(|name, _| may_be_trailer(name));
+        headers.retain(|_, name| may_be_trailer(name));
         Some(headers)
     }
 

@@ -4,16 +4,16 @@ use futures_io::AsyncRead;
 use futures_lite::AsyncReadExt as _;
 
 use crate::error::Kind;
-use crate::message::{Buffer, Headers};
+use crate::message::{Buffer, Field, Headers, StatusLine};
 
-use super::framing::{self, Framing};
+use super::framing::{AnswerFacts, Framing};
 use super::parse::{self, Finder, Found};
 
 /// What an upstream may send as a head. Not options: they bound what a broken upstream costs.
 const MAX_HEAD: usize = 64 * 1024;
-const MAX_FIELDS: usize = 256;
+const MAX_ANSWER_FIELDS: usize = 256;
 /// Interim answers before the final one; more mean an upstream that never gets to it.
-const MAX_INTERIM: usize = 64;
+pub(crate) const MAX_INTERIM: usize = 64;
 
 /// The input buffer's size until a head needs more.
 const INPUT: usize = 8 * 1024;
@@ -40,36 +40,39 @@ pub(crate) async fn read_answer(
     input: &mut Buffer,
     method: &[u8],
 ) -> Result<AnswerHead, Kind> {
+    let mut fields = Vec::with_capacity(16);
     for number in 0..MAX_INTERIM {
-        let (start, end) = match find_head(stream, input).await {
+        let (line, facts, length) = match read_head(stream, input, &mut fields, method).await {
             // An interim answer is a beginning: the request has been seen.
             Err(Kind::UpstreamClosed) if number > 0 => return Err(Kind::UpstreamTruncated),
             found => found?,
         };
-        input.consume(start);
-        let answer = parse_head(&input.data()[..end - start], method)?;
-        input.consume(end - start);
-        match answer.status {
+        let mut headers = Headers::new();
+        headers.assign(&input.data()[..length], &mut fields);
+        input.consume(length);
+        match line.status {
             // Nobody asked for another protocol (RFC 9110 §15.2.2).
             101 => return Err(Kind::BadAnswer),
             100..200 => {}
-            _ => return Ok(answer),
+            status => {
+                let AnswerFacts { framing, keep_alive, .. } = facts;
+                return Ok(AnswerHead { status, headers, framing, keep_alive });
+            }
         }
     }
     Err(Kind::BadAnswer)
 }
 
-async fn find_head(
+async fn read_head(
     stream: &mut (impl AsyncRead + Unpin),
     input: &mut Buffer,
-) -> Result<(usize, usize), Kind> {
+    fields: &mut Vec<Field>,
+    method: &[u8],
+) -> Result<(StatusLine, AnswerFacts, usize), Kind> {
     let mut finder = Finder::new();
     loop {
-        if let Found::Head { start, end } = finder.find(input.data()).map_err(|_| Kind::BadAnswer)? {
-            return Ok((start, end));
-        }
-        if input.len() >= MAX_HEAD {
-            return Err(Kind::BadAnswer);
+        if let Some(found) = find_answer(&mut finder, input, fields, method)? {
+            return Ok(found);
         }
         let closed = if input.is_empty() { Kind::UpstreamClosed } else { Kind::UpstreamTruncated };
         match stream.read(input.space(INPUT)).await {
@@ -82,15 +85,47 @@ async fn find_head(
     }
 }
 
-fn parse_head(head: &[u8], method: &[u8]) -> Result<AnswerHead, Kind> {
-    let mut fields = Vec::with_capacity(16);
-    let (version, status) =
-        parse::parse_answer(head, &mut fields, MAX_FIELDS).map_err(|_| Kind::BadAnswer)?;
-    let framing = Framing::of_answer(head, &fields, version, status, method)?;
-    let keep_alive = framing::keeps_alive(head, &fields, version) && !framing.ends_with_connection();
-    let mut headers = Headers::new();
-    headers.assign(head, &mut fields);
-    Ok(AnswerHead { status, headers, framing, keep_alive })
+/// Looks for the head of an answer to a request of `method` in what was read, and parses it; gives its length with it.
+/// It is then at the front of the input. The fields are left in `fields`.
+///
+/// # Errors
+///
+/// `BadAnswer`, `UpstreamHeadTooLarge`.
+pub(crate) fn find_answer(
+    finder: &mut Finder,
+    input: &mut Buffer,
+    fields: &mut Vec<Field>,
+    method: &[u8],
+) -> Result<Option<(StatusLine, AnswerFacts, usize)>, Kind> {
+    if input.is_empty() {
+        return Ok(None);
+    }
+    // As on the other side: at once, and in a way that looks at no byte twice if that was too early.
+    let mut parsed = if finder.has_begun() { None } else { parse_head(input.data(), fields)? };
+    if parsed.is_none() {
+        match finder.find(input.data()).map_err(|_| Kind::BadAnswer)? {
+            Found::Head { start, .. } => {
+                input.consume(start);
+                parsed = parse_head(input.data(), fields)?;
+            }
+            Found::Partial if input.len() >= MAX_HEAD => return Err(Kind::UpstreamHeadTooLarge),
+            Found::Partial => {}
+        }
+    }
+    let Some((line, length)) = parsed else { return Ok(None) };
+    if length > MAX_HEAD {
+        return Err(Kind::UpstreamHeadTooLarge);
+    }
+    let facts = AnswerFacts::read(&input.data()[..length], fields, &line, method)?;
+    Ok(Some((line, facts, length)))
+}
+
+fn parse_head(input: &[u8], fields: &mut Vec<Field>) -> Result<Option<(StatusLine, usize)>, Kind> {
+    fields.clear();
+    parse::parse_answer(input, fields, MAX_ANSWER_FIELDS).map_err(|kind| match kind {
+        Kind::TooManyHeaders => Kind::UpstreamHeadTooLarge,
+        _ => Kind::BadAnswer,
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +161,7 @@ mod tests {
         let endless = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INTERIM + 1);
         assert_eq!(read(&endless, "GET").err(), Some(Kind::BadAnswer));
         let long = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MAX_HEAD));
-        assert_eq!(read(long.as_bytes(), "GET").err(), Some(Kind::BadAnswer));
+        assert_eq!(read(long.as_bytes(), "GET").err(), Some(Kind::UpstreamHeadTooLarge));
     }
 
     #[test]

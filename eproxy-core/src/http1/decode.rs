@@ -14,8 +14,7 @@ pub(crate) struct Decoder(State);
 enum State {
     Done(Option<Headers>),
     Length(u64),
-    /// Boxed: most bodies are not chunked, and connections hold a decoder.
-    Chunked(Box<Chunked>),
+    Chunked(Chunked),
     UntilClose,
 }
 
@@ -33,9 +32,14 @@ impl Decoder {
         Self(match framing.end() {
             End::None => State::Done(None),
             End::Length(length) => State::Length(length),
-            End::Chunked => State::Chunked(Box::new(Chunked::new())),
+            End::Chunked => State::Chunked(Chunked::new()),
             End::UntilClose => State::UntilClose,
         })
+    }
+
+    /// The decoder of no body.
+    pub(crate) fn done() -> Self {
+        Self(State::Done(None))
     }
 
     /// Decodes from the front of `input` up to the end of the next run of data, of `max` bytes at most.

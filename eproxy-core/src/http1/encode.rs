@@ -1,6 +1,6 @@
 //! Heads, chunks and bodies as bytes (RFC 9112 §4, §7.1). Everything appends to a buffer; nothing does I/O.
 
-use crate::message::{Headers, Version, hop, reason_phrase};
+use crate::message::{Field, Headers, Known, Version, reason_phrase};
 
 /// How an answer's body goes onto the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +38,18 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
     out.reserve(256);
     encode_status_line(out, parts.status);
     let (mut has_date, mut has_type) = (false, false);
-    for (name, value) in parts.headers.iter() {
-        let name = name.as_bytes();
-        if name.eq_ignore_ascii_case(b"content-length") || hop::is_hop_by_hop(name) {
-            continue;
+    let bytes = parts.headers.bytes();
+    for field in parts.headers.fields() {
+        let (name, value) = (field.name.of(bytes), field.value.of(bytes));
+        match field.known {
+            Known::ContentLength => continue,
+            // Named trailers come with chunks only.
+            Known::Trailer if parts.coding != BodyCoding::Chunked => continue,
+            known if known.is_hop_by_hop() => continue,
+            Known::Date => has_date = true,
+            Known::Other => has_type |= name.eq_ignore_ascii_case(b"content-type"),
+            _ => {}
         }
-        has_date |= name.eq_ignore_ascii_case(b"date");
-        has_type |= name.eq_ignore_ascii_case(b"content-type");
         encode_field(out, name, value);
     }
     if !has_date {
@@ -104,6 +109,56 @@ pub(crate) fn encode_last_chunk(out: &mut Vec<u8>, trailers: Option<&Headers>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The fields of a message that is passed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines<'a> {
+    /// What the fields point into.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) fields: &'a [Field],
+    /// The end of the last line, where the fields are the lines of a head as it came: one behind the other and checked.
+    /// None where somebody has changed them.
+    pub(crate) end: Option<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of a head as it came.
+    pub(crate) fn of_head(head: &'a [u8], fields: &'a [Field]) -> Self {
+        Self { bytes: head, fields, end: Some(head.len() - 2) }
+    }
+
+    /// Fields that somebody may have changed.
+    pub(crate) fn of_headers(headers: &'a Headers) -> Self {
+        Self { bytes: headers.bytes(), fields: headers.fields(), end: None }
+    }
+}
+
+/// Appends the fields that `keep` says yes to. Lines as they came are copied with their neighbours, byte for byte.
+pub(crate) fn encode_lines(out: &mut Vec<u8>, lines: &Lines<'_>, mut keep: impl FnMut(&Field) -> bool) {
+    let Lines { bytes, fields, end } = *lines;
+    let Some(end) = end else {
+        for field in fields.iter().filter(|field| keep(field)) {
+            encode_field(out, field.name.of(bytes), field.value.of(bytes));
+        }
+        return;
+    };
+    // The beginning of the lines that are kept and not copied yet.
+    let mut run = None;
+    for field in fields {
+        let start = field.name.start as usize;
+        match (keep(field), run) {
+            (true, None) => run = Some(start),
+            (false, Some(from)) => {
+                out.extend_from_slice(&bytes[from..start]);
+                run = None;
+            }
+            _ => {}
+        }
+    }
+    if let Some(from) = run {
+        out.extend_from_slice(&bytes[from..end]);
+    }
+}
+
 fn encode_status_line(out: &mut Vec<u8>, status: u16) {
     if status == 200 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -116,25 +171,33 @@ fn encode_status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn encode_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// Appends a field.
+pub(crate) fn encode_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
-fn encode_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
+/// Appends a number in decimal digits.
+pub(crate) fn encode_number(out: &mut Vec<u8>, number: u64) {
+    let digit = |number: u64| b'0' + (number % 10) as u8;
+    // Most are short: octets of addresses, statuses, lengths of small bodies.
+    match number {
+        0..10 => out.push(digit(number)),
+        10..100 => out.extend_from_slice(&[digit(number / 10), digit(number)]),
+        100..1000 => out.extend_from_slice(&[digit(number / 100), digit(number / 10), digit(number)]),
+        _ => {
+            let mut digits = [0; 20];
+            let (mut at, mut rest) = (digits.len(), number);
+            while rest > 0 {
+                at -= 1;
+                digits[at] = digit(rest);
+                rest /= 10;
+            }
+            out.extend_from_slice(&digits[at..]);
         }
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 #[cfg(test)]
@@ -191,6 +254,15 @@ mod tests {
             text.starts_with("HTTP/1.1 599 \r\n") && text.contains("Connection: keep-alive\r\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 7, 10, 99, 100, 255, 999, 1000, 65_536, u64::MAX] {
+            let mut out = Vec::new();
+            encode_number(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
     }
 
     #[test]

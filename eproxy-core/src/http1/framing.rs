@@ -1,7 +1,7 @@
 //! Where a message's body ends (RFC 9112 §6): decided here once, from the head, and nowhere else.
 
 use crate::error::Kind;
-use crate::message::{Field, RequestLine, Version, hop, target};
+use crate::message::{Field, Known, RequestLine, StatusLine, Version, hop, target};
 
 /// How the end of a body is marked. Only this file makes one, so whoever holds one need not look at the head again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,29 +46,54 @@ impl Framing {
     fn from_length(length: u64) -> Self {
         Self(if length == 0 { End::None } else { End::Length(length) })
     }
+}
 
-    /// The framing of an answer (RFC 9112 §6.3).
+/// What the head of an answer says about the message and its connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerFacts {
+    pub(crate) framing: Framing,
+    /// The Content-Length, be there a body or not: answers to HEAD and 304 tell what another answer would have.
+    pub(crate) length: Option<u64>,
+    /// The connection can be used again once the body has been read (RFC 9112 §9.3).
+    pub(crate) keep_alive: bool,
+    /// How long the upstream says it keeps an unused connection (the `timeout` of Keep-Alive), in seconds.
+    pub(crate) idle_seconds: Option<u32>,
+    /// `Connection` names fields of the message.
+    pub(crate) nominates: bool,
+    /// It switches to another protocol, if its status says so, too.
+    pub(crate) upgrades: bool,
+}
+
+impl AnswerFacts {
+    /// Reads them from a parsed head (RFC 9112 §6.3).
     ///
     /// # Errors
     ///
     /// `BadAnswer` where the head contradicts itself: no guess is made that a peer could guess otherwise.
-    pub(crate) fn of_answer(
+    pub(crate) fn read(
         head: &[u8],
         fields: &[Field],
-        version: Version,
-        status: u16,
+        line: &StatusLine,
         method: &[u8],
     ) -> Result<Self, Kind> {
+        let StatusLine { version, status, .. } = *line;
         let facts = Facts::gather(head, fields).map_err(|_| Kind::BadAnswer)?;
-        if method == b"HEAD" || matches!(status, 100..200 | 204 | 304) {
-            return Ok(Self(End::None));
-        }
-        match (facts.coding, facts.length) {
-            (Coding::None, Some(length)) => Ok(Self::from_length(length)),
-            (Coding::None, None) => Ok(Self(End::UntilClose)),
-            (Coding::Chunked, None) if version == Version::Http11 => Ok(Self(End::Chunked)),
-            _ => Err(Kind::BadAnswer),
-        }
+        let has_no_body = method == b"HEAD" || matches!(status, 100..200 | 204 | 304);
+        let framing = match (facts.coding, facts.length) {
+            _ if has_no_body => Framing(End::None),
+            (Coding::None, Some(length)) => Framing::from_length(length),
+            (Coding::None, None) => Framing(End::UntilClose),
+            (Coding::Chunked, None) if version == Version::Http11 => Framing(End::Chunked),
+            _ => return Err(Kind::BadAnswer),
+        };
+        Ok(Self {
+            framing,
+            length: facts.length,
+            keep_alive: facts.keeps_alive(version) && !framing.ends_with_connection(),
+            idle_seconds: facts.idle_seconds,
+            nominates: facts.nominates,
+            upgrades: facts.wants_upgrade,
+        })
     }
 }
 
@@ -76,12 +101,20 @@ impl Framing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestFacts {
     pub(crate) framing: Framing,
+    /// There is a Content-Length, be it 0.
+    pub(crate) has_length: bool,
     /// The client wants the connection kept after this exchange (RFC 9112 §9.3).
     pub(crate) keep_alive: bool,
     /// The client waits for 100 (Continue) before it sends the body (RFC 9110 §10.1.1).
     pub(crate) expects_continue: bool,
     /// The client asks for another protocol (RFC 9110 §7.8).
     pub(crate) wants_upgrade: bool,
+    /// `Connection` names fields of the message.
+    pub(crate) nominates: bool,
+    /// The client takes trailers (RFC 9110 §10.1.4).
+    pub(crate) takes_trailers: bool,
+    /// There is a Host field.
+    pub(crate) has_host: bool,
 }
 
 impl RequestFacts {
@@ -114,23 +147,16 @@ impl RequestFacts {
         }
         Ok(Self {
             framing,
-            keep_alive: !facts.close && (is_11 || facts.keep_alive),
+            has_length: facts.length.is_some(),
+            keep_alive: facts.keeps_alive(line.version),
             // RFC 9110 §10.1.1: ignored in HTTP/1.0, and pointless without a body.
             expects_continue: facts.expects_continue && is_11 && !framing.is_none(),
             wants_upgrade: facts.wants_upgrade && is_11,
+            nominates: facts.nominates,
+            takes_trailers: facts.takes_trailers,
+            has_host: !matches!(facts.host, Once::Never),
         })
     }
-}
-
-/// Whether an answer leaves its connection open for another exchange (RFC 9112 §9.3).
-pub(crate) fn keeps_alive(head: &[u8], fields: &[Field], version: Version) -> bool {
-    let mut facts = Facts::default();
-    for field in fields {
-        if field.name.of(head).eq_ignore_ascii_case(b"connection") {
-            facts.connection(field.value.of(head));
-        }
-    }
-    !facts.close && (version == Version::Http11 || facts.keep_alive)
 }
 
 /// The Transfer-Encoding of a message.
@@ -170,38 +196,48 @@ struct Facts {
     wants_upgrade: bool,
     expects_continue: bool,
     expects_other: bool,
+    nominates: bool,
+    takes_trailers: bool,
+    idle_seconds: Option<u32>,
 }
 
 impl Facts {
     fn gather(head: &[u8], fields: &[Field]) -> Result<Self, Kind> {
         let mut facts = Self::default();
         for field in fields {
-            let (name, value) = (field.name.of(head), field.value.of(head));
-            let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-            // By length first: most names are told apart without being compared.
-            match name.len() {
-                4 if is(b"host") => {
+            let value = field.value.of(head);
+            match field.known {
+                Known::Host => {
                     facts.host = match facts.host {
                         Once::Never => Once::Just(*field),
                         _ => Once::Again,
                     }
                 }
-                6 if is(b"expect") => facts.expect(value),
-                7 if is(b"upgrade") => facts.upgrade_present = true,
-                10 if is(b"connection") => facts.connection(value),
-                14 if is(b"content-length") => {
+                Known::Expect => facts.expect(value),
+                Known::Upgrade => facts.upgrade_present = true,
+                Known::Connection => facts.connection(value),
+                Known::ContentLength => {
                     let length = parse_length(value).ok_or(Kind::BadContentLength)?;
                     if facts.length.is_some_and(|other| other != length) {
                         return Err(Kind::BadContentLength);
                     }
                     facts.length = Some(length);
                 }
-                17 if is(b"transfer-encoding") => facts.transfer_encoding(value),
+                Known::TransferEncoding => facts.transfer_encoding(value),
+                Known::Te => {
+                    facts.takes_trailers |=
+                        hop::members(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+                }
+                Known::KeepAlive => facts.idle_seconds = parse_idle_seconds(value).or(facts.idle_seconds),
                 _ => {}
             }
         }
         facts.wants_upgrade = facts.upgrade_named && facts.upgrade_present;
         Ok(facts)
+    }
+
+    fn keeps_alive(&self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.keep_alive)
     }
 
     fn expect(&mut self, value: &[u8]) {
@@ -213,9 +249,12 @@ impl Facts {
 
     fn connection(&mut self, value: &[u8]) {
         for option in hop::members(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            self.upgrade_named |= option.eq_ignore_ascii_case(b"upgrade");
+            match option.len() {
+                5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+                7 if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade_named = true,
+                _ => self.nominates = true,
+            }
         }
     }
 
@@ -238,6 +277,12 @@ impl Facts {
     }
 }
 
+/// The `timeout` of a Keep-Alive field, which RFC 2068 §19.7.1.1 had last.
+fn parse_idle_seconds(value: &[u8]) -> Option<u32> {
+    let timeout = |member: &[u8]| std::str::from_utf8(member.strip_prefix(b"timeout=")?).ok()?.parse().ok();
+    hop::members(value).find_map(timeout)
+}
+
 /// Digits alone, up to 2^63: no sign, no list, no white space (RFC 9110 §8.6).
 fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
@@ -256,7 +301,7 @@ mod tests {
 
     fn facts(head: &str) -> Result<RequestFacts, Kind> {
         let mut fields = Vec::new();
-        let line = parse::parse_request(head.as_bytes(), &mut fields, 8192, 100)?;
+        let (line, _) = parse::parse_request(head.as_bytes(), &mut fields, 8192, 100)?.unwrap();
         RequestFacts::read(head.as_bytes(), &line, &fields)
     }
 
@@ -342,8 +387,9 @@ mod tests {
     fn answers_end_as_status_method_and_head_say() {
         let of = |head: &str, method: &str| {
             let mut fields = Vec::new();
-            let (version, status) = parse::parse_answer(head.as_bytes(), &mut fields, 100).unwrap();
-            Framing::of_answer(head.as_bytes(), &fields, version, status, method.as_bytes()).map(Framing::end)
+            let (line, _) = parse::parse_answer(head.as_bytes(), &mut fields, 100)?.unwrap();
+            let facts = AnswerFacts::read(head.as_bytes(), &fields, &line, method.as_bytes());
+            facts.map(|facts| facts.framing.end())
         };
         assert_eq!(of("HTTP/1.1 200 OK\r\n\r\n", "GET"), Ok(End::UntilClose));
         assert_eq!(of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "GET"), Ok(End::Length(5)));

@@ -4,7 +4,7 @@
 //! right behind them, values hold no control character but the tab, no line is folded (RFC 9112 §2.2, §5).
 
 use crate::error::Kind;
-use crate::message::{Field, RequestLine, Span, Version, is_token_byte};
+use crate::message::{Field, RequestLine, Span, StatusLine, Version, is_token_byte};
 
 /// Looks for the end of a head in a buffer that grows; what has been looked at is not looked at again, however small
 /// the pieces in which it comes.
@@ -55,6 +55,11 @@ impl Finder {
         Ok(Found::Partial)
     }
 
+    /// Whether it has looked at anything.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.seen > 0
+    }
+
     /// Whether the first line is complete.
     pub(crate) fn has_first_line(&self, buffer: &[u8]) -> bool {
         self.line > self.first_line(buffer)
@@ -69,151 +74,204 @@ impl Finder {
     }
 }
 
-/// Parses the head of a request (RFC 9112 §3, §5), which a [`Finder`] has found. The fields are appended to `fields`.
+/// Parses the head of a request at the front of `buffer` (RFC 9112 §3, §5); gives its length with it, or none where the
+/// head does not end in the buffer. The fields are appended to `fields`.
 ///
 /// # Errors
 ///
 /// What is malformed, or `TargetTooLong`, `TooManyHeaders`.
 pub(crate) fn parse_request(
-    head: &[u8],
+    buffer: &[u8],
     fields: &mut Vec<Field>,
     max_target: usize,
     max_fields: usize,
-) -> Result<RequestLine, Kind> {
-    let method_end = head.iter().position(|byte| !is_token_byte(*byte)).ok_or(Kind::BadRequestLine)?;
-    if method_end == 0 || head[method_end] != b' ' {
-        return Err(Kind::BadRequestLine);
+) -> Result<Option<(RequestLine, usize)>, Kind> {
+    let Some(method_end) = find(buffer, 0, |byte| !is_token_byte(byte)) else { return Ok(None) };
+    if method_end == 0 || buffer[method_end] != b' ' {
+        return Err(or_bare(Kind::BadRequestLine, &buffer[method_end..=method_end]));
     }
     let target_start = method_end + 1;
-    // Visible ASCII; `#` starts a fragment, which is never sent (RFC 9112 §3.2).
-    let target_len = head[target_start..]
-        .iter()
-        .position(|byte| !matches!(byte, 0x21..=0x7E) || *byte == b'#')
-        .ok_or(Kind::BadRequestLine)?;
-    let target_end = target_start + target_len;
-    if target_len == 0 || head[target_end] != b' ' {
-        return Err(Kind::BadRequestLine);
+    let Some(target_end) = find_target_end(buffer, target_start) else { return Ok(None) };
+    if target_end == target_start || buffer[target_end] != b' ' {
+        return Err(or_bare(Kind::BadRequestLine, &buffer[target_end..=target_end]));
     }
-    if target_len > max_target {
+    if target_end - target_start > max_target {
         return Err(Kind::TargetTooLong);
     }
-    let (version, rest) = parse_version(&head[target_end + 1..]).ok_or(Kind::BadRequestLine)?;
-    let version = version?;
-    if !rest.starts_with(b"\r\n") {
-        return Err(Kind::BadRequestLine);
-    }
-    parse_fields(head, head.len() - rest.len() + 2, fields, max_fields)?;
-    Ok(RequestLine { method: Span::new(0, method_end), target: Span::new(target_start, target_end), version })
+    let version = match &buffer[target_end + 1..] {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r', b'\n', ..] => {
+            parse_version(*major, *minor).ok_or(Kind::BadRequestLine)??
+        }
+        rest if rest.len() >= 10 || rest.contains(&b'\n') => return Err(or_bare(Kind::BadRequestLine, rest)),
+        _ => return Ok(None),
+    };
+    let line = RequestLine {
+        method: Span::new(0, method_end),
+        target: Span::new(target_start, target_end),
+        version,
+    };
+    let end = parse_fields(buffer, target_end + 11, fields, max_fields)?;
+    Ok(end.map(|end| (line, end)))
 }
 
-/// Parses the status line and fields of an answer (RFC 9112 §4, §5).
+/// Parses the head of an answer at the front of `buffer` (RFC 9112 §4, §5), as [`parse_request`] does that of a request.
 ///
 /// # Errors
 ///
 /// What is malformed, or `TooManyHeaders`.
 pub(crate) fn parse_answer(
-    head: &[u8],
+    buffer: &[u8],
     fields: &mut Vec<Field>,
     max_fields: usize,
-) -> Result<(Version, u16), Kind> {
-    let (version, rest) = parse_version(head).ok_or(Kind::BadAnswer)?;
-    let version = version?;
-    let status = match rest {
-        [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ' | b'\r', ..] => {
-            u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')
+) -> Result<Option<(StatusLine, usize)>, Kind> {
+    let (version, status) = match buffer {
+        [
+            b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b' ',
+            a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ' | b'\r', ..,
+        ] => {
+            let status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+            (parse_version(*major, *minor).ok_or(Kind::BadAnswer)??, status)
         }
-        _ => return Err(Kind::BadAnswer),
+        _ if buffer.len() >= 13 || buffer.contains(&b'\n') => return Err(Kind::BadAnswer),
+        _ => return Ok(None),
     };
-    let reason_start = head.len() - rest.len() + 4;
-    let reason_end = reason_start + find_control(&head[reason_start..]).ok_or(Kind::BadAnswer)?;
-    if !head[reason_end..].starts_with(b"\r\n") {
-        return Err(Kind::BadAnswer);
-    }
-    parse_fields(head, reason_end + 2, fields, max_fields)?;
-    Ok((version, status))
+    // The space behind the status may be missing where the reason is.
+    let reason_start = if buffer[12] == b' ' { 13 } else { 12 };
+    let Some(reason_end) = find_control(buffer, reason_start) else { return Ok(None) };
+    let Some(next) = line_end(buffer, reason_end, Kind::BadAnswer)? else { return Ok(None) };
+    let line = StatusLine { version, status, reason: Span::new(reason_start, reason_end) };
+    let end = parse_fields(buffer, next, fields, max_fields)?;
+    Ok(end.map(|end| (line, end)))
 }
 
-/// Splits `HTTP/d.d` off; says `BadVersion` for a version other than 1.x.
-fn parse_version(bytes: &[u8]) -> Option<(Result<Version, Kind>, &[u8])> {
-    let rest = bytes.strip_prefix(b"HTTP/")?;
-    match rest {
-        [b'1', b'.', b'0', rest @ ..] => Some((Ok(Version::Http10), rest)),
-        [b'1', b'.', b'1'..=b'9', rest @ ..] => Some((Ok(Version::Http11), rest)),
-        [b'0'..=b'9', b'.', b'0'..=b'9', rest @ ..] => Some((Err(Kind::BadVersion), rest)),
+/// The version that two digits make; says `BadVersion` for one other than 1.x.
+fn parse_version(major: u8, minor: u8) -> Option<Result<Version, Kind>> {
+    match (major, minor) {
+        (b'1', b'0') => Some(Ok(Version::Http10)),
+        (b'1', b'1'..=b'9') => Some(Ok(Version::Http11)),
+        (b'0'..=b'9', b'0'..=b'9') => Some(Err(Kind::BadVersion)),
         _ => None,
     }
 }
 
-/// Parses field lines from `at` to the empty line that ends `head` (RFC 9112 §5; trailers: §7.1.2).
+/// Parses field lines from `at` to an empty line (RFC 9112 §5; trailers: §7.1.2); gives the place behind that, or none
+/// where it is not in the buffer.
 ///
 /// # Errors
 ///
 /// What is malformed, or `TooManyHeaders`.
 pub(crate) fn parse_fields(
-    head: &[u8],
+    buffer: &[u8],
     mut at: usize,
     fields: &mut Vec<Field>,
     max_fields: usize,
-) -> Result<(), Kind> {
+) -> Result<Option<usize>, Kind> {
     let first = fields.len();
     loop {
-        if head[at..].starts_with(b"\r\n") {
-            return Ok(());
+        let Some(name_end) = find(buffer, at, |byte| !is_token_byte(byte)) else { return Ok(None) };
+        match buffer[name_end] {
+            b':' if name_end > at => {}
+            b'\r' if name_end == at => return line_end(buffer, at, Kind::BadHeaderName),
+            b' ' | b'\t' if name_end == at => return Err(Kind::FoldedHeader),
+            _ => return Err(or_bare(Kind::BadHeaderName, &buffer[name_end..=name_end])),
         }
         if fields.len() - first == max_fields {
             return Err(Kind::TooManyHeaders);
         }
-        let name_len = head[at..].iter().position(|byte| !is_token_byte(*byte)).ok_or(Kind::BadHeaderName)?;
-        let name = Span::new(at, at + name_len);
-        match (name_len, head[at + name_len]) {
-            (0, b' ' | b'\t') => return Err(Kind::FoldedHeader),
-            (0, _) => return Err(Kind::BadHeaderName),
-            (_, b':') => {}
-            _ => return Err(Kind::BadHeaderName),
-        }
-        let start = at + name_len + 1;
-        let end = start + find_control(&head[start..]).ok_or(Kind::BadHeaderValue)?;
-        if !head[end..].starts_with(b"\r\n") {
-            return Err(if head[end] == b'\r' { Kind::BareLineFeed } else { Kind::BadHeaderValue });
-        }
-        fields.push(Field { name, value: trim(head, start, end) });
-        at = end + 2;
+        let value_start = name_end + 1;
+        let Some(value_end) = find_control(buffer, value_start) else { return Ok(None) };
+        let Some(next) = line_end(buffer, value_end, Kind::BareLineFeed)? else { return Ok(None) };
+        let name = Span::new(at, name_end);
+        fields.push(Field::new(buffer, name, trim(buffer, value_start, value_end)));
+        at = next;
+    }
+}
+
+/// `BareLineFeed` where a line in `rest` ends with an LF alone, else what is wrong otherwise.
+fn or_bare(kind: Kind, rest: &[u8]) -> Kind {
+    let line = rest.iter().position(|byte| *byte == b'\n').map(|end| &rest[..end]);
+    if line.is_some_and(|line| !line.ends_with(b"\r")) { Kind::BareLineFeed } else { kind }
+}
+
+/// The place behind the CR LF that ends a line; none where its LF has not come.
+///
+/// # Errors
+///
+/// Another control character stands there: `BadHeaderValue`, or `bare` for a CR without its LF.
+fn line_end(buffer: &[u8], at: usize, bare: Kind) -> Result<Option<usize>, Kind> {
+    match (buffer[at], buffer.get(at + 1)) {
+        (b'\r', Some(b'\n')) => Ok(Some(at + 2)),
+        (b'\r', None) => Ok(None),
+        (b'\r' | b'\n', _) => Err(bare),
+        _ if bare == Kind::BadAnswer => Err(bare),
+        _ => Err(Kind::BadHeaderValue),
     }
 }
 
 /// The span without the white space around it (RFC 9110 §5.5).
-fn trim(head: &[u8], mut start: usize, mut end: usize) -> Span {
-    while start < end && matches!(head[start], b' ' | b'\t') {
+fn trim(buffer: &[u8], mut start: usize, mut end: usize) -> Span {
+    let is_space = |byte: u8| matches!(byte, b' ' | b'\t');
+    while start < end && is_space(buffer[start]) {
         start += 1;
     }
-    while start < end && matches!(head[end - 1], b' ' | b'\t') {
+    while start < end && is_space(buffer[end - 1]) {
         end -= 1;
     }
     Span::new(start, end)
 }
 
-/// Finds the first control character other than a tab, eight bytes at a time.
-fn find_control(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("chunks_exact gives eight bytes"));
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let delete = word ^ (ONES * 0x7F);
-        let is_delete = delete.wrapping_sub(ONES) & !delete & HIGH;
-        if (below_space | is_delete) != 0
-            && let Some(found) = chunk.iter().position(|byte| is_control(*byte))
-        {
-            return Some(at + found);
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(|byte| is_control(*byte)).map(|found| at + found)
+/// The first place from `at` on whose byte is one of these.
+#[inline]
+fn find(buffer: &[u8], at: usize, is: impl Fn(u8) -> bool) -> Option<usize> {
+    buffer[at..].iter().position(|byte| is(*byte)).map(|found| at + found)
 }
 
-fn is_control(byte: u8) -> bool {
-    (byte < 0x20 && byte != b'\t') || byte == 0x7F
+/// A byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Marks the bytes of a word that are below `limit`, up to 0x80. Above the first that is marked, marks may be wrong.
+const fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(eight(limit)) & !word & eight(0x80)
+}
+
+/// Finds the first byte that `mark` marks in words of eight bytes; `is` has the last word on each, and on those that do
+/// not fill a word.
+#[inline]
+fn find_marked(buffer: &[u8], at: usize, mark: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = buffer[at..].as_chunks::<8>();
+    let mut start = at;
+    for word in words {
+        let marks = mark(u64::from_le_bytes(*word));
+        if marks != 0 {
+            // The first mark is right, unless the byte is one that `is` takes back.
+            let first = (marks.trailing_zeros() / 8) as usize;
+            if is(word[first]) {
+                return Some(start + first);
+            }
+            if let Some(found) = find(word, first, &is) {
+                return Some(start + found);
+            }
+        }
+        start += 8;
+    }
+    find(rest, 0, is).map(|found| start + found)
+}
+
+/// Finds the first control character other than a tab.
+fn find_control(buffer: &[u8], at: usize) -> Option<usize> {
+    let mark = |word| below(word, 0x20) | below(word ^ eight(0x7F), 1);
+    find_marked(buffer, at, mark, |byte| (byte < 0x20 && byte != b'\t') || byte == 0x7F)
+}
+
+/// Finds the first byte that may not stand in a target: what is not visible ASCII, and `#`, which starts a fragment, which
+/// is never sent (RFC 9112 §3.2).
+fn find_target_end(buffer: &[u8], at: usize) -> Option<usize> {
+    let mark = |word: u64| {
+        below(word, 0x21) | below(word ^ eight(0x7F), 1) | below(word ^ eight(b'#'), 1) | word & eight(0x80)
+    };
+    find_marked(buffer, at, mark, |byte| !matches!(byte, 0x21..=0x7E) || byte == b'#')
 }
 
 #[cfg(test)]
@@ -226,7 +284,10 @@ mod tests {
 
     fn request(head: &[u8]) -> Result<(RequestLine, Vec<Field>), Kind> {
         let mut fields = Vec::new();
-        parse_request(head, &mut fields, 8192, 100).map(|line| (line, fields))
+        let parsed = parse_request(head, &mut fields, 8192, 100)?;
+        let (line, length) = parsed.expect("the head is whole");
+        assert_eq!(length, head.len());
+        Ok((line, fields))
     }
 
     #[test]
@@ -296,10 +357,15 @@ mod tests {
 
     #[test]
     fn answers_are_taken_apart_and_checked() {
-        let parse = |head: &[u8]| parse_answer(head, &mut Vec::new(), 9);
-        assert_eq!(parse(b"HTTP/1.1 200 OK\r\n\r\n"), Ok((Version::Http11, 200)));
-        assert_eq!(parse(b"HTTP/1.0 299\r\n\r\n"), Ok((Version::Http10, 299)));
-        assert_eq!(parse(b"HTTP/1.1 404 \r\nA: b\r\n\r\n"), Ok((Version::Http11, 404)));
+        let parse = |head: &'static [u8]| {
+            let (line, length) = parse_answer(head, &mut Vec::new(), 9)?.expect("the head is whole");
+            assert_eq!(length, head.len());
+            Ok((line.version, line.status, line.reason.of(head)))
+        };
+        assert_eq!(parse(b"HTTP/1.1 200 OK\r\n\r\n"), Ok((Version::Http11, 200, &b"OK"[..])));
+        assert_eq!(parse(b"HTTP/1.0 299\r\n\r\n"), Ok((Version::Http10, 299, &b""[..])));
+        assert_eq!(parse(b"HTTP/1.1 404 \r\nA: b\r\n\r\n"), Ok((Version::Http11, 404, &b""[..])));
+        assert_eq!(parse(b"HTTP/1.1 404 Not  Here\r\n\r\n"), Ok((Version::Http11, 404, &b"Not  Here"[..])));
         for bad in [
             "HTTP/1.1 20\r\n\r\n",
             "HTTP/1.1 2000 OK\r\n\r\n",
@@ -312,13 +378,39 @@ mod tests {
     }
 
     #[test]
-    fn controls_are_found_at_every_place() {
+    fn no_part_of_a_good_head_is_malformed() {
+        let request = b"PROPFIND /a?b HTTP/1.1\r\nHost:  a \t\r\nX-Empty:\r\n\r\nbody";
+        let answer = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nbody";
+        let parsed = |bytes: &[u8]| parse_request(bytes, &mut Vec::new(), 99, 9).map(|head| head.map(|head| head.1));
+        let heard = |bytes: &[u8]| parse_answer(bytes, &mut Vec::new(), 9).map(|head| head.map(|head| head.1));
+        for end in 0..=request.len() {
+            let length = request.len() - 4;
+            assert_eq!(parsed(&request[..end]), Ok((end >= length).then_some(length)), "{end}");
+        }
+        for end in 0..=answer.len() {
+            let length = answer.len() - 4;
+            assert_eq!(heard(&answer[..end]), Ok((end >= length).then_some(length)), "{end}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_found_at_every_place_whatever_stands_around_them() {
+        let fill = [b'\t', 0x80, 0xFF, b'~', b' ', 0x7E, 0x21, 0xA0, 0x20, 0x9F].repeat(4);
         for byte in [0x00, 0x1F, 0x7F, b'\r', b'\n'] {
             for place in 0..40 {
-                let mut bytes = [b'\t', 0x80, 0xFF, b'~', b' ', 0x7E, 0x21, 0xA0, 0x20, 0x9F].repeat(4);
-                assert_eq!(find_control(&bytes), None);
+                let mut bytes = fill.clone();
+                assert_eq!(find_control(&bytes, 0), None);
                 bytes[place] = byte;
-                assert_eq!(find_control(&bytes), Some(place));
+                assert_eq!(find_control(&bytes, 0), Some(place));
+                assert_eq!(find_control(&bytes, place), Some(place));
+            }
+        }
+        for byte in 0..=255 {
+            for place in 0..20 {
+                let mut bytes = b"!/~\"$azAZ09%?&=+-._".repeat(2);
+                bytes[place] = byte;
+                let expected = bytes.iter().position(|byte| !matches!(byte, 0x21..=0x7E) || *byte == b'#');
+                assert_eq!(find_target_end(&bytes, 0), expected, "{byte} at {place}");
             }
         }
     }

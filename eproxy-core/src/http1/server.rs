@@ -6,18 +6,15 @@ use std::time::Duration;
 
 use crate::driver::{Direction, Stream};
 use crate::error::Kind;
-use crate::message::{Buffer, is_token_byte};
+use crate::message::{Buffer, Field, Limits, RequestLine, SMALL, is_token_byte};
 
-use super::parse::{Finder, Found};
-
-/// The input buffer's size until a head or a body needs more: most heads fit in it several times.
-pub(crate) const INPUT: usize = 8 * 1024;
+use super::parse::{self, Finder, Found};
 
 /// What the next thing on a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Next {
     /// A head of so many bytes is at the front of the input.
-    Head(usize),
+    Head(RequestLine, usize),
     /// Nothing has come, and nothing is there to be read.
     Idle,
     /// The client closed the connection between two requests.
@@ -26,13 +23,13 @@ pub(crate) enum Next {
     Refused(Kind),
 }
 
-/// Reads until a head is at the front of `input`.
+/// Reads until a head is at the front of `input`, and parses it.
 #[derive(Debug)]
 pub(crate) struct HeadReader<'a> {
     pub(crate) stream: &'a Stream,
     pub(crate) input: &'a mut Buffer,
-    /// The largest head in bytes.
-    pub(crate) max: usize,
+    pub(crate) fields: &'a mut Vec<Field>,
+    pub(crate) limits: &'a Limits,
     /// How long a head may take from its first byte to its last.
     pub(crate) patience: Duration,
     finder: Finder,
@@ -40,8 +37,14 @@ pub(crate) struct HeadReader<'a> {
 }
 
 impl<'a> HeadReader<'a> {
-    pub(crate) fn new(stream: &'a Stream, input: &'a mut Buffer, max: usize, patience: Duration) -> Self {
-        Self { stream, input, max, patience, finder: Finder::new(), waits: false }
+    pub(crate) fn new(
+        stream: &'a Stream,
+        input: &'a mut Buffer,
+        fields: &'a mut Vec<Field>,
+        limits: &'a Limits,
+        patience: Duration,
+    ) -> Self {
+        Self { stream, input, fields, limits, patience, finder: Finder::new(), waits: false }
     }
 
     /// Looks at what was read already.
@@ -49,15 +52,43 @@ impl<'a> HeadReader<'a> {
         if self.input.is_empty() {
             return None;
         }
-        match self.finder.find(self.input.data()) {
+        match self.parse() {
+            Ok(Some((line, length))) if length <= self.limits.head => Some(Next::Head(line, length)),
+            Ok(Some(_)) => Some(Next::Refused(Kind::HeadTooLarge)),
+            Ok(None) => self.refuse_early().map(Next::Refused),
             Err(kind) => Some(Next::Refused(kind)),
-            Ok(Found::Head { start, end }) if end - start <= self.max => {
-                self.input.consume(start);
-                Some(Next::Head(end - start))
-            }
-            Ok(Found::Head { .. }) => Some(Next::Refused(Kind::HeadTooLarge)),
-            Ok(Found::Partial) => self.refuse_early().map(Next::Refused),
         }
+    }
+
+    /// Parses at once, as a head nearly always comes in one piece. One that does not is parsed again when its end is
+    /// there, and that is looked for in a way that looks at no byte twice: otherwise a slow client would be an expensive
+    /// one.
+    fn parse(&mut self) -> Result<Option<(RequestLine, usize)>, Kind> {
+        if !self.finder.has_begun() {
+            // RFC 9112 §2.2: empty lines before a request line are ignored.
+            while self.input.data().starts_with(b"\r\n") {
+                self.input.consume(2);
+            }
+            if matches!(self.input.data(), b"" | b"\r") {
+                return Ok(None);
+            }
+            if let Some(head) = self.parse_head()? {
+                return Ok(Some(head));
+            }
+        }
+        match self.finder.find(self.input.data())? {
+            Found::Head { start, .. } => {
+                self.input.consume(start);
+                self.parse_head()
+            }
+            Found::Partial => Ok(None),
+        }
+    }
+
+    fn parse_head(&mut self) -> Result<Option<(RequestLine, usize)>, Kind> {
+        self.fields.clear();
+        let Limits { target, headers, .. } = *self.limits;
+        parse::parse_request(self.input.data(), self.fields, target, headers)
     }
 
     /// What can be said of a head that has not ended.
@@ -67,38 +98,51 @@ impl<'a> HeadReader<'a> {
         if first.is_some_and(|byte| !is_token_byte(*byte)) {
             return Some(Kind::BadRequestLine);
         }
-        match (data.len() >= self.max, self.finder.has_first_line(data)) {
+        match (data.len() >= self.limits.head, self.finder.has_first_line(data)) {
             (false, _) => None,
             (true, false) => Some(Kind::TargetTooLong),
             (true, true) => Some(Kind::HeadTooLarge),
         }
     }
 
+    /// Reads what is there; none where a head has begun and its end has not come.
+    pub(crate) fn try_next(&mut self) -> Option<Next> {
+        while !self.stream.is_quiet()
+            && let Some(read) = self.stream.try_read(self.input.space(SMALL))
+        {
+            if let Some(next) = self.filled(read) {
+                return Some(next);
+            }
+        }
+        self.input.is_empty().then_some(Next::Idle)
+    }
+
     /// Reads on. Waits only inside a head: [`Next::Idle`] says that nothing has come so far.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         loop {
-            let read = match self.stream.try_read(self.input.space(INPUT)) {
-                Some(read) => read,
-                None if self.input.is_empty() => return Poll::Ready(Next::Idle),
-                None => {
-                    if !std::mem::replace(&mut self.waits, true) {
-                        self.stream.set_deadline(Direction::Read, Some(self.patience));
-                    }
-                    ready!(self.stream.poll_read(cx, self.input.space(INPUT)))
-                }
-            };
-            match read {
-                Ok(0) if self.input.is_empty() => return Poll::Ready(Next::Closed),
-                Ok(0) => return Poll::Ready(Next::Refused(Kind::Truncated)),
-                Ok(n) => self.input.filled(n),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Poll::Ready(Next::Refused(Kind::HeadTimeout));
-                }
-                Err(_) => return Poll::Ready(Next::Closed),
-            }
-            if let Some(next) = self.look() {
+            if let Some(next) = self.try_next() {
                 return Poll::Ready(next);
             }
+            if !std::mem::replace(&mut self.waits, true) {
+                self.stream.set_deadline(Direction::Read, Some(self.patience));
+            }
+            let read = ready!(self.stream.poll_read(cx, self.input.space(SMALL)));
+            if let Some(next) = self.filled(read) {
+                return Poll::Ready(next);
+            }
+        }
+    }
+
+    fn filled(&mut self, read: io::Result<usize>) -> Option<Next> {
+        match read {
+            Ok(0) if self.input.is_empty() => Some(Next::Closed),
+            Ok(0) => Some(Next::Refused(Kind::Truncated)),
+            Ok(n) => {
+                self.input.filled(n);
+                self.look()
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Some(Next::Refused(Kind::HeadTimeout)),
+            Err(_) => Some(Next::Closed),
         }
     }
 }
@@ -113,6 +157,29 @@ pub(crate) struct Outbound<'a> {
 }
 
 impl Outbound<'_> {
+    /// Writes what was collected, as far as the kernel takes it at once; says whether that is all of it.
+    ///
+    /// # Errors
+    ///
+    /// `DownstreamGone`: the client reset the connection.
+    pub(crate) fn try_flush(&mut self) -> Result<bool, Kind> {
+        if self.out.is_empty() {
+            return Ok(true);
+        }
+        match self.stream.try_write(self.out) {
+            Some(Ok(written)) if written == self.out.len() => {
+                self.out.clear();
+                Ok(true)
+            }
+            Some(Ok(written)) => {
+                self.out.drain(..written);
+                Ok(false)
+            }
+            Some(Err(_)) => Err(Kind::DownstreamGone),
+            None => Ok(false),
+        }
+    }
+
     /// Writes everything that was collected.
     ///
     /// # Errors
@@ -120,17 +187,9 @@ impl Outbound<'_> {
     /// `DownstreamGone`: the client reset the connection, or took nothing for too long.
     pub(crate) async fn flush(&mut self) -> Result<(), Kind> {
         // Nearly always the kernel takes all of it at once.
-        match self.stream.try_write(self.out) {
-            Some(Ok(written)) if written == self.out.len() => {
-                self.out.clear();
-                Ok(())
-            }
-            Some(Ok(written)) => {
-                self.out.drain(..written);
-                self.write(b"", b"").await
-            }
-            Some(Err(_)) => Err(Kind::DownstreamGone),
-            None => self.write(b"", b"").await,
+        match self.try_flush()? {
+            true => Ok(()),
+            false => self.write(b"", b"").await,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The first line of a request, as spans of the buffer that holds it.
+//! The first lines of messages, as spans of the buffers that hold them.
 
 use std::ops::Range;
 
@@ -33,9 +33,17 @@ pub(crate) enum Version {
 }
 
 /// The request line (RFC 9112 §3).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestLine {
     pub(crate) method: Span,
     pub(crate) target: Span,
     pub(crate) version: Version,
+}
+
+/// The status line (RFC 9112 §4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatusLine {
+    pub(crate) version: Version,
+    pub(crate) status: u16,
+    pub(crate) reason: Span,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::error::{Error, Kind, Result};
 
 use super::head::Span;
+use super::known::Known;
 
 /// Header fields (RFC 9110 §5), in their order and case.
 ///
@@ -28,11 +29,18 @@ pub struct Headers {
     fields: Vec<Field>,
 }
 
-/// A field's place in a buffer.
+/// A field's place in a buffer, and what its name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field {
+    pub(crate) known: Known,
     pub(crate) name: Span,
     pub(crate) value: Span,
+}
+
+impl Field {
+    pub(crate) fn new(bytes: &[u8], name: Span, value: Span) -> Self {
+        Self { known: Known::of(name.of(bytes)), name, value }
+    }
 }
 
 impl Headers {
@@ -110,10 +118,10 @@ impl Headers {
         self.fields.len() < before
     }
 
-    /// Removes the fields that `keep` says no to.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+    /// Removes the fields that `keep` says no to, by what they mean and by their names.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(Known, &[u8]) -> bool) {
         let bytes = &self.bytes;
-        self.fields.retain(|field| keep(field.name.of(bytes), field.value.of(bytes)));
+        self.fields.retain(|field| keep(field.known, field.name.of(bytes)));
     }
 
     /// Makes these the fields of a parsed head, taking `fields` and leaving it empty; keeps both allocations.
@@ -137,6 +145,11 @@ impl Headers {
         &self.bytes
     }
 
+    /// The places of the fields in [`bytes`](Self::bytes).
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
     /// Adds a field that is known to be valid.
     fn push(&mut self, name: &[u8], value: &[u8]) {
         let value = value.trim_ascii();
@@ -144,8 +157,8 @@ impl Headers {
         self.bytes.extend_from_slice(name);
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value);
-        self.fields
-            .push(Field { name: Span::new(start, middle), value: Span::new(middle, self.bytes.len()) });
+        let (name, value) = (Span::new(start, middle), Span::new(middle, self.bytes.len()));
+        self.fields.push(Field::new(&self.bytes, name, value));
     }
 }
 

@@ -4,15 +4,19 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `mount.rs` | [`Mount`]: what may stand behind a route |
 //! | `route.rs` | [`Route`]: a pattern with its handlers and options |
 //! | `pattern.rs` | the syntax of patterns |
 //! | `tree.rs` | patterns as a tree of segments |
 //! | `table.rs` | all routes of a server, and the choice among them |
 
+mod mount;
 mod pattern;
 mod route;
 mod table;
 mod tree;
 
+pub(crate) use mount::Target;
+pub use mount::{Mount, Mounted};
 pub use route::Route;
-pub(crate) use table::{Choice, Table};
+pub(crate) use table::{Choice, RouteNumber, Table};

@@ -1,11 +1,12 @@
 //! A pattern with its handlers and options.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::handler::Handler;
 
-/// A path pattern, the handlers of its methods, and its options.
+use super::mount::{Mount, Mounted};
+
+/// A path pattern, what answers its methods, and its options.
 ///
 /// A pattern begins with a slash. `:name` matches one segment and `*name` at the end matches the rest, be it empty.
 /// Literal segments win over parameters, parameters over wildcards. Patterns are matched against the decoded path with
@@ -23,8 +24,8 @@ use crate::handler::Handler;
 /// ```
 pub struct Route {
     pub(super) pattern: String,
-    pub(super) methods: Vec<(String, Arc<dyn Handler>)>,
-    pub(super) any: Option<Arc<dyn Handler>>,
+    pub(super) methods: Vec<(String, Mounted)>,
+    pub(super) any: Option<Mounted>,
     pub(super) body_limit: Option<u64>,
 }
 
@@ -65,26 +66,27 @@ impl Route {
         self.method("PATCH", handler)
     }
 
-    /// Answers a method by its name, which may be any token; methods are case-sensitive (RFC 9110 §9.1). A second
-    /// handler for one method replaces the first.
+    /// Answers a method by its name, which may be any token; methods are case-sensitive (RFC 9110 §9.1). What answers may
+    /// be a handler or a [`Proxy`](crate::Proxy). A second one for a method replaces the first.
     #[must_use]
-    pub fn method(mut self, method: impl Into<String>, handler: impl Handler) -> Self {
+    pub fn method(mut self, method: impl Into<String>, answers: impl Mount) -> Self {
         let method = method.into();
         self.methods.retain(|(known, _)| *known != method);
-        self.methods.push((method, Arc::new(handler)));
+        self.methods.push((method, answers.mount()));
         self
     }
 
-    /// Answers every method that has no handler of its own, but for CONNECT: that is a tunnel's beginning and no request
-    /// for a path (RFC 9110 §9.3.6).
+    /// Answers every method that nothing else answers, but for CONNECT: that is a tunnel's beginning and no request for a
+    /// path (RFC 9110 §9.3.6). What answers may be a handler or a [`Proxy`](crate::Proxy).
     #[must_use]
-    pub fn any(mut self, handler: impl Handler) -> Self {
-        self.any = Some(Arc::new(handler));
+    pub fn any(mut self, answers: impl Mount) -> Self {
+        self.any = Some(answers.mount());
         self
     }
 
     /// Sets the largest request body in bytes; a longer one is refused with 413 (RFC 9110 §15.5.14). Unless set,
-    /// [`Limits::body`](crate::Limits::body) holds; `u64::MAX` means no limit.
+    /// [`Limits::body`](crate::Limits::body) holds for handlers and [`Proxy::body_limit`](crate::Proxy::body_limit) for
+    /// proxies; `u64::MAX` means no limit.
     #[must_use]
     pub fn body_limit(mut self, bytes: u64) -> Self {
         self.body_limit = Some(bytes);

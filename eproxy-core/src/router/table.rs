@@ -1,12 +1,13 @@
 //! All routes of a server, and the choice among them.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
-use crate::handler::Handler;
 use crate::message::is_token;
+use crate::proxy::Reverse;
+use crate::upstream::Registry;
 
+use super::mount::Target;
 use super::pattern::Pattern;
 use super::route::Route;
 use super::tree::{Tree, Values};
@@ -16,16 +17,29 @@ use super::tree::{Tree, Values};
 pub(crate) struct Table {
     tree: Tree,
     routes: Vec<Entry>,
+    reverses: Vec<Reverse>,
     /// The answer to `OPTIONS *`: every method that some route answers.
     allow: String,
 }
 
 struct Entry {
-    route: Route,
+    pattern: String,
+    methods: Vec<(String, Target)>,
+    any: Option<Target>,
+    body_limit: Option<u64>,
     /// The names of the pattern's parameters.
     names: Vec<String>,
     /// The Allow header of this route (RFC 9110 §10.2.1).
     allow: String,
+}
+
+/// The number of a route in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteNumber(u32);
+
+impl RouteNumber {
+    /// No route.
+    pub(crate) const NONE: Self = Self(u32::MAX);
 }
 
 /// The path parameters of a request: names of the pattern, values of the path.
@@ -35,18 +49,18 @@ pub(crate) struct Params<'t, 'p> {
     values: Values<'p>,
 }
 
-impl<'p> Params<'_, 'p> {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
+impl Params<'_, '_> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.names.iter().map(String::as_str).zip(self.values.iter().copied())
     }
 }
 
 /// What a request's path and method lead to.
 pub(crate) enum Choice<'t, 'p> {
-    Handler {
-        handler: &'t dyn Handler,
+    Found {
+        target: &'t Target,
         params: Params<'t, 'p>,
-        pattern: &'t str,
+        route: RouteNumber,
         body_limit: Option<u64>,
     },
     /// OPTIONS without a handler: 204 with this Allow header (RFC 9110 §9.3.7).
@@ -65,65 +79,99 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// `BadPattern`: a pattern that is malformed or that overlaps with another, a method that is not a token.
-    pub(crate) fn new(routes: Vec<Route>) -> Result<Self> {
-        let mut table = Self::default();
+    /// `BadPattern`: a pattern that is malformed or that overlaps with another, a method that is not a token;
+    /// `BadOption`: something is wrong with a proxy.
+    pub(crate) fn new(routes: Vec<Route>, registry: &mut Registry) -> Result<Self> {
+        let mut merged: Vec<Route> = Vec::new();
         for route in routes {
-            match table.routes.iter_mut().find(|known| known.route.pattern == route.pattern) {
-                Some(known) => known.route.merge(route),
-                None => table.routes.push(Entry { route, names: Vec::new(), allow: String::new() }),
+            match merged.iter_mut().find(|known| known.pattern == route.pattern) {
+                Some(known) => known.merge(route),
+                None => merged.push(route),
             }
         }
-        for number in 0..table.routes.len() {
-            let route = &table.routes[number].route;
-            check_methods(route)?;
+        let mut table = Self { allow: allow(merged.iter()), ..Self::default() };
+        for (number, route) in merged.into_iter().enumerate() {
+            check_methods(&route)?;
             let Pattern { segments, names } = Pattern::parse(&route.pattern)?;
             if let Err(taken) = table.tree.insert(&segments, number) {
-                let other = &table.routes[taken].route.pattern;
+                let other = &table.routes[taken].pattern;
                 let what = format!("{:?} matches the same paths as {other:?}", route.pattern);
                 return Err(Error::new(Kind::BadPattern).detail(what));
             }
-            let allow = allow(std::iter::once(route));
-            let entry = &mut table.routes[number];
-            (entry.names, entry.allow) = (names, allow);
+            let entry = Entry::new(route, names, registry, &mut table.reverses)?;
+            table.routes.push(entry);
         }
-        table.allow = allow(table.routes.iter().map(|entry| &entry.route));
         Ok(table)
+    }
+
+    /// The pattern of a route, for the log; empty for none.
+    pub(crate) fn pattern(&self, route: RouteNumber) -> &str {
+        self.routes.get(route.0 as usize).map_or("", |entry| &entry.pattern)
+    }
+
+    /// The reverse proxy of this number.
+    pub(crate) fn reverse(&self, number: usize) -> &Reverse {
+        &self.reverses[number]
     }
 
     /// Chooses by canonical path and by method.
     pub(crate) fn choose<'t, 'p>(&'t self, method: &[u8], path: &'p str) -> Choice<'t, 'p> {
-        if path == "*" {
-            return Choice::Options { allow: &self.allow };
-        }
         let mut values = Values::new();
-        let found = self.tree.find(path.strip_prefix('/'), &mut values);
-        let Some(number) = found else { return Choice::NotFound };
-        let Entry { route, names, allow } = &self.routes[number];
-        match route.handler(method) {
-            Some(handler) => Choice::Handler {
-                handler: &**handler,
-                params: Params { names, values },
-                pattern: &route.pattern,
-                body_limit: route.body_limit,
+        let found = match path {
+            // A question about the server, which is another's where everything is passed on to it.
+            "*" => match self.tree.catch_all().filter(|number| self.routes[*number].is_proxy(method)) {
+                None => return Choice::Options { allow: &self.allow },
+                found => found,
             },
-            None if method == b"OPTIONS" => Choice::Options { allow },
-            None => Choice::NotAllowed { allow },
+            path => self.tree.find(path.strip_prefix('/'), &mut values),
+        };
+        let Some(number) = found else { return Choice::NotFound };
+        let entry = &self.routes[number];
+        match entry.target(method) {
+            Some(target) => Choice::Found {
+                target,
+                params: Params { names: &entry.names, values },
+                route: RouteNumber(number as u32),
+                body_limit: entry.body_limit,
+            },
+            None if method == b"OPTIONS" => Choice::Options { allow: &entry.allow },
+            None => Choice::NotAllowed { allow: &entry.allow },
         }
     }
 }
 
-impl Route {
-    fn handler(&self, method: &[u8]) -> Option<&Arc<dyn Handler>> {
+impl Entry {
+    fn new(
+        route: Route,
+        names: Vec<String>,
+        registry: &mut Registry,
+        reverses: &mut Vec<Reverse>,
+    ) -> Result<Self> {
+        let allow = allow(std::iter::once(&route));
+        let Route { pattern, methods, any, body_limit } = route;
+        let wrong = |error: Error| error.in_place(&pattern);
+        let mut built = Vec::new();
+        for (method, mounted) in methods {
+            built.push((method, mounted.build(registry, reverses).map_err(wrong)?));
+        }
+        let any = any.map(|mounted| mounted.build(registry, reverses)).transpose().map_err(wrong)?;
+        Ok(Self { pattern, methods: built, any, body_limit, names, allow })
+    }
+
+    fn target(&self, method: &[u8]) -> Option<&Target> {
         let named = |name: &[u8]| {
             let found = self.methods.iter().find(|(known, _)| known.as_bytes() == name);
-            found.map(|(_, handler)| handler)
+            found.map(|(_, target)| target)
         };
         // Without a body, which the wire leaves out (RFC 9110 §9.3.2).
         let get_for_head = || if method == b"HEAD" { named(b"GET") } else { None };
         // A tunnel is not any request: its target is no path, and 2xx begins it (RFC 9110 §9.3.6).
         let any = || self.any.as_ref().filter(|_| method != b"CONNECT");
         named(method).or_else(get_for_head).or_else(any)
+    }
+
+    fn is_proxy(&self, method: &[u8]) -> bool {
+        matches!(self.target(method), Some(Target::Reverse(_)))
     }
 }
 
@@ -151,7 +199,7 @@ fn allow<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.routes.iter().map(|entry| &entry.route)).finish()
+        f.debug_list().entries(self.routes.iter().map(|entry| &entry.pattern)).finish()
     }
 }
 
@@ -165,13 +213,18 @@ mod tests {
         res.send("");
     }
 
+    fn built(routes: Vec<Route>) -> Result<Table> {
+        Table::new(routes, &mut Registry::default())
+    }
+
     fn table(patterns: &[&str]) -> Table {
-        Table::new(patterns.iter().map(|pattern| Route::new(*pattern).get(answer)).collect()).unwrap()
+        built(patterns.iter().map(|pattern| Route::new(*pattern).get(answer)).collect()).unwrap()
     }
 
     fn choice(table: &Table, method: &str, path: &str) -> String {
         match table.choose(method.as_bytes(), path) {
-            Choice::Handler { params, pattern, .. } => {
+            Choice::Found { params, route, .. } => {
+                let pattern = table.pattern(route);
                 let params: Vec<_> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 format!("{pattern} {}", params.join(" ")).trim_end().to_owned()
             }
@@ -202,7 +255,7 @@ mod tests {
 
     #[test]
     fn methods_that_are_not_there_are_told_what_is() {
-        let table = Table::new(vec![
+        let table = built(vec![
             Route::new("/a").get(answer),
             Route::new("/a").post(answer),
             Route::new("/b").any(answer),
@@ -220,8 +273,8 @@ mod tests {
     #[test]
     fn routes_that_can_not_be_told_apart_are_refused() {
         let routes = vec![Route::new("/:a").get(answer), Route::new("/:b").get(answer)];
-        assert!(Table::new(routes).unwrap_err().to_string().contains("/:b"));
-        let bad = Table::new(vec![Route::new("/").method("GE T", answer)]);
+        assert!(built(routes).unwrap_err().to_string().contains("/:b"));
+        let bad = built(vec![Route::new("/").method("GE T", answer)]);
         assert!(bad.unwrap_err().to_string().contains("GE T"));
     }
 }

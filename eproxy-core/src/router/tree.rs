@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::pattern::Segment;
 
 /// A node: what may follow the segments that lead to it.
@@ -20,7 +22,7 @@ pub(super) struct Tree {
 }
 
 /// The values of the parameters on the way to a pattern.
-pub(super) type Values<'p> = Vec<&'p str>;
+pub(super) type Values<'p> = SmallVec<[&'p str; 8]>;
 
 impl Tree {
     /// Adds a pattern; gives back the number of the one that is in its place.
@@ -47,6 +49,11 @@ impl Tree {
                 Ok(())
             }
         }
+    }
+
+    /// The pattern that takes every path that no other takes.
+    pub(super) fn catch_all(&self) -> Option<usize> {
+        self.rest
     }
 
     /// Finds the pattern for what follows a slash; `None` stands for the end of the path.

@@ -31,13 +31,13 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Listener) {
                 }
             }
             Err(error) => {
-                worker.counters.accept_errors.add();
+                worker.site.counters.accept_errors.add();
                 // Every failure is counted; one line for a row of them is enough.
                 if !std::mem::replace(&mut fails, true) {
-                    worker.journal.note(log::Level::Error, || format!("accept failed: {error}"));
+                    worker.site.journal.note(log::Level::Error, || format!("accept failed: {error}"));
                 }
                 if !is_about_one_connection(&error) {
-                    worker.core.sleep(REST).await;
+                    worker.site.core.sleep(REST).await;
                 }
             }
         }
@@ -51,7 +51,7 @@ async fn next(worker: &Worker, listener: &Listener) -> Option<io::Result<(Stream
             return Poll::Ready(None);
         }
         if !worker.has_room() {
-            worker.counters.connection_limit.add();
+            worker.site.counters.connection_limit.add();
             return Poll::Pending;
         }
         listener.poll_accept(cx).map(Some)

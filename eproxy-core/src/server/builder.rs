@@ -2,10 +2,10 @@
 
 use crate::error::Result;
 use crate::handler::Handler;
-use crate::router::Route;
+use crate::message::{Limits, Timeouts};
+use crate::router::{Mount, Route};
 
 use super::handle::Handle;
-use super::options::{Limits, Timeouts};
 use super::start;
 
 /// An HTTP server inside this program; see [`Server::builder`].
@@ -51,9 +51,9 @@ impl Builder {
         self
     }
 
-    /// Answers every method on a pattern; see [`Route::any`].
-    pub fn at(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).any(handler))
+    /// Answers every method on a pattern, by a handler or a [`Proxy`](crate::Proxy); see [`Route::any`].
+    pub fn at(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).any(answers))
     }
 
     /// Answers GET and HEAD on a pattern; see [`Route::get`].

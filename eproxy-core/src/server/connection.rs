@@ -6,13 +6,20 @@ use std::time::Duration;
 
 use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
+use crate::message::SMALL;
 
+use super::desk::Desk;
 use super::exchange::{self, After};
+use super::pass;
 use super::refuse;
-use super::worker::{Connection, Desk, Worker};
+use super::seat::Job;
+use super::worker::{Connection, Worker};
 
 /// Output beyond this is written before the next pipelined request is looked at.
-const COLLECT: usize = 16 * 1024;
+pub(super) const COLLECT: usize = 16 * 1024;
+
+/// Requests that are served before others get their turn.
+const BATCH: u32 = 32;
 
 /// What becomes of a connection that was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +29,42 @@ pub(super) enum End {
     Close,
 }
 
-/// Serves the requests that have come on a connection, until it has to wait for the next one.
-pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &mut Desk) -> End {
-    loop {
-        let Connection { stream, peer, .. } = &*connection;
-        let after = match next(worker, stream, desk).await {
-            Next::Head(head) => exchange::run(worker, stream, *peer, desk, head).await,
-            Next::Refused(kind) => refuse::refuse(worker, *peer, desk, kind),
-            Next::Idle => return End::Park,
-            Next::Closed => return End::Close,
-        };
+/// Does what a connection was given a seat for, and serves the requests that come then, until it has to wait for the
+/// next one.
+pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &mut Desk, job: Job) -> End {
+    let mut after = match job {
+        Job::Serve => None,
+        Job::Answer(mut opened) => {
+            Some(exchange::answer_later(worker, connection, desk, &mut opened).await)
+        }
+        Job::Pass(passing) => Some(pass::pass(worker, connection, desk, &passing).await),
+        Job::Resume(flight) => Some(pass::resume(worker, connection, desk, flight).await),
+        Job::End(after) => Some(after),
+    };
+    for number in 1_u32.. {
         match after {
-            After::Keep => connection.served = true,
-            After::Close => {
-                let _gone = flush(worker, stream, desk).await;
+            None => {}
+            Some(After::Keep) => connection.served = true,
+            Some(After::Close) => {
+                let _gone = flush(worker, &connection.stream, desk).await;
                 return End::Close;
             }
-            After::Linger => {
-                linger(worker, stream, desk).await;
+            Some(After::Linger) => {
+                linger(worker, &connection.stream, desk).await;
                 return End::Close;
             }
         }
+        if number % BATCH == 0 {
+            futures_lite::future::yield_now().await;
+        }
+        after = Some(match next(worker, &connection.stream, desk).await {
+            Next::Head(line, length) => exchange::run(worker, connection, desk, line, length).await,
+            Next::Refused(kind) => refuse::refuse(worker, connection.peer, desk, kind),
+            Next::Idle => return End::Park,
+            Next::Closed => return End::Close,
+        });
     }
+    End::Close
 }
 
 /// The next thing on the connection. Answers to pipelined requests are collected as long as whole requests are there,
@@ -53,13 +74,13 @@ async fn next(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Next {
     if desk.out.len() > COLLECT && flush(worker, stream, desk).await.is_err() {
         return Next::Closed;
     }
-    let Desk { input, out, .. } = desk;
-    let mut reader = HeadReader::new(stream, input, options.limits.head, options.timeouts.head);
+    let Desk { input, out, fields, .. } = desk;
+    let mut reader = HeadReader::new(stream, input, fields, &options.limits, worker.site.timeouts.head);
     if let Some(next) = reader.look() {
         return next;
     }
     if !out.is_empty() {
-        let mut outbound = Outbound { stream, out, patience: options.timeouts.write_idle };
+        let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
         if outbound.flush().await.is_err() {
             return Next::Closed;
         }
@@ -68,7 +89,7 @@ async fn next(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Next {
 }
 
 async fn flush(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Result<(), crate::error::Kind> {
-    Outbound { stream, out: &mut desk.out, patience: worker.options.timeouts.write_idle }.flush().await
+    Outbound { stream, out: &mut desk.out, patience: worker.site.timeouts.write_idle }.flush().await
 }
 
 /// Sends the answer, says that it was the last, and reads for a while what the client is still sending: a reset would
@@ -85,7 +106,7 @@ async fn linger(worker: &Worker, stream: &Stream, desk: &mut Desk) {
     poll_fn(|cx| {
         while read < BYTES {
             desk.input.clear();
-            match stream.poll_read(cx, desk.input.space(crate::http1::INPUT)) {
+            match stream.poll_read(cx, desk.input.space(SMALL)) {
                 Poll::Ready(Ok(n)) if n > 0 => read += n,
                 Poll::Ready(_) => break,
                 Poll::Pending => return Poll::Pending,

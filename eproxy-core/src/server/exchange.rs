@@ -13,17 +13,19 @@ use std::task::Poll;
 
 use futures_lite::future;
 
-use crate::driver::{Direction, Peer, Stream};
+use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::handler::Word;
 use crate::http1::{self, AnswerParts, BodyCoding, Outbound};
-use crate::message::{Answer, Body, Headers, Version};
+use crate::message::{Answer, Body, Headers, RequestLine, Version};
 
 use super::download;
-use super::open::{Opened, open};
+use super::desk::Desk;
+use super::open::{Opened, Opening, open};
+use super::pass;
 use super::refuse::{fail, refuse};
 use super::upgrade;
-use super::worker::{Desk, Worker};
+use super::worker::{Connection, Worker};
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,23 +39,28 @@ pub(super) enum After {
     Linger,
 }
 
-/// Runs the exchange whose head, of `head` bytes, is at the front of the desk's input. The answer may be left on the
+/// Runs the exchange whose head, of `length` bytes, is at the front of the desk's input. The answer may be left on the
 /// desk, to be flushed before anything is waited for.
-pub(super) async fn run(worker: &Worker, stream: &Stream, peer: Peer, desk: &mut Desk, head: usize) -> After {
-    let mut opened = match open(worker, peer, desk, head) {
-        Ok(opened) => opened,
-        Err(kind) => return refuse(worker, peer, desk, kind),
-    };
-    match answer_at_once(worker, desk, &opened) {
-        Some(after) => after,
-        // Boxed: it is rare, and would make every connection's task as large as itself.
-        None => Box::pin(answer_later(worker, stream, peer, desk, &mut opened)).await,
+pub(super) async fn run(
+    worker: &Worker,
+    connection: &Connection,
+    desk: &mut Desk,
+    line: RequestLine,
+    length: usize,
+) -> After {
+    match open(worker, connection.peer, desk, line, length) {
+        Ok(Opening::Asked(mut opened)) => match answer_at_once(worker, desk, &opened) {
+            Some(after) => after,
+            None => answer_later(worker, connection, desk, &mut opened).await,
+        },
+        Ok(Opening::Passing(passing)) => pass::pass(worker, connection, desk, &passing).await,
+        Err(kind) => refuse(worker, connection.peer, desk, kind),
     }
 }
 
 /// Answers where nothing is to be waited for: the handler has answered with bytes in hand, and there is no body to be
 /// read. Nearly every request of a busy server comes this way.
-fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &Opened<'_>) -> Option<After> {
+pub(super) fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &Opened) -> Option<After> {
     let Some(Word::Answer(answer)) = &desk.word else { return None };
     let bytes = answer.body().in_hand().filter(|bytes| bytes.len() <= download::COPY)?;
     if opened.upload.is_some() || !(200..=999).contains(&answer.status()) {
@@ -70,35 +77,50 @@ fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &Opened<'_>) -> Opti
 }
 
 /// Answers where something is to be waited for: the handler, or a body on its way in or out.
-async fn answer_later(
+pub(super) async fn answer_later(
     worker: &Worker,
-    stream: &Stream,
-    peer: Peer,
+    connection: &Connection,
     desk: &mut Desk,
-    opened: &mut Opened<'_>,
+    opened: &mut Opened,
 ) -> After {
+    let stream = &connection.stream;
     // The head is there: its time must not run out on what follows.
     stream.set_deadline(Direction::Read, None);
     let word = match desk.word.take() {
         Some(word) => Ok(word),
         None => wait(worker, stream, desk, opened).await,
     };
-    let sent = match word {
+    let answer = match word {
         Ok(Word::Upgrade { protocol, headers, to_handler, from_handler }) if opened.wants_upgrade => {
             encode_upgrade(worker, desk, &protocol, &headers);
             upgrade::run(worker, stream, desk, to_handler, from_handler).await;
             return After::Close;
         }
-        Ok(word) => {
-            let answer = into_answer(worker, opened, word);
-            send(worker, stream, desk, opened, answer).await
-        }
+        Ok(word) => Ok(into_answer(worker, opened, word)),
         Err(kind) => Err(kind),
     };
-    match sent {
+    match answer {
+        Ok(answer) => send_and_settle(worker, connection, desk, opened, answer).await,
+        Err(kind) => {
+            fail(worker, connection.peer, opened.route, &kind.into());
+            After::Close
+        }
+    }
+}
+
+/// Sends an answer, and deals with what is left of the request.
+pub(super) async fn send_and_settle(
+    worker: &Worker,
+    connection: &Connection,
+    desk: &mut Desk,
+    opened: &mut Opened,
+    answer: Answer,
+) -> After {
+    let stream = &connection.stream;
+    match send(worker, stream, desk, opened, answer).await {
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
-            fail(worker, peer, opened.pattern, &kind.into());
+            fail(worker, connection.peer, opened.route, &kind.into());
             After::Close
         }
     }
@@ -108,7 +130,7 @@ async fn answer_later(
 fn encode(
     worker: &Worker,
     out: &mut Vec<u8>,
-    opened: &Opened<'_>,
+    opened: &Opened,
     answer: &Answer,
     coding: BodyCoding,
     close: bool,
@@ -133,7 +155,7 @@ async fn wait(
     worker: &Worker,
     stream: &Stream,
     desk: &mut Desk,
-    opened: &mut Opened<'_>,
+    opened: &mut Opened,
 ) -> Result<Word, Kind> {
     // Answers to earlier requests must not wait for this one.
     if !desk.out.is_empty() {
@@ -142,7 +164,7 @@ async fn wait(
     let (input, reply) = (&mut desk.input, &desk.reply);
     let word = poll_fn(|cx| {
         if let Some(upload) = &mut opened.upload {
-            let _over = upload.poll(cx, &worker.core, stream, input, true);
+            let _over = upload.poll(cx, &worker.site.core, stream, input, true);
         }
         if let Poll::Ready(word) = reply.poll_take(cx) {
             return Poll::Ready(Ok(word));
@@ -161,7 +183,7 @@ async fn wait(
 }
 
 /// What is sent for a handler's last word.
-fn into_answer(worker: &Worker, opened: &mut Opened<'_>, word: Word) -> Answer {
+fn into_answer(worker: &Worker, opened: &mut Opened, word: Word) -> Answer {
     let error = match word {
         Word::Answer(answer) => match answer.status() {
             200..=999 => return answer,
@@ -178,10 +200,10 @@ fn into_answer(worker: &Worker, opened: &mut Opened<'_>, word: Word) -> Answer {
         }
     };
     opened.keep_alive &= !error.kind().row().close;
-    worker.counters.failure(error.kind());
-    worker
-        .journal
-        .note(error.kind().row().level, || format!("{}: {error}, on route {}", error.name(), opened.pattern));
+    worker.site.counters.failure(error.kind());
+    worker.site.journal.note(error.kind().row().level, || {
+        format!("{}: {error}, on route {}", error.name(), worker.table.pattern(opened.route))
+    });
     Answer::plain(error.status())
 }
 
@@ -194,7 +216,7 @@ async fn send(
     worker: &Worker,
     stream: &Stream,
     desk: &mut Desk,
-    opened: &mut Opened<'_>,
+    opened: &mut Opened,
     answer: Answer,
 ) -> Result<After, Kind> {
     if let Some(upload) = opened.upload.as_mut().filter(|upload| upload.is_held()) {
@@ -220,7 +242,7 @@ async fn send(
     let input = &mut desk.input;
     let mut download = std::pin::pin!(download::send(&mut outbound, content, coding));
     poll_fn(|cx| {
-        let _over = upload.poll(cx, &worker.core, stream, input, false);
+        let _over = upload.poll(cx, &worker.site.core, stream, input, false);
         if upload.failure() == Some(Kind::DownstreamGone) {
             return Poll::Ready(Err(Kind::DownstreamGone));
         }
@@ -231,7 +253,7 @@ async fn send(
 }
 
 /// How the body goes onto the wire (RFC 9112 §6.3).
-fn coding(opened: &Opened<'_>, status: u16, headers: &Headers, body: &Body) -> BodyCoding {
+fn coding(opened: &Opened, status: u16, headers: &Headers, body: &Body) -> BodyCoding {
     // What the origin says about a body that is not sent here is kept (RFC 9110 §8.6).
     let announced = || headers.get_str("content-length").and_then(|length| length.parse().ok());
     match (status, body.len()) {
@@ -249,7 +271,7 @@ async fn settle(
     worker: &Worker,
     stream: &Stream,
     desk: &mut Desk,
-    opened: &mut Opened<'_>,
+    opened: &mut Opened,
     after: After,
 ) -> After {
     let Some(upload) = &mut opened.upload else { return after };
@@ -262,11 +284,11 @@ async fn settle(
     if outbound(worker, stream, &mut desk.out).flush().await.is_err() {
         return After::Close;
     }
-    let (input, core) = (&mut desk.input, &worker.core);
+    let (input, core) = (&mut desk.input, &worker.site.core);
     if upload.is_wanted() {
         // Whoever still reads the body gets the rest of it, within the time that a body may stand still.
         let rest = poll_fn(|cx| upload.poll(cx, core, stream, input, false));
-        future::or(rest, core.sleep(worker.options.timeouts.body_idle)).await;
+        future::or(rest, core.sleep(worker.site.timeouts.body_idle)).await;
     }
     let mut limit = worker.options.limits.drain;
     match poll_fn(|cx| upload.poll_drain(cx, core, stream, input, &mut limit)).await {
@@ -291,5 +313,5 @@ fn encode_upgrade(worker: &Worker, desk: &mut Desk, protocol: &str, headers: &He
 }
 
 fn outbound<'a>(worker: &Worker, stream: &'a Stream, out: &'a mut Vec<u8>) -> Outbound<'a> {
-    Outbound { stream, out, patience: worker.options.timeouts.write_idle }
+    Outbound { stream, out, patience: worker.site.timeouts.write_idle }
 }

@@ -11,11 +11,13 @@ use futures_lite::future;
 
 use crate::driver::{Core, Peer, Stream};
 use crate::error::{Error, Kind, Result};
+use crate::message::{Limits, Timeouts};
+use crate::proxy::Site;
 use crate::router::Table;
 use crate::telemetry::{Counters, Journal, Stats};
+use crate::upstream::Registry;
 
 use super::builder::Builder;
-use super::options::{Limits, Timeouts};
 use super::worker::{Options, Phase, Stage, Worker};
 
 /// How long a client, and then the server, may take to come to an end. Shorter than any of the server's timeouts, so
@@ -26,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Rehearsal {
     table: Arc<Table>,
+    registry: Registry,
     limits: Limits,
     journal: Journal,
 }
@@ -53,7 +56,7 @@ impl Door {
     ///
     /// The system has no descriptor left.
     pub(crate) fn connect(&self) -> io::Result<Stream> {
-        let (ours, theirs) = Stream::pair(&self.0.core)?;
+        let (ours, theirs) = Stream::pair(&self.0.site.core)?;
         self.0.admit(ours, Peer::Unix);
         Ok(theirs)
     }
@@ -68,7 +71,9 @@ impl Rehearsal {
     pub(crate) fn new(builder: Builder) -> Result<Self> {
         let start_failed = |error| Error::new(Kind::Start).because(error);
         let journal = Journal::start().map_err(start_failed)?;
-        Ok(Self { table: Arc::new(Table::new(builder.routes)?), limits: builder.limits, journal })
+        let mut registry = Registry::default();
+        let table = Arc::new(Table::new(builder.routes, &mut registry)?);
+        Ok(Self { table, registry, limits: builder.limits, journal })
     }
 
     /// Runs a new worker until `client` is done and its connections are closed. Nothing is left of earlier runs.
@@ -80,21 +85,12 @@ impl Rehearsal {
     where
         C: Future<Output = ()> + 'static,
     {
-        let options = Options {
-            limits: self.limits.clone(),
-            timeouts: Timeouts::default(),
-            connections: self.limits.connections,
-        };
+        let options = Options { limits: self.limits.clone(), connections: self.limits.connections };
         let (core, stage) = (Core::new()?, Arc::new(Stage::new()));
         let counters = Arc::new(Counters::new());
-        let worker = Worker::new(
-            core.clone(),
-            self.table.clone(),
-            options,
-            counters.clone(),
-            self.journal.clone(),
-            stage.clone(),
-        );
+        let (journal, timeouts) = (self.journal.clone(), Timeouts::default());
+        let site = Site::new(&core, &self.registry, counters.clone(), journal, timeouts);
+        let worker = Worker::new(site, self.table.clone(), options, stage.clone());
         let ending = Rc::new(Cell::new(Ending::Clean));
         let client = client(Door(worker.clone()));
         core.spawn(watch(client, core.clone(), stage, counters, ending.clone()));

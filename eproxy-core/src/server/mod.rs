@@ -6,30 +6,37 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
-//! | `options.rs` | [`Limits`], [`Timeouts`] |
 //! | `start.rs` | listening, starting the workers |
 //! | `handle.rs` | [`Handle`]: addresses, statistics, shutdown |
-//! | `worker.rs` | a worker: its connections at rest, its seats, its turns |
+//! | `worker.rs` | a worker: its connections at rest, its turns |
+//! | `at_once.rs` | requests that are dealt with without anything being waited for |
+//! | `flight.rs` | requests that are with an upstream |
+//! | `seat.rs`, `desk.rs` | the tasks of the others, and their buffers |
 //! | `accept.rs` | the loop that takes connections in |
 //! | `connection.rs` | a connection: one request after another |
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
+//! | `pass.rs` | an exchange that is passed on and has to be waited for |
 //! | `refuse.rs` | answers that the server gives by itself |
 //! | `upload.rs`, `download.rs` | the bodies of an exchange |
 //! | `upgrade.rs` | a connection that a handler has taken over |
 //! | `fuzzing.rs` | a server on the calling thread, for the fuzzer |
 
 mod accept;
+mod at_once;
 mod builder;
 mod connection;
+mod desk;
 mod download;
 mod exchange;
+mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
 mod open;
-mod options;
+mod pass;
 mod refuse;
+mod seat;
 mod start;
 mod upgrade;
 mod upload;
@@ -37,4 +44,3 @@ mod worker;
 
 pub use builder::{Builder, Server};
 pub use handle::{Handle, Shutdown};
-pub use options::{Limits, Timeouts};

@@ -4,17 +4,18 @@ use crate::driver::Peer;
 use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerParts, BodyCoding};
 use crate::message::{Answer, Content, Version};
-use crate::router::Choice;
+use crate::router::{Choice, RouteNumber};
 
+use super::desk::Desk;
 use super::exchange::After;
-use super::worker::{Desk, Worker};
+use super::worker::Worker;
 
 /// The answer where no handler is.
 pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
     let (status, allow) = match choice {
         Choice::Options { allow } => (204, Some(allow)),
         Choice::NotAllowed { allow } => (405, Some(allow)),
-        Choice::NotFound | Choice::Handler { .. } => (404, None),
+        Choice::NotFound | Choice::Found { .. } => (404, None),
     };
     let mut answer = Answer::plain(status);
     if let Some(allow) = allow {
@@ -26,7 +27,7 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
 
 /// Refuses what is not a valid request; the answer is left on the desk.
 pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
-    fail(worker, peer, "", &kind.into());
+    fail(worker, peer, RouteNumber::NONE, &kind.into());
     let status = kind.row().status;
     let (_, headers, body) = Answer::plain(status).into_parts();
     let coding = BodyCoding::Length(body.len().unwrap_or(0));
@@ -51,15 +52,15 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
 }
 
 /// Counts and logs a failure.
-pub(super) fn fail(worker: &Worker, peer: Peer, pattern: &str, error: &Error) {
+pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
     let kind = error.kind();
-    worker.counters.failure(kind);
-    worker.journal.note(kind.row().level, || {
+    worker.site.counters.failure(kind);
+    worker.site.journal.note(kind.row().level, || {
         let peer = match peer {
             Peer::Tcp(address) => address.to_string(),
             Peer::Unix => "a local process".into(),
         };
-        match pattern {
+        match worker.table.pattern(route) {
             "" => format!("{}: {error}, from {peer}", kind.row().name),
             pattern => format!("{}: {error}, on route {pattern}, from {peer}", kind.row().name),
         }

@@ -11,8 +11,11 @@ use async_std::channel::Sender;
 
 use crate::driver::{Address, Bound, Core, Listener, Remote};
 use crate::error::{Error, Kind, Result};
+use crate::message::Timeouts;
+use crate::proxy::Site;
 use crate::router::Table;
 use crate::telemetry::{Counters, Journal};
+use crate::upstream::Registry;
 
 use super::accept;
 use super::builder::Builder;
@@ -22,7 +25,9 @@ use super::worker::{Options, Phase, Stage, Worker};
 /// What a worker's thread is given.
 struct Plan {
     table: Arc<Table>,
+    registry: Arc<Registry>,
     options: Options,
+    timeouts: Timeouts,
     counters: Arc<Counters>,
     journal: Journal,
     stage: Arc<Stage>,
@@ -37,7 +42,9 @@ struct Plan {
 pub(super) fn start(builder: Builder) -> Result<Handle> {
     let workers = workers(&builder)?;
     check(&builder)?;
-    let table = Arc::new(Table::new(builder.routes)?);
+    let mut registry = Registry::default();
+    let table = Arc::new(Table::new(builder.routes, &mut registry)?);
+    let registry = Arc::new(registry);
     let mut bound = listen(&builder.addresses, workers)?;
     let start_failed = |error: io::Error| Error::new(Kind::Start).because(error);
     let journal = Journal::start().map_err(start_failed)?;
@@ -52,11 +59,9 @@ pub(super) fn start(builder: Builder) -> Result<Handle> {
         let connections = share(builder.limits.connections, workers, number);
         let plan = Plan {
             table: table.clone(),
-            options: Options {
-                limits: builder.limits.clone(),
-                timeouts: builder.timeouts.clone(),
-                connections,
-            },
+            registry: registry.clone(),
+            options: Options { limits: builder.limits.clone(), connections },
+            timeouts: builder.timeouts.clone(),
             counters: counters[number].clone(),
             journal: journal.clone(),
             stage: control.stage.clone(),
@@ -129,10 +134,11 @@ fn share(connections: usize, workers: usize, number: usize) -> usize {
 fn spawn(number: usize, plan: Plan) -> io::Result<Arc<Remote>> {
     let (ready, started) = mpsc::sync_channel(1);
     thread::Builder::new().name(format!("eproxy-worker-{number}")).spawn(move || {
-        let Plan { table, options, counters, journal, stage, sockets, ended, files } = plan;
+        let Plan { table, registry, options, timeouts, counters, journal, stage, sockets, ended, files } = plan;
         let set_up = || {
             let core = Core::new()?;
-            let worker = Worker::new(core.clone(), table, options, counters, journal.clone(), stage);
+            let site = Site::new(&core, &registry, counters, journal.clone(), timeouts);
+            let worker = Worker::new(site, table, options, stage);
             for socket in sockets {
                 let listener = Listener::new(&core, socket)?;
                 let task = core.spawn(accept::run(worker.clone(), listener));

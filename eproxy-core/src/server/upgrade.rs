@@ -8,12 +8,10 @@ use std::task::{Context, Poll, ready};
 use crate::driver::Stream;
 use crate::error::Kind;
 use crate::http1::Outbound;
-use crate::message::{Buffer, Demand, PipeReader, PipeWriter};
+use crate::message::{Buffer, Demand, PipeReader, PipeWriter, SMALL};
 
-use super::worker::{Desk, Worker};
-
-/// The input buffer's size in a tunnel.
-const INPUT: usize = 16 * 1024;
+use super::desk::Desk;
+use super::worker::Worker;
 
 /// Moves bytes both ways until both directions have ended: from the client, beginning with what came behind its
 /// request, to the handler; and from the handler, behind the 101 that is on the desk, to the client.
@@ -27,7 +25,7 @@ pub(super) async fn run(
     let Desk { input, out, .. } = desk;
     // Runs of bytes, in both directions.
     let moved = Cell::new(0_u64);
-    let mut outbound = Outbound { stream, out, patience: worker.options.timeouts.write_idle };
+    let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
     let mut down = std::pin::pin!(async {
         outbound.flush().await?;
         loop {
@@ -48,7 +46,7 @@ pub(super) async fn run(
         let mut before = None;
         while before != Some(moved.get()) {
             before = Some(moved.get());
-            worker.core.sleep(worker.options.timeouts.tunnel_idle).await;
+            worker.site.core.sleep(worker.site.timeouts.tunnel_idle).await;
         }
     });
     let (mut up_ended, mut down_ended) = (false, false);
@@ -88,7 +86,7 @@ fn poll_up(
             Demand::Gone => return Poll::Ready(()),
         };
         if input.is_empty() {
-            let read: io::Result<usize> = ready!(stream.poll_read(cx, input.space(INPUT)));
+            let read: io::Result<usize> = ready!(stream.poll_read(cx, input.space(SMALL)));
             match read {
                 Ok(0) => {
                     pipe.finish(None);

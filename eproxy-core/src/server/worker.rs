@@ -1,43 +1,40 @@
-//! A worker: a core, the connections on it, and the seats that serve them.
+//! A worker: a core, and the connections on it.
 //!
-//! A connection that waits for its next request holds a slot and nothing else. When it can be read, it is given a
-//! *seat*: a task with a desk of buffers, which serves one connection after another and is never rebuilt. So the memory
-//! of a server follows the requests that are being served, not the connections that are open, and a request allocates
-//! no task.
+//! A connection that waits for its next request, or for an upstream's answer, holds a slot and nothing else. What comes on
+//! it is served from the event that announces it, as far as nothing has to be waited for; only then is it given a *seat*,
+//! a task with a desk of buffers. So the memory of a server follows the requests that are being worked on, not the
+//! connections that are open.
 //!
 //! ```text
-//!   accepted ──▶ parked ──readable──▶ seated ──between requests──▶ parked
-//!                  └──expired──▶ closed  └──last request, error──▶ closed
+//!   accepted ──▶ parked ──readable──▶ at once ──answered──▶ parked
+//!                  │                     ├──sent on──▶ flight ──answered──▶ parked
+//!                  │                     │                └──more to it──▶ seat
+//!                  │                     └──something to wait for──▶ seat ──between requests──▶ parked
+//!                  └──expired──▶ closed                                └──last request, error──▶ closed
 //! ```
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::Poll;
-use std::time::Duration;
 
 use slab::Slab;
 
-use crate::driver::{Core, Direction, Peer, Stream, TaskId, Wakeup};
+use crate::driver::{Direction, Peer, Stream, TaskId, Wakeup};
 use crate::error::Kind;
-use crate::handler::{Reply, Word};
-use crate::message::{Buffer, Field};
+use crate::message::Limits;
+use crate::proxy::Site;
 use crate::router::Table;
-use crate::telemetry::{Counters, Journal};
 
-use super::connection;
-use super::options::{Limits, Timeouts};
-
-/// Seats that are kept while nobody needs them; more are made when more connections are busy at once.
-const SPARE_SEATS: usize = 256;
+use super::at_once;
+use super::desk::Desk;
+use super::flight::{self, Flight};
+use super::seat::{Job, SPARE_SEATS, Seat};
 
 /// What is fixed when a server starts.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) limits: Limits,
-    pub(super) timeouts: Timeouts,
     /// This worker's share of [`Limits::connections`].
     pub(super) connections: usize,
 }
@@ -77,23 +74,23 @@ impl Stage {
 
 /// A worker; it never leaves its thread.
 pub(super) struct Worker {
-    pub(super) core: Rc<Core>,
+    pub(super) site: Site,
     pub(super) table: Arc<Table>,
     pub(super) options: Options,
-    pub(super) counters: Arc<Counters>,
-    pub(super) journal: Journal,
     stage: Arc<Stage>,
     /// Connections between requests.
     parked: RefCell<Slab<Connection>>,
+    /// Connections whose request is with an upstream.
+    pub(super) flights: RefCell<Slab<(Connection, Flight)>>,
+    /// For what is done at once.
+    desk: RefCell<Box<Desk>>,
     /// Seats that nobody sits on.
     seats: RefCell<Vec<Rc<Seat>>>,
-    /// Connections, parked and seated.
-    open: Cell<usize>,
+    /// The number of connections.
+    open: Rc<Cell<usize>>,
     /// The accept loops, which end when the server drains or wait for connections to close.
     acceptors: RefCell<Vec<TaskId>>,
     accept_waits: Cell<bool>,
-    date: RefCell<(u64, Rc<str>)>,
-    draining: Cell<bool>,
 }
 
 /// A downstream connection; it holds its place in the worker's count.
@@ -102,63 +99,44 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     /// At least one request was served on it.
     pub(super) served: bool,
+    _place: Place,
 }
 
-/// A task that serves connections, and the place where the next one is put.
-struct Seat {
-    task: Cell<TaskId>,
-    next: Cell<Option<Connection>>,
-}
+/// A place in the worker's count.
+struct Place(Rc<Cell<usize>>);
 
-/// The buffers of a seat, reused by every request that it serves.
-pub(super) struct Desk {
-    pub(super) input: Buffer,
-    pub(super) out: Vec<u8>,
-    pub(super) fields: Vec<Field>,
-    pub(super) reply: Arc<Reply>,
-    /// What the handler has said already.
-    pub(super) word: Option<Word>,
-}
-
-impl Desk {
-    /// Output that is kept allocated between connections.
-    const OUT: usize = 16 * 1024;
-
-    fn new() -> Self {
-        Self { input: Buffer::new(), out: Vec::new(), fields: Vec::new(), reply: Arc::default(), word: None }
+impl Place {
+    fn new(open: &Rc<Cell<usize>>) -> Self {
+        open.set(open.get() + 1);
+        Self(open.clone())
     }
+}
 
-    fn clear(&mut self) {
-        self.input.clear();
-        self.input.shrink(crate::http1::INPUT);
-        self.out.clear();
-        self.out.shrink_to(Self::OUT);
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
 impl Worker {
     pub(super) fn new(
-        core: Rc<Core>,
+        site: Site,
         table: Arc<Table>,
         options: Options,
-        counters: Arc<Counters>,
-        journal: Journal,
         stage: Arc<Stage>,
     ) -> Rc<Self> {
         Rc::new(Self {
-            core,
+            site,
             table,
             options,
-            counters,
-            journal,
             stage,
-            parked: RefCell::new(Slab::new()),
-            seats: RefCell::new(Vec::new()),
-            open: Cell::new(0),
-            acceptors: RefCell::new(Vec::new()),
+            parked: RefCell::default(),
+            flights: RefCell::default(),
+            desk: RefCell::new(Desk::new()),
+            seats: RefCell::default(),
+            open: Rc::default(),
+            acceptors: RefCell::default(),
             accept_waits: Cell::new(false),
-            date: RefCell::new((u64::MAX, Rc::from(""))),
-            draining: Cell::new(false),
         })
     }
 
@@ -169,10 +147,15 @@ impl Worker {
     /// The system's poll failed.
     pub(super) fn run(self: &Rc<Self>) -> std::io::Result<()> {
         crate::handler::keep_requests_of_this_thread(SPARE_SEATS);
-        let end = self.core.run(|wakeup| self.on_wakeup(wakeup), || self.on_turn());
+        crate::message::keep_buffers_of_this_thread(SPARE_SEATS);
+        let end = self.site.core.run(|wakeup| self.on_wakeup(wakeup), || self.on_turn());
         let parked = std::mem::take(&mut *self.parked.borrow_mut());
         drop(parked);
+        let flights = std::mem::take(&mut *self.flights.borrow_mut());
+        drop(flights);
+        self.site.upstreams.pool.clear();
         self.seats.borrow_mut().clear();
+        self.site.counters.open.set(self.open.get() as u64);
         end
     }
 
@@ -182,7 +165,7 @@ impl Worker {
 
     /// Whether the server finishes what runs and takes nothing new.
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.site.draining.get()
     }
 
     /// Whether another connection may be accepted; if not, the accept loop is woken when one may.
@@ -194,153 +177,93 @@ impl Worker {
 
     /// Takes a connection in; it is served as soon as it can be read.
     pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer) {
-        self.open.set(self.open.get() + 1);
-        self.counters.accepted.add();
-        self.counters.open.set(self.open.get() as u64);
-        self.park(Connection { stream, peer, served: false });
+        self.site.counters.accepted.add();
+        self.park(Connection { stream, peer, served: false, _place: Place::new(&self.open) });
     }
 
-    /// Leaves a connection without a task until it can be read.
-    fn park(self: &Rc<Self>, connection: Connection) {
-        let timeouts = &self.options.timeouts;
+    /// Leaves a connection without a task until it can be read; it is closed when the server drains.
+    pub(super) fn park(self: &Rc<Self>, connection: Connection) {
+        if self.is_draining() {
+            return;
+        }
+        let timeouts = &self.site.timeouts;
         let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
         connection.stream.set_deadline(Direction::Read, Some(patience));
-        let number = {
+        {
             let mut parked = self.parked.borrow_mut();
             let entry = parked.vacant_entry();
-            let number = entry.key() as u32;
-            if connection.stream.park(number) {
+            if connection.stream.park(entry.key() as u32) {
                 entry.insert(connection);
                 return;
             }
-            number
-        };
+        }
         // It became readable in the meantime.
-        debug_assert!(!self.parked.borrow().contains(number as usize));
-        let task = self.seat(connection);
-        self.core.wake(task);
+        self.give_seat(connection, Job::Serve, &mut Desk::new());
     }
 
     fn on_wakeup(self: &Rc<Self>, wakeup: Wakeup) {
-        match wakeup {
-            Wakeup::Readable(number) => {
-                let connection = self.parked.borrow_mut().try_remove(number as usize);
-                if let Some(connection) = connection {
-                    // Now, so that the same seat, warm in the caches, is there for the next one.
-                    let task = self.seat(connection);
-                    self.core.poll_now(task);
-                }
-            }
-            Wakeup::Expired(number) => {
-                let connection = self.parked.borrow_mut().try_remove(number as usize);
-                if let Some(connection) = connection {
-                    if !connection.served {
-                        self.counters.failure(Kind::HeadTimeout);
-                    }
-                    self.close(connection);
-                }
-            }
+        let (Wakeup::Readable(number) | Wakeup::Expired(number)) = wakeup;
+        if self.site.upstreams.pool.on_wakeup(number) {
+            return;
         }
-    }
-
-    /// Gives a connection to a seat, whose task is then to be run.
-    fn seat(self: &Rc<Self>, connection: Connection) -> TaskId {
-        let spare = self.seats.borrow_mut().pop();
-        let seat = spare.unwrap_or_else(|| {
-            let seat = Rc::new(Seat { task: Cell::new(0), next: Cell::new(None) });
-            seat.task.set(self.core.spawn(occupy(self.clone(), seat.clone())));
-            seat
+        // A panic of the engine costs one connection.
+        self.site.core.contain(|| {
+            let desk = &mut *self.desk.borrow_mut();
+            if flight::on_wakeup(self, wakeup, desk) {
+                return;
+            }
+            let Some(connection) = self.parked.borrow_mut().try_remove(number as usize) else { return };
+            match wakeup {
+                Wakeup::Readable(_) => at_once::serve(self, connection, desk),
+                Wakeup::Expired(_) if !connection.served => {
+                    self.site.counters.failure(Kind::HeadTimeout);
+                }
+                Wakeup::Expired(_) => {}
+            }
         });
-        seat.next.set(Some(connection));
-        seat.task.get()
     }
 
-    fn close(&self, connection: Connection) {
-        drop(connection);
-        self.left();
+    /// Gives a connection a seat, with the desk that holds what belongs to it; it is served later in this turn.
+    pub(super) fn give_seat(self: &Rc<Self>, connection: Connection, job: Job, desk: &mut Box<Desk>) {
+        let spare = self.seats.borrow_mut().pop();
+        let seat = spare.unwrap_or_else(|| Seat::new(self));
+        seat.take(connection, job, desk);
+        self.site.core.wake(seat.task());
     }
 
-    /// A connection is gone.
-    fn left(&self) {
-        self.open.set(self.open.get() - 1);
-        self.counters.open.set(self.open.get() as u64);
-        if self.accept_waits.get() {
-            self.wake_acceptors();
+    /// Takes a seat back that nobody sits on; says no where there are enough.
+    pub(super) fn leave_seat(&self, seat: &Rc<Seat>) -> bool {
+        let mut seats = self.seats.borrow_mut();
+        let is_wanted = seats.len() < SPARE_SEATS;
+        if is_wanted {
+            seats.push(seat.clone());
         }
+        is_wanted
     }
 
     fn wake_acceptors(&self) {
-        self.acceptors.borrow().iter().for_each(|task| self.core.wake(*task));
+        self.acceptors.borrow().iter().for_each(|task| self.site.core.wake(*task));
     }
 
     fn on_turn(&self) {
-        self.counters.task_panics.set(self.core.panics());
+        self.site.counters.task_panics.set(self.site.core.panics());
+        if self.accept_waits.get() && self.has_room() {
+            self.wake_acceptors();
+        }
         let phase = self.stage.phase();
-        if phase >= Phase::Draining && !self.draining.replace(true) {
+        if phase >= Phase::Draining && !self.site.draining.replace(true) {
             self.wake_acceptors();
             let parked = std::mem::take(&mut *self.parked.borrow_mut());
-            parked.into_iter().for_each(|(_, connection)| self.close(connection));
+            drop(parked);
         }
-        if phase == Phase::Stopped || (self.draining.get() && self.open.get() == 0) {
-            self.core.stop();
+        self.site.counters.open.set(self.open.get() as u64);
+        if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {
+            self.site.core.stop();
         }
     }
 
-    /// The line of the Date header (RFC 9110 §6.6.1), written once a second.
+    /// The line of the Date header.
     pub(super) fn date_line(&self) -> Rc<str> {
-        let seconds = self.core.unix_seconds();
-        let mut date = self.date.borrow_mut();
-        if date.0 != seconds {
-            let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
-            *date = (seconds, format!("Date: {}\r\n", httpdate::fmt_http_date(time)).into());
-        }
-        date.1.clone()
-    }
-}
-
-/// A seat: serves one connection after another.
-async fn occupy(worker: Rc<Worker>, seat: Rc<Seat>) {
-    let mut desk = Desk::new();
-    loop {
-        let mut connection = poll_fn(|_| match seat.next.take() {
-            Some(connection) => Poll::Ready(connection),
-            None => Poll::Pending,
-        })
-        .await;
-        // However it ends, by a panic too, the connection's place is given back.
-        let place = Place(&worker);
-        let end = connection::serve(&worker, &mut connection, &mut desk).await;
-        desk.clear();
-        match end {
-            connection::End::Park if !worker.is_draining() => {
-                place.keep();
-                worker.park(connection);
-            }
-            _ => {
-                drop(connection);
-                drop(place);
-            }
-        }
-        let mut seats = worker.seats.borrow_mut();
-        if seats.len() >= SPARE_SEATS {
-            return;
-        }
-        seats.push(seat.clone());
-    }
-}
-
-/// A connection's place in the worker's count.
-struct Place<'a>(&'a Worker);
-
-impl Place<'_> {
-    /// The connection stays.
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.left();
+        self.site.date.at(self.site.core.unix_seconds())
     }
 }

@@ -39,6 +39,11 @@ pub(crate) struct Counters {
     pub(crate) requests: Counter,
     /// Tasks of the engine that panicked.
     pub(crate) task_panics: Counter,
+    /// Connections to upstreams that were begun, and those that were used again.
+    pub(crate) upstream_connects: Counter,
+    pub(crate) upstream_reused: Counter,
+    /// Requests that were sent again.
+    pub(crate) retries: Counter,
     /// By kind.
     failures: Vec<Counter>,
 }
@@ -52,6 +57,9 @@ impl Counters {
             connection_limit: Counter::default(),
             requests: Counter::default(),
             task_panics: Counter::default(),
+            upstream_connects: Counter::default(),
+            upstream_reused: Counter::default(),
+            retries: Counter::default(),
             failures: Kind::ALL.iter().map(|_| Counter::default()).collect(),
         }
     }
@@ -78,6 +86,12 @@ pub struct Stats {
     pub requests: u64,
     /// Panics of the engine itself, each of which cost one connection: a bug to report.
     pub task_panics: u64,
+    /// Connections to upstreams that were begun.
+    pub upstream_connects: u64,
+    /// Times that a connection to an upstream was used again.
+    pub upstream_reused: u64,
+    /// Requests that were sent again, to the same or another upstream.
+    pub retries: u64,
     failures: Vec<u64>,
 }
 
@@ -91,6 +105,9 @@ impl Stats {
             sum.connection_limit += core.connection_limit.read();
             sum.requests += core.requests.read();
             sum.task_panics += core.task_panics.read();
+            sum.upstream_connects += core.upstream_connects.read();
+            sum.upstream_reused += core.upstream_reused.read();
+            sum.retries += core.retries.read();
             for (total, counter) in sum.failures.iter_mut().zip(&core.failures) {
                 *total += counter.read();
             }

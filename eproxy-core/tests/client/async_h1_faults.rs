@@ -262,10 +262,10 @@ fn a_line_without_an_end_is_bounded_client() {
             assert!(said < 4096, "the client took {said} times 16 KiB of one line");
         });
         let error = send(&Client::new(), upstream.url("/")).expect_err("the head is refused");
-        assert_eq!((error.name(), error.status()), ("bad_answer", 502), "{beginning:?}");
+        assert_eq!((error.name(), error.status()), ("upstream_head_too_large", 502), "{beginning:?}");
     }
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(10_000));
-    assert_eq!(refused(many), "bad_answer");
+    assert_eq!(refused(many), "upstream_head_too_large");
 }
 
 #[test]

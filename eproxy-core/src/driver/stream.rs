@@ -1,7 +1,7 @@
-//! Listeners and streams of a core: TCP over IPv4 and IPv6, and unix-domain sockets.
+//! Streams of a core: TCP over IPv4 and IPv6, and unix-domain sockets.
 
-use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use socket2::Socket;
+use socket2::SockRef;
 
 use super::cores::Core;
 use super::reactor::{Clear, Direction};
@@ -22,72 +22,6 @@ pub(crate) enum Peer {
     Unix,
 }
 
-/// A listener registered with a core.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    core: Rc<Core>,
-    key: u32,
-    socket: ListenerSocket,
-}
-
-#[derive(Debug)]
-enum ListenerSocket {
-    Tcp(mio::net::TcpListener),
-    #[cfg(unix)]
-    Unix(mio::net::UnixListener),
-}
-
-impl Listener {
-    pub(crate) fn new(core: &Rc<Core>, socket: Socket) -> io::Result<Self> {
-        let is_tcp = socket.local_addr()?.as_socket().is_some();
-        #[cfg(unix)]
-        if !is_tcp {
-            let mut listener = mio::net::UnixListener::from_std(socket.into());
-            let key = core.reactor.register(&mut listener)?;
-            return Ok(Self { core: core.clone(), key, socket: ListenerSocket::Unix(listener) });
-        }
-        debug_assert!(is_tcp);
-        let mut listener = mio::net::TcpListener::from_std(socket.into());
-        let key = core.reactor.register(&mut listener)?;
-        Ok(Self { core: core.clone(), key, socket: ListenerSocket::Tcp(listener) })
-    }
-
-    /// Accepts one connection.
-    ///
-    /// # Errors
-    ///
-    /// What `accept(2)` says, `EMFILE` among it: the listener stays usable, and the caller decides when to go on.
-    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
-        loop {
-            ready!(self.core.reactor.poll_ready(self.key, Direction::Read, cx))?;
-            let accepted = match &self.socket {
-                ListenerSocket::Tcp(listener) => listener.accept().and_then(|(socket, peer)| {
-                    // Answers are written whole: there is nothing for the kernel to wait for.
-                    socket.set_nodelay(true)?;
-                    Ok((Stream::new(&self.core, Kind::Tcp(socket))?, Peer::Tcp(peer)))
-                }),
-                #[cfg(unix)]
-                ListenerSocket::Unix(listener) => listener
-                    .accept()
-                    .and_then(|(socket, _)| Ok((Stream::new(&self.core, Kind::Unix(socket))?, Peer::Unix))),
-            };
-            match accepted {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                accepted => return Poll::Ready(accepted),
-            }
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.core.reactor.remove(self.key);
-    }
-}
-
 /// A connection registered with a core. Both directions work through a shared reference, so that an upload and a
 /// download can be two futures on one stream.
 #[derive(Debug)]
@@ -97,8 +31,9 @@ pub(crate) struct Stream {
     socket: Kind,
 }
 
+/// The sockets that there are.
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Tcp(mio::net::TcpStream),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
@@ -116,7 +51,7 @@ macro_rules! on_socket {
 }
 
 impl Stream {
-    fn new(core: &Rc<Core>, mut socket: Kind) -> io::Result<Self> {
+    pub(super) fn new(core: &Rc<Core>, mut socket: Kind) -> io::Result<Self> {
         let key = match &mut socket {
             Kind::Tcp(tcp) => core.reactor.register(tcp)?,
             #[cfg(unix)]
@@ -125,44 +60,33 @@ impl Stream {
         Ok(Self { core: core.clone(), key, socket })
     }
 
+    /// The number under which the reactor knows it.
+    pub(crate) fn key(&self) -> u32 {
+        self.key
+    }
+
+    /// Whether the connection that was begun is there.
+    ///
+    /// # Errors
+    ///
+    /// It has failed.
+    pub(super) fn is_connected(&self) -> io::Result<bool> {
+        let Kind::Tcp(socket) = &self.socket else { return Ok(true) };
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        match socket.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Two streams that are connected with each other.
     #[cfg(all(unix, any(test, fuzzing)))]
     pub(crate) fn pair(core: &Rc<Core>) -> io::Result<(Self, Self)> {
         let (one, other) = mio::net::UnixStream::pair()?;
         Ok((Self::new(core, Kind::Unix(one))?, Self::new(core, Kind::Unix(other))?))
-    }
-
-    /// Connects to `address` within `patience`.
-    ///
-    /// # Errors
-    ///
-    /// What the system says, and `TimedOut`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for connections to upstreams that never leave a core"))]
-    pub(crate) async fn connect(
-        core: &Rc<Core>,
-        address: SocketAddr,
-        patience: Duration,
-    ) -> io::Result<Self> {
-        let socket = mio::net::TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        let stream = Self::new(core, Kind::Tcp(socket))?;
-        let Kind::Tcp(socket) = &stream.socket else { return Err(io::ErrorKind::Unsupported.into()) };
-        stream.set_deadline(Direction::Write, Some(patience));
-        loop {
-            // Writable once it is connected, or has failed.
-            core.reactor.clear(stream.key, Direction::Write, Clear::WouldBlock);
-            poll_fn(|cx| core.reactor.poll_ready(stream.key, Direction::Write, cx)).await?;
-            if let Some(error) = socket.take_error()? {
-                return Err(error);
-            }
-            match socket.peer_addr() {
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
-                Err(error) => return Err(error),
-                Ok(_) => break,
-            }
-        }
-        stream.set_deadline(Direction::Write, None);
-        Ok(stream)
     }
 
     /// Reads what is there; 0 is the end of the stream.
@@ -198,6 +122,11 @@ impl Stream {
             }
         }
         None
+    }
+
+    /// Ready when there may be something to read.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.core.reactor.poll_ready(self.key, Direction::Read, cx).map(|_| ())
     }
 
     /// Writes as much as the kernel takes at once; `None` when that is nothing, and then nobody is told when there is
@@ -240,9 +169,42 @@ impl Stream {
     }
 
     /// Ready once the peer is known to have reset the connection. An orderly end of the peer's sending does not count:
-    /// it may still be waiting for its answer (RFC 9112 §9.6).
+    /// it may still be waiting for its answer (RFC 9112 §9.6). Whoever waits here is woken by that, too.
     pub(crate) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.core.reactor.poll_broken(self.key, cx)
+    }
+
+    /// Whether the peer is known to have ended its side, which it may have done before its last bytes were read.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.core.reactor.is_closed(self.key)
+    }
+
+    /// Whether there is nothing to read, not even the end, as far as the reactor was told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.core.reactor.is_readable(self.key)
+    }
+
+    /// The same, with the kernel asked for what the reactor may not have been told yet.
+    pub(crate) fn is_surely_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = on_socket!(self, socket => SockRef::from(socket).peek(&mut byte));
+        self.is_quiet() && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// The port at the other end.
+    #[cfg(test)]
+    pub(crate) fn peer_port(&self) -> Option<u16> {
+        let Kind::Tcp(socket) = &self.socket else { return None };
+        socket.peer_addr().ok().map(|address| address.port())
+    }
+
+    /// The address of this end; none for a unix-domain socket.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Kind::Tcp(socket) => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
+        }
     }
 
     /// Says that nothing more will be written.
@@ -255,6 +217,11 @@ impl Stream {
         self.core.reactor.set_deadline(self.key, direction, after);
     }
 
+    /// Whether the deadline of a direction has passed.
+    pub(crate) fn has_expired(&self, direction: Direction) -> bool {
+        self.core.reactor.has_expired(self.key, direction)
+    }
+
     /// Leaves the connection without a task until it can be read or its read deadline passes; `number` then comes back
     /// to the owner in a [`Wakeup`](super::Wakeup). Says no where it can be read right now.
     pub(crate) fn park(&self, number: u32) -> bool {
@@ -263,6 +230,21 @@ impl Stream {
         }
         self.core.reactor.park(self.key, number);
         true
+    }
+
+    /// Has the owner told when more can be read or the read deadline passes, whether or not something can be read now.
+    pub(crate) fn watch(&self, number: u32) {
+        self.core.reactor.park(self.key, number);
+    }
+
+    /// Ends [`watch`](Self::watch).
+    pub(crate) fn unwatch(&self) {
+        self.core.reactor.unwatch(self.key);
+    }
+
+    /// Takes the connection back from where it was parked: nobody is told of it any more.
+    pub(crate) fn unpark(&self) {
+        self.core.reactor.unpark(self.key);
     }
 }
 
@@ -302,7 +284,10 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::super::listen::{Address, Bound};
+    use super::super::listener::Listener;
     use super::*;
 
     /// Runs a future as a task of a core of this thread.
@@ -319,17 +304,16 @@ mod tests {
         result.take().unwrap()
     }
 
-    fn listener(core: &Rc<Core>) -> (Listener, SocketAddr) {
+    fn listener(core: &Rc<Core>) -> (Listener, Address) {
         let mut bound = Bound::new(&"127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let Address::Tcp(address) = bound.address else { panic!("a TCP address was asked for") };
-        (Listener::new(core, bound.take().unwrap()).unwrap(), address)
+        (Listener::new(core, bound.take().unwrap()).unwrap(), bound.address.clone())
     }
 
     #[test]
     fn two_streams_of_one_core_talk() {
         let heard = on_a_core(async |core| {
             let (listener, address) = listener(&core);
-            let client = Stream::connect(&core, address, Duration::from_secs(5)).await.unwrap();
+            let client = Stream::connect(&core, &address, Duration::from_secs(5)).await.unwrap();
             let (server, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
             poll_fn(|cx| client.poll_write(cx, &[IoSlice::new(b"hel"), IoSlice::new(b"lo")])).await.unwrap();
             client.finish().unwrap();
@@ -346,7 +330,7 @@ mod tests {
         let error = on_a_core(async |core| {
             let (closed, address) = listener(&core);
             drop(closed);
-            Stream::connect(&core, address, Duration::from_secs(5)).await.map(|_| ()).unwrap_err()
+            Stream::connect(&core, &address, Duration::from_secs(5)).await.map(|_| ()).unwrap_err()
         });
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
@@ -355,7 +339,7 @@ mod tests {
     fn a_deadline_ends_a_read_and_a_new_one_allows_the_next() {
         on_a_core(async |core| {
             let (listener, address) = listener(&core);
-            let client = Stream::connect(&core, address, Duration::from_secs(5)).await.unwrap();
+            let client = Stream::connect(&core, &address, Duration::from_secs(5)).await.unwrap();
             let (server, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
             let mut byte = [0];
             server.set_deadline(Direction::Read, Some(Duration::from_millis(20)));

@@ -1,4 +1,4 @@
-//! What a server can be told: limits and timeouts.
+//! What clients may send, and how long they may take.
 
 use std::time::Duration;
 

@@ -1,0 +1,243 @@
+//! The description of a reverse proxy.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, Kind, Result};
+use crate::message::target::is_authority;
+use crate::upstream::{Group, Registry, UpstreamOptions};
+
+use super::answer_head::AnswerRules;
+use super::request_head::{HostRule, RequestRules};
+use super::reverse::{Endpoint, Retry, Reverse};
+use super::rules;
+
+/// A reverse proxy: an endpoint that passes requests on to upstreams, and their answers back.
+///
+/// It is mounted where a handler would be. Requests and answers are passed on as they came: order and case of the header
+/// fields, unknown methods and statuses, values outside ASCII, the target byte for byte, bodies as they arrive. What
+/// concerns one connection only is left out both ways (RFC 9110 §7.6.1); `Via`, `X-Forwarded-For`, `-Host`, `-Proto` and
+/// `Forwarded` are set. Bodies are never held back: an event of a stream is on its way to the client as soon as it was
+/// read.
+///
+/// ```
+/// use eproxy_core::{Proxy, Server};
+///
+/// let server = Server::builder()
+///     .at("/api/*path", Proxy::to("http://10.0.0.7:3000").strip_prefix("/api"))
+///     .at("/*path", Proxy::to(["http://10.0.0.8:80", "http://10.0.0.9:80"]).response_header("X-Served-By", "eproxy"));
+/// ```
+///
+/// What fails on the way is answered with 502, 503 or 504 and a `Proxy-Status` field (RFC 9209), and counted by its name
+/// ([`Stats::failure`](crate::Stats::failure)). A request that no upstream can have seen goes to the next endpoint; one
+/// that an upstream may have seen is sent again only as [`retry`](Self::retry) says.
+#[must_use = "a proxy is mounted with Builder::at or Route::any"]
+pub struct Proxy {
+    group: Group,
+    options: UpstreamOptions,
+    request: RequestRules,
+    answer: AnswerRules,
+    retry: Retry,
+    body_limit: Option<u64>,
+    /// The first thing that is wrong with the description; told when the server starts.
+    wrong: Option<Error>,
+}
+
+impl Proxy {
+    /// Passes requests on to an upstream, `http://host:port` or `unix:/path`, to several by turns, or to a [`Group`].
+    pub fn to(upstream: impl Into<Group>) -> Self {
+        Self {
+            group: upstream.into(),
+            options: UpstreamOptions::default(),
+            request: RequestRules::default(),
+            answer: AnswerRules::default(),
+            retry: Retry { repeats: 1, any_method: false },
+            body_limit: None,
+            wrong: None,
+        }
+    }
+
+    /// Sets timeouts and pool sizes of the connections to the upstreams.
+    pub fn upstream_options(mut self, options: UpstreamOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets how long an upstream may take to begin its answer, and how long it may pause within it: see
+    /// [`UpstreamOptions::head`] and [`UpstreamOptions::body_idle`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        (self.options.head, self.options.body_idle) = (timeout, timeout);
+        self
+    }
+
+    /// Sends the upstream's own host and port in the Host field, instead of what the client sent.
+    pub fn upstream_host(mut self) -> Self {
+        self.request.host = HostRule::Upstream;
+        self
+    }
+
+    /// Sends this in the Host field, instead of what the client sent.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        let host = host.into();
+        if host.is_empty() || !is_authority(host.as_bytes()) {
+            self.refuse(format!("host {host:?}"));
+        }
+        self.request.host = HostRule::Set(host);
+        self
+    }
+
+    /// Takes a prefix off the paths of requests: with `/api`, `/api/users` becomes `/users`, and `/api` becomes `/`. A
+    /// path that does not begin with it stays as it is.
+    pub fn strip_prefix(mut self, prefix: &str) -> Self {
+        match rules::prefix(prefix) {
+            Ok(prefix) => self.request.path.strip = prefix,
+            Err(error) => self.refuse_with(error),
+        }
+        self
+    }
+
+    /// Puts a prefix in front of the paths of requests, behind the one that the upstream's URL has.
+    pub fn add_prefix(mut self, prefix: &str) -> Self {
+        match rules::prefix(prefix) {
+            Ok(prefix) => self.request.path.add = prefix,
+            Err(error) => self.refuse_with(error),
+        }
+        self
+    }
+
+    /// Rewrites the paths of requests, after [`strip_prefix`](Self::strip_prefix) and before
+    /// [`add_prefix`](Self::add_prefix). The function is given the path in its canonical form, percent-escapes decoded,
+    /// and what it returns is escaped again; the query stays as it is.
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").rewrite_path(|path| path.replace("/v1/", "/"));
+    /// ```
+    pub fn rewrite_path(mut self, rewrite: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.request.path.rewrite = Some(std::sync::Arc::new(rewrite));
+        self
+    }
+
+    /// Sets a header of requests in place of all of that name.
+    pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.request.headers.set(name.into(), value.into());
+        self
+    }
+
+    /// Adds a header to requests, behind those of the same name.
+    pub fn add_request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.request.headers.add(name.into(), value.into());
+        self
+    }
+
+    /// Removes a header from requests.
+    pub fn remove_request_header(mut self, name: impl Into<String>) -> Self {
+        self.request.headers.remove(name.into());
+        self
+    }
+
+    /// Sets a header of answers in place of all of that name.
+    pub fn response_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.answer.headers.set(name.into(), value.into());
+        self
+    }
+
+    /// Adds a header to answers, behind those of the same name.
+    pub fn add_response_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.answer.headers.add(name.into(), value.into());
+        self
+    }
+
+    /// Removes a header from answers.
+    pub fn remove_response_header(mut self, name: impl Into<String>) -> Self {
+        self.answer.headers.remove(name.into());
+        self
+    }
+
+    /// Rewrites `Location` and `Content-Location` of answers where they name the upstream: its host and port become
+    /// those that the client asked for, and its paths lose what [`add_prefix`](Self::add_prefix) and the upstream's URL
+    /// put in front and get back what [`strip_prefix`](Self::strip_prefix) took off. Other places stay as they are.
+    pub fn rewrite_locations(mut self) -> Self {
+        self.answer.redirects.locations = true;
+        self
+    }
+
+    /// Replaces the `Domain` of cookies that answers set; `*` stands for any, and an empty `to` takes it out, so that the
+    /// cookie belongs to the host that the client asked.
+    pub fn cookie_domain(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        let (from, to) = (from.into(), to.into());
+        self.check_attribute(&to);
+        self.answer.redirects.cookie_domains.push((from, to));
+        self
+    }
+
+    /// Replaces the `Path` of cookies that answers set; `*` stands for any, and an empty `to` takes it out.
+    pub fn cookie_path(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        let (from, to) = (from.into(), to.into());
+        self.check_attribute(&to);
+        self.answer.redirects.cookie_paths.push((from, to));
+        self
+    }
+
+    /// Does not tell upstreams where requests come from: `X-Forwarded-For`, `-Host`, `-Proto` and `Forwarded` are not
+    /// set. What an untrusted client says of that is left out all the same.
+    pub fn without_forwarding_headers(mut self) -> Self {
+        self.request.is_quiet = true;
+        self
+    }
+
+    /// Sets the largest request body in bytes, unless the route has a limit of its own; a longer one is refused with 413.
+    pub fn body_limit(mut self, bytes: u64) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    fn check_attribute(&mut self, value: &str) {
+        if !value.bytes().all(|byte| matches!(byte, 0x20..=0x7E) && byte != b';') {
+            self.refuse(format!("cookie attribute {value:?}"));
+        }
+    }
+
+    fn refuse(&mut self, what: String) {
+        self.refuse_with(Error::new(Kind::BadOption).detail(what));
+    }
+
+    fn refuse_with(&mut self, error: Error) {
+        self.wrong.get_or_insert(error);
+    }
+
+    /// Makes it what cores work with.
+    ///
+    /// # Errors
+    ///
+    /// `BadOption`, with the first thing that is wrong.
+    pub(crate) fn build(self, registry: &mut Registry) -> Result<Reverse> {
+        if let Some(error) = self.wrong {
+            return Err(error);
+        }
+        self.request.headers.check()?;
+        self.answer.headers.check()?;
+        let endpoints = self.group.endpoints()?;
+        let group = registry.group(endpoints.iter().map(|(_, weight)| *weight).collect());
+        let endpoints = endpoints.into_iter().enumerate().map(|(number, (origin, _))| {
+            let shelf = registry.shelf(&origin.place);
+            Endpoint { number, origin, shelf }
+        });
+        Ok(Reverse {
+            group,
+            endpoints: endpoints.collect(),
+            options: self.options,
+            request: self.request,
+            answer: self.answer,
+            retry: self.retry,
+            body_limit: self.body_limit,
+        })
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("group", &self.group).finish_non_exhaustive()
+    }
+}

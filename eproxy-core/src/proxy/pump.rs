@@ -1,0 +1,361 @@
+//! A body on its way from one side to the other, decoded, checked and framed anew.
+//!
+//! ```text
+//!   from ──read──▶ input ──decode──▶ run ──write──▶ to       a long run is written from where it was read
+//!                             └──▶ out ──write──▶ to          heads, chunk sizes and short runs are collected
+//! ```
+//!
+//! What was decoded is written before anything is waited for, so nothing that came is held back; nothing is read while
+//! something can't be written, which is how back-pressure travels.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::driver::{Core, Direction, Stream};
+use crate::error::Kind;
+use crate::http1::{
+    BodyCoding, Decoder, Step, encode_chunk_end, encode_chunk_start, encode_last_chunk,
+};
+use crate::message::{Buffer, LARGE, Pace, SMALL};
+
+/// Runs up to this size are copied to what is collected; longer ones are written from where they are.
+const COPY: usize = 4 * 1024;
+
+/// What is collected is written when it is so much.
+const COLLECT: usize = 16 * 1024;
+
+/// Bytes that are moved before others get a turn.
+const BUDGET: u64 = 1024 * 1024;
+
+/// The two ends of a pump, and the buffers between them.
+pub(super) struct Ends<'a> {
+    pub(super) from: &'a Stream,
+    pub(super) input: &'a mut Buffer,
+    pub(super) to: &'a Stream,
+    /// What goes out first: a head, or what was collected.
+    pub(super) out: &'a mut Vec<u8>,
+}
+
+/// Why a body did not arrive, and at which end that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    From(Kind),
+    To(Kind),
+}
+
+/// How failures of one direction are called.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    /// The source ended in the middle of the body.
+    ended: Kind,
+    /// The source was too slow.
+    stalled: Kind,
+    /// Reading failed.
+    broken: Kind,
+    /// What came is no body; as the decoder says where this is none.
+    malformed: Option<Kind>,
+    /// Nothing was taken for too long, and writing failed.
+    refused: Kind,
+    lost: Kind,
+}
+
+const UPLOAD: Names = Names {
+    ended: Kind::Truncated,
+    stalled: Kind::BodyTimeout,
+    broken: Kind::DownstreamGone,
+    malformed: None,
+    refused: Kind::UpstreamWriteTimeout,
+    lost: Kind::UpstreamIo,
+};
+
+const DOWNLOAD: Names = Names {
+    ended: Kind::UpstreamTruncated,
+    stalled: Kind::UpstreamBodyTimeout,
+    broken: Kind::UpstreamIo,
+    malformed: Some(Kind::BadAnswer),
+    refused: Kind::DownstreamGone,
+    lost: Kind::DownstreamGone,
+};
+
+/// How long the source may take.
+#[derive(Debug)]
+enum Patience {
+    Paced(Pace),
+    Idle(Duration),
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(super) struct Pump {
+    decoder: Decoder,
+    coding: BodyCoding,
+    names: Names,
+    patience: Patience,
+    /// How long the other end may take no byte.
+    write_idle: Duration,
+    /// Bytes of the body that may still come.
+    allowed: u64,
+    /// Bytes of the body at the front of the input that are written next, from there.
+    run: usize,
+    /// What of the next write was written: of `out`, of the run, and of what ends a chunk.
+    written: usize,
+    /// The last byte was decoded, and what ends the body was collected.
+    is_ending: bool,
+    is_over: bool,
+    /// Something of the body was taken from the source.
+    has_begun: bool,
+    /// There is a deadline for the source, and one for the other end.
+    reads_late: bool,
+    writes_late: bool,
+    moved: u64,
+}
+
+impl Pump {
+    /// The body of a request.
+    pub(super) fn upload(
+        decoder: Decoder,
+        coding: BodyCoding,
+        pace: Pace,
+        write_idle: Duration,
+        allowed: u64,
+    ) -> Self {
+        Self::new(decoder, coding, UPLOAD, Patience::Paced(pace), write_idle, allowed)
+    }
+
+    /// The body of an answer.
+    pub(super) fn download(
+        decoder: Decoder,
+        coding: BodyCoding,
+        read_idle: Duration,
+        write_idle: Duration,
+    ) -> Self {
+        Self::new(decoder, coding, DOWNLOAD, Patience::Idle(read_idle), write_idle, u64::MAX)
+    }
+
+    fn new(
+        decoder: Decoder,
+        coding: BodyCoding,
+        names: Names,
+        patience: Patience,
+        write_idle: Duration,
+        allowed: u64,
+    ) -> Self {
+        Self {
+            decoder,
+            coding,
+            names,
+            patience,
+            write_idle,
+            allowed,
+            run: 0,
+            written: 0,
+            is_ending: false,
+            is_over: false,
+            has_begun: false,
+            reads_late: false,
+            writes_late: false,
+            moved: 0,
+        }
+    }
+
+    /// The whole body has arrived.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Something of the body was taken from the source.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Bytes of the body that were moved.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// It is the source that is waited for.
+    pub(super) fn waits_for_source(&self) -> bool {
+        self.reads_late
+    }
+
+    /// The decoder, for whoever throws the rest away.
+    pub(super) fn decoder(&mut self) -> &mut Decoder {
+        &mut self.decoder
+    }
+
+    /// Moves what can be moved; ready when all of it has arrived, or can't.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        ends: &mut Ends<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        let until = self.moved.saturating_add(BUDGET);
+        while !self.is_over {
+            if self.moved >= until {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let is_hungry = self.decode(ends)?;
+            if is_hungry && self.fill(core, ends)? {
+                continue;
+            }
+            ready!(self.poll_write(cx, ends))?;
+            if self.is_ending {
+                self.is_over = true;
+            } else if is_hungry {
+                ready!(self.poll_fill(cx, core, ends))?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Decodes what was read until there is something to be written; says whether more must be read for that.
+    fn decode(&mut self, ends: &mut Ends<'_>) -> Result<bool, Fault> {
+        while self.run == 0 && !self.is_ending && ends.out.len() < COLLECT {
+            if self.decoder.is_done() {
+                self.end(ends.out);
+                break;
+            }
+            if ends.input.is_empty() {
+                return Ok(true);
+            }
+            self.has_begun = true;
+            let step = self.decoder.decode(ends.input.data(), usize::MAX);
+            match step.map_err(|kind| Fault::From(self.names.malformed.unwrap_or(kind)))? {
+                Step::Done { skip } => ends.input.consume(skip),
+                Step::Data { skip, data } => {
+                    ends.input.consume(skip);
+                    self.take(data, ends)?;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a run of the body from the front of the input.
+    fn take(&mut self, data: usize, ends: &mut Ends<'_>) -> Result<(), Fault> {
+        if data == 0 {
+            return Ok(());
+        }
+        self.allowed = self.allowed.checked_sub(data as u64).ok_or(Fault::From(Kind::BodyTooLarge))?;
+        self.moved += data as u64;
+        if self.coding == BodyCoding::Chunked {
+            encode_chunk_start(ends.out, data);
+        }
+        if data > COPY {
+            self.run = data;
+            return Ok(());
+        }
+        ends.out.extend_from_slice(&ends.input.data()[..data]);
+        ends.input.consume(data);
+        if self.coding == BodyCoding::Chunked {
+            encode_chunk_end(ends.out);
+        }
+        Ok(())
+    }
+
+    /// Collects what ends the body.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if self.coding == BodyCoding::Chunked {
+            encode_last_chunk(out, self.decoder.take_trailers().as_ref());
+        }
+        self.is_ending = true;
+    }
+
+    /// Reads what is there; says no where that is nothing.
+    fn fill(&mut self, core: &Core, ends: &mut Ends<'_>) -> Result<bool, Fault> {
+        match ends.from.try_read(ends.input.space(self.room())) {
+            Some(read) => self.filled(core, ends, read).map(|()| true),
+            None => {
+                ends.input.release();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Waits until there is something to be read.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        ends: &mut Ends<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        let Poll::Ready(read) = ends.from.poll_read(cx, ends.input.space(self.room())) else {
+            ends.input.release();
+            let patience = match &mut self.patience {
+                Patience::Paced(pace) => pace.wait(core.now()),
+                Patience::Idle(idle) if !self.reads_late => Some(*idle),
+                Patience::Idle(_) => None,
+            };
+            if patience.is_some() {
+                ends.from.set_deadline(Direction::Read, patience);
+                self.reads_late = true;
+            }
+            return Poll::Pending;
+        };
+        Poll::Ready(self.filled(core, ends, read))
+    }
+
+    /// The size of what is read into: that of a head until more than a few packets have come.
+    fn room(&self) -> usize {
+        if self.moved < SMALL as u64 { SMALL } else { LARGE }
+    }
+
+    fn filled(&mut self, core: &Core, ends: &mut Ends<'_>, read: io::Result<usize>) -> Result<(), Fault> {
+        if std::mem::take(&mut self.reads_late) {
+            ends.from.set_deadline(Direction::Read, None);
+        }
+        match read {
+            // A client may only end a request by its length.
+            Ok(0) if self.decoder.ends_with_connection() => Ok(()),
+            Ok(0) => Err(Fault::From(self.names.ended)),
+            Ok(n) => {
+                ends.input.filled(n);
+                if let Patience::Paced(pace) = &mut self.patience {
+                    pace.got(core.now(), n);
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Fault::From(self.names.stalled)),
+            Err(_) => Err(Fault::From(self.names.broken)),
+        }
+    }
+
+    /// Writes what is there to be written.
+    fn poll_write(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+        let tail: &[u8] = if self.run > 0 && self.coding == BodyCoding::Chunked { b"\r\n" } else { b"" };
+        let total = ends.out.len() + self.run + tail.len();
+        while self.written < total {
+            let mut slices =
+                [IoSlice::new(ends.out), IoSlice::new(&ends.input.data()[..self.run]), IoSlice::new(tail)];
+            let mut left = &mut slices[..];
+            IoSlice::advance_slices(&mut left, self.written);
+            let filled = left.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
+            match ends.to.poll_write(cx, &left[..filled]) {
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    self.written += n;
+                    if std::mem::take(&mut self.writes_late) {
+                        ends.to.set_deadline(Direction::Write, None);
+                    }
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Poll::Ready(Err(Fault::To(self.names.refused)));
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(Fault::To(self.names.lost))),
+                Poll::Pending => {
+                    // Each byte that is taken begins the time anew.
+                    if !std::mem::replace(&mut self.writes_late, true) {
+                        ends.to.set_deadline(Direction::Write, Some(self.write_idle));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        ends.out.clear();
+        ends.input.consume(self.run);
+        (self.run, self.written) = (0, 0);
+        Poll::Ready(Ok(()))
+    }
+}

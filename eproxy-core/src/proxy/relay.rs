@@ -1,0 +1,234 @@
+//! What an exchange that is passed on has to work with: the client's side, as the server lends it, and buffers for the
+//! upstream's.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::driver::{Core, Peer, Stream};
+use crate::error::{Error, Kind};
+use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
+use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
+use crate::telemetry::{Counters, Journal};
+use crate::upstream::{Registry, Upstreams};
+
+use super::pump::Pump;
+
+/// What all exchanges of a core have in common.
+pub(crate) struct Site {
+    pub(crate) core: Rc<Core>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) journal: Journal,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) date: DateLine,
+    /// The server finishes what runs and takes nothing new.
+    pub(crate) draining: Cell<bool>,
+}
+
+impl Site {
+    pub(crate) fn new(
+        core: &Rc<Core>,
+        registry: &Registry,
+        counters: Arc<Counters>,
+        journal: Journal,
+        timeouts: Timeouts,
+    ) -> Self {
+        Self {
+            core: core.clone(),
+            upstreams: Upstreams::new(core, registry),
+            counters,
+            journal,
+            timeouts,
+            date: DateLine::new(),
+            draining: Cell::new(false),
+        }
+    }
+}
+
+/// An exchange that is being passed on.
+pub(crate) struct Relay<'a> {
+    pub(crate) site: &'a Site,
+    /// The route's pattern, for the log.
+    pub(crate) pattern: &'a str,
+    pub(crate) client: Client<'a>,
+    pub(crate) head: Head,
+    /// The client's side: what was read and not yet used, with the head at its front until `is_taken`; what is to be
+    /// written.
+    pub(crate) input: &'a mut Buffer,
+    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) fields: &'a mut Vec<Field>,
+    /// The head was taken off the input.
+    pub(crate) is_taken: bool,
+    pub(crate) desk: &'a mut Desk,
+}
+
+/// The client's connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Client<'a> {
+    pub(crate) stream: &'a Stream,
+    pub(crate) peer: Peer,
+    /// Where the client thinks it is connected to, if a trusted proxy in between has said so.
+    pub(crate) local: Option<SocketAddr>,
+    /// What it says about where requests come from is believed.
+    pub(crate) is_trusted: bool,
+}
+
+/// What the head of a request says; its spans are places in the head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    /// Bytes of the head at the front of the input.
+    pub(crate) length: usize,
+    pub(crate) line: RequestLine,
+    pub(crate) method: Method,
+    pub(crate) facts: RequestFacts,
+    pub(crate) path: Span,
+    pub(crate) query: Option<Span>,
+    /// The host and port of an absolute target, or of CONNECT.
+    pub(crate) authority: Option<Span>,
+    /// Bytes that the body may have.
+    pub(crate) body_limit: u64,
+}
+
+/// The methods that are treated in ways of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Head,
+    Connect,
+    Trace,
+    Options,
+    /// Another that may be repeated without a further effect (RFC 9110 §9.2.2).
+    Idempotent,
+    Other,
+}
+
+impl Method {
+    pub(crate) fn of(name: &[u8]) -> Self {
+        match name {
+            b"GET" | b"PUT" | b"DELETE" => Self::Idempotent,
+            b"HEAD" => Self::Head,
+            b"CONNECT" => Self::Connect,
+            b"TRACE" => Self::Trace,
+            b"OPTIONS" => Self::Options,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether a second request has the effect of one.
+    pub(super) fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Connect | Self::Other)
+    }
+
+    /// As far as it matters to what an answer looks like.
+    pub(super) fn for_answers(self) -> &'static [u8] {
+        if self == Self::Head { b"HEAD" } else { b"" }
+    }
+}
+
+/// Buffers for the upstream's side of an exchange; they are kept from one to the next.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(super) input: Buffer,
+    pub(super) out: Vec<u8>,
+    pub(super) fields: Vec<Field>,
+    /// The body of the request on its way, where it did not come with the head.
+    pub(super) upload: Option<Pump>,
+    /// The host that the client asked for, where answers are rewritten by it.
+    pub(super) host: Vec<u8>,
+}
+
+impl Desk {
+    /// Output that is kept allocated between exchanges.
+    const OUT: usize = 16 * 1024;
+
+    pub(crate) const fn new() -> Self {
+        Self { input: Buffer::new(), out: Vec::new(), fields: Vec::new(), upload: None, host: Vec::new() }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.input.clear();
+        self.out.clear();
+        self.host.clear();
+        self.out.shrink_to(Self::OUT);
+        self.upload = None;
+    }
+}
+
+/// What becomes of an exchange that was passed on.
+pub(crate) enum Outcome {
+    /// It was answered, and the answer's end is in `out`; the connection takes the next request.
+    Keep,
+    /// It was answered, or broken off: the connection ends.
+    Close,
+    /// The same, but the client is still sending.
+    Linger,
+    /// Nothing was answered so far: this is the answer. The body is where it was.
+    Answer(Box<Answer>),
+    /// The same, and the connection ends because the body was begun.
+    LastAnswer(Box<Answer>),
+    /// The connection has become a tunnel to this upstream; what is to go to the client first is in `out`.
+    Tunnel(Stream),
+}
+
+impl Relay<'_> {
+    /// The bytes of the request's head, while it is there.
+    pub(super) fn head_bytes(&self) -> &[u8] {
+        &self.input.data()[..self.head.length]
+    }
+
+    pub(super) fn is_http10(&self) -> bool {
+        self.head.line.version == Version::Http10
+    }
+
+    /// The fields of the request as they are to be passed on.
+    pub(super) fn lines(&self) -> Lines<'_> {
+        Lines::of_head(self.head_bytes(), self.fields)
+    }
+
+    /// Takes the head, and so many bytes behind it, off the input.
+    pub(super) fn take_head(&mut self, behind: usize) {
+        if !std::mem::replace(&mut self.is_taken, true) {
+            self.input.consume(self.head.length + behind);
+        }
+    }
+
+    /// Writes what is waiting for the client.
+    ///
+    /// # Errors
+    ///
+    /// `DownstreamGone`.
+    pub(super) async fn flush(&mut self) -> Result<(), Kind> {
+        let Self { site, client, out, .. } = self;
+        Outbound { stream: client.stream, out, patience: site.timeouts.write_idle }.flush().await
+    }
+
+    /// Counts and logs a failure.
+    pub(super) fn note(&self, error: &Error, upstream: Option<&dyn Display>) {
+        let row = error.kind().row();
+        self.site.counters.failure(error.kind());
+        self.site.journal.note(row.level, || {
+            let route = self.pattern;
+            match upstream {
+                Some(upstream) => format!("{}: {error}, on route {route}, upstream {upstream}", row.name),
+                None => format!("{}: {error}, on route {route}", row.name),
+            }
+        });
+    }
+}
+
+/// The answer that tells a client of a failure: a status, a line, and what kind of failure it was (RFC 9209).
+pub(super) fn answer_for(error: &Error) -> Answer {
+    let row = error.kind().row();
+    let mut answer = Answer::plain(row.status);
+    if !row.proxy_status.is_empty() {
+        let value = format!("{NAME}; error={}", row.proxy_status);
+        // Tokens make a valid value.
+        let _valid = answer.headers_mut().insert("Proxy-Status", value);
+    }
+    answer
+}
+
+/// What this proxy calls itself in Via and Proxy-Status.
+pub(super) const NAME: &str = "eproxy";

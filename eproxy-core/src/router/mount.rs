@@ -1,0 +1,86 @@
+//! What may stand behind a route.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::handler::Handler;
+use crate::proxy::{Proxy, Reverse};
+use crate::upstream::Registry;
+
+/// What can be mounted at a pattern: a [`Handler`], or a [`Proxy`].
+///
+/// It is what [`Builder::at`](crate::Builder::at) and [`Route::any`](crate::Route::any) take; there is no need to
+/// implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be mounted at a pattern",
+    label = "neither a handler nor a proxy",
+    note = "a handler is a closure `|req: Request, res: Response| ...` with its types written out, or a type that \
+            implements `Handler`"
+)]
+pub trait Mount {
+    /// Makes it what routes hold.
+    fn mount(self) -> Mounted;
+}
+
+impl<H: Handler> Mount for H {
+    fn mount(self) -> Mounted {
+        Mounted(What::Handler(Arc::new(self)))
+    }
+}
+
+impl Mount for Proxy {
+    fn mount(self) -> Mounted {
+        Mounted(What::Proxy(Box::new(self)))
+    }
+}
+
+/// A handler or a proxy that is mounted at a pattern.
+pub struct Mounted(What);
+
+enum What {
+    Handler(Arc<dyn Handler>),
+    Proxy(Box<Proxy>),
+}
+
+impl Mounted {
+    /// Makes it what cores work with.
+    ///
+    /// # Errors
+    ///
+    /// `BadOption`: something is wrong with a proxy.
+    pub(super) fn build(self, registry: &mut Registry, reverses: &mut Vec<Reverse>) -> Result<Target> {
+        Ok(match self.0 {
+            What::Handler(handler) => Target::Handler(handler),
+            What::Proxy(proxy) => {
+                reverses.push(proxy.build(registry)?);
+                Target::Reverse(reverses.len() - 1)
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            What::Handler(_) => f.write_str("Handler"),
+            What::Proxy(proxy) => proxy.fmt(f),
+        }
+    }
+}
+
+/// What answers the requests of a route.
+pub(crate) enum Target {
+    Handler(Arc<dyn Handler>),
+    /// The reverse proxy of this number in its table.
+    Reverse(usize),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handler(_) => "Handler",
+            Self::Reverse(_) => "Reverse",
+        })
+    }
+}

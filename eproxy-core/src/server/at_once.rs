@@ -1,0 +1,124 @@
+//! Requests that are answered, or sent to an upstream, without anything being waited for: nearly all of them.
+//!
+//! It is done with the worker's own desk, which is warm, from the event that brought the request. A connection on which
+//! something has to be waited for is given a seat, together with what was read of it.
+
+use std::rc::Rc;
+
+use crate::error::Kind;
+use crate::http1::{HeadReader, Next, Outbound};
+
+use super::connection::COLLECT;
+use super::desk::Desk;
+use super::exchange::{self, After};
+use super::flight;
+use super::open::{Opening, open};
+use super::refuse;
+use super::seat::Job;
+use super::worker::{Connection, Worker};
+
+/// Requests of one connection that are served before others get their turn.
+const BATCH: usize = 32;
+
+/// What comes after a request.
+pub(super) enum Step {
+    Again,
+    Park,
+    Close,
+    Seat(Job),
+    /// It is with an upstream.
+    Flight(flight::Departed),
+}
+
+/// Serves what has come on a connection; `desk` holds what was read of it.
+pub(super) fn serve(worker: &Rc<Worker>, mut connection: Connection, desk: &mut Box<Desk>) {
+    for _ in 0..BATCH {
+        let step = step(worker, &connection, desk);
+        match take(worker, connection, desk, step) {
+            Some(goes_on) => connection = goes_on,
+            None => return,
+        }
+    }
+    worker.give_seat(connection, Job::Serve, desk);
+}
+
+/// Takes a step; gives the connection back if it goes on at once.
+pub(super) fn take(
+    worker: &Rc<Worker>,
+    mut connection: Connection,
+    desk: &mut Box<Desk>,
+    step: Step,
+) -> Option<Connection> {
+    match step {
+        Step::Again => {
+            connection.served = true;
+            return Some(connection);
+        }
+        Step::Park => {
+            desk.input.reset();
+            worker.park(connection);
+        }
+        Step::Close => desk.clear(),
+        Step::Seat(job) => worker.give_seat(connection, job, desk),
+        Step::Flight(departed) => flight::begin(worker, connection, desk, departed),
+    }
+    None
+}
+
+fn step(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Step {
+    let peer = connection.peer;
+    let (line, length) = match next(worker, connection, desk) {
+        Some(Next::Head(line, length)) => (line, length),
+        Some(Next::Idle) => return Step::Park,
+        Some(Next::Closed) => return Step::Close,
+        Some(Next::Refused(kind)) => return Step::Seat(Job::End(refuse::refuse(worker, peer, desk, kind))),
+        None => return Step::Seat(Job::Serve),
+    };
+    match open(worker, peer, desk, line, length) {
+        Ok(Opening::Asked(opened)) => match exchange::answer_at_once(worker, desk, &opened) {
+            Some(After::Keep) => Step::Again,
+            Some(after) => end(worker, connection, desk, after),
+            None => Step::Seat(Job::Answer(opened)),
+        },
+        Ok(Opening::Passing(passing)) => flight::depart(worker, connection, desk, passing),
+        Err(kind) => Step::Seat(Job::End(refuse::refuse(worker, peer, desk, kind))),
+    }
+}
+
+/// Ends a connection whose last answer is on the desk.
+pub(super) fn end(worker: &Worker, connection: &Connection, desk: &mut Desk, after: After) -> Step {
+    match (after, flush(worker, connection, desk)) {
+        (After::Close, Ok(true) | Err(_)) => Step::Close,
+        _ => Step::Seat(Job::End(after)),
+    }
+}
+
+/// The next thing on the connection; none where something has to be waited for to know. Answers to pipelined requests are
+/// collected as long as whole requests are there, and written before more is read.
+fn next(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Option<Next> {
+    let options = &worker.options;
+    let Desk { input, out, fields, .. } = desk;
+    let stream = &connection.stream;
+    let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
+    if outbound.out.len() > COLLECT && !matches!(outbound.try_flush(), Ok(true)) {
+        return None;
+    }
+    let mut reader = HeadReader::new(stream, input, fields, &options.limits, worker.site.timeouts.head);
+    if let Some(next) = reader.look() {
+        return Some(next);
+    }
+    if !outbound.out.is_empty() {
+        match outbound.try_flush() {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(_) => return Some(Next::Closed),
+        }
+    }
+    reader.try_next()
+}
+
+/// Writes what is on the desk, as far as that can be done at once; says whether that is all of it.
+pub(super) fn flush(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Result<bool, Kind> {
+    let patience = worker.site.timeouts.write_idle;
+    Outbound { stream: &connection.stream, out: &mut desk.out, patience }.try_flush()
+}

@@ -1,0 +1,139 @@
+//! Requests that are with an upstream: the connections of both sides, parked until one of them has something to say.
+
+use std::rc::Rc;
+
+use crate::driver::Wakeup;
+use crate::message::Buffer;
+use crate::proxy::{self, Arriving, Client, Departing, Departure, Outcome, Relay};
+
+use super::at_once::{self, Step};
+use super::desk::Desk;
+use super::exchange::After;
+use super::open::Passing;
+use super::seat::Job;
+use super::worker::{Connection, Worker};
+
+/// A request that is with an upstream.
+pub(super) struct Flight {
+    pub(super) passing: Passing,
+    pub(super) departure: Departure,
+    /// What was read of the client's connection, with the request's head at its front.
+    pub(super) input: Buffer,
+}
+
+impl Flight {
+    /// Takes what was read of the client's connection from the desk.
+    fn new(passing: Passing, departure: Departure, desk: &mut Desk) -> Self {
+        Self { passing, departure, input: std::mem::replace(&mut desk.input, Buffer::new()) }
+    }
+}
+
+/// A request that was sent.
+pub(super) struct Departed {
+    passing: Passing,
+    departure: Departure,
+}
+
+/// The marks of the numbers under which the two connections of a flight are parked.
+const UPSTREAM: u32 = 1 << 30;
+const CLIENT: u32 = 1 << 29;
+
+/// Sends a request if that can be done at once.
+pub(super) fn depart(worker: &Worker, connection: &Connection, desk: &mut Desk, passing: Passing) -> Step {
+    let reverse = worker.table.reverse(passing.reverse);
+    match proxy::depart(&mut relay(worker, connection, desk, &passing), reverse) {
+        // Answers to earlier requests must not wait for this one.
+        Departing::Sent(departure) => match at_once::flush(worker, connection, desk) {
+            // A client that has ended its side may be gone: that is to be found out.
+            Ok(true) if !connection.stream.is_half_closed() => Step::Flight(Departed { passing, departure }),
+            Ok(_) => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
+            Err(_) => Step::Close,
+        },
+        Departing::Stays(chosen) => {
+            Step::Seat(Job::Pass(Passing { chosen, ..passing }))
+        }
+    }
+}
+
+/// Parks the connections of a request that was sent.
+pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, desk: &mut Desk, departed: Departed) {
+    let Departed { passing, departure } = departed;
+    let input = Buffer::copy_of(desk.input.data());
+    desk.input.reset();
+    let mut flights = worker.flights.borrow_mut();
+    let entry = flights.vacant_entry();
+    let number = entry.key() as u32;
+    // The answer may have come in the meantime: whoever parks a connection that can be read is told in the next turn.
+    departure.stream.watch(number | UPSTREAM);
+    connection.stream.watch(number | CLIENT);
+    entry.insert((connection, Flight { passing, departure, input }));
+}
+
+/// Takes a wake-up that is for a flight; says no where it is for somebody else.
+pub(super) fn on_wakeup(worker: &Rc<Worker>, wakeup: Wakeup, desk: &mut Box<Desk>) -> bool {
+    let (Wakeup::Readable(number) | Wakeup::Expired(number)) = wakeup;
+    if number & (UPSTREAM | CLIENT) == 0 {
+        return false;
+    }
+    let flight = number & !(UPSTREAM | CLIENT);
+    let is_clients = number & CLIENT != 0;
+    if is_clients && let Some((connection, _)) = worker.flights.borrow().get(flight as usize)
+        && !connection.stream.is_half_closed()
+    {
+        // It sends its next request already.
+        connection.stream.watch(number);
+        return true;
+    }
+    let Some((connection, flight)) = worker.flights.borrow_mut().try_remove(flight as usize) else {
+        return true;
+    };
+    connection.stream.unwatch();
+    flight.departure.stream.unwatch();
+    match wakeup {
+        Wakeup::Readable(_) if !is_clients => arrive(worker, connection, flight, desk),
+        _ => worker.give_seat(connection, Job::Resume(flight), desk),
+    }
+    true
+}
+
+/// Passes the answer back, at once if that can be done.
+fn arrive(worker: &Rc<Worker>, connection: Connection, flight: Flight, desk: &mut Box<Desk>) {
+    let Flight { passing, departure, input } = flight;
+    desk.input = input;
+    let reverse = worker.table.reverse(passing.reverse);
+    let arriving = proxy::arrive(&mut relay(worker, &connection, desk, &passing), reverse, departure);
+    let step = match arriving {
+        Arriving::Answered(Outcome::Keep) => Step::Again,
+        Arriving::Answered(_) => at_once::end(worker, &connection, desk, After::Close),
+        Arriving::Later(departure) => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
+    };
+    if let Some(connection) = at_once::take(worker, connection, desk, step) {
+        at_once::serve(worker, connection, desk);
+    }
+}
+
+/// What a proxy is lent.
+pub(super) fn relay<'a>(
+    worker: &'a Worker,
+    connection: &'a Connection,
+    desk: &'a mut Desk,
+    passing: &Passing,
+) -> Relay<'a> {
+    let client = Client {
+        stream: &connection.stream,
+        peer: connection.peer,
+        local: None,
+        is_trusted: false,
+    };
+    Relay {
+        site: &worker.site,
+        pattern: worker.table.pattern(passing.route),
+        client,
+        head: passing.head,
+        input: &mut desk.input,
+        out: &mut desk.out,
+        fields: &mut desk.fields,
+        is_taken: false,
+        desk: &mut desk.relay,
+    }
+}

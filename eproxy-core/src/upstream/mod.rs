@@ -1,0 +1,34 @@
+//! The way to upstreams: where they are, which one is next, and the connections to them.
+//!
+//! Everything here belongs to one core and is shared with nobody. This room never knows what is sent over a connection.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `origin.rs` | [`Origin`], [`Place`]: where an upstream is |
+//! | `group.rs` | [`Group`]: endpoints that share requests; the numbers under which cores know them |
+//! | `options.rs` | [`UpstreamOptions`] |
+//! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
+//! | `rotation.rs` | which endpoint is next (a pure decider) |
+//! | `pool.rs` | connections between requests |
+//! | `connect.rs` | a place to a connection, happy eyeballs |
+//! | `resolve.rs` | names to addresses |
+//! | `guard.rs` | which addresses a client may have us connect to (a pure decider) |
+
+mod connect;
+mod group;
+mod guard;
+mod options;
+mod origin;
+mod pool;
+mod resolve;
+mod rotation;
+mod upstreams;
+
+pub use group::Group;
+pub(crate) use group::{GroupNumber, Registry, ShelfNumber};
+pub(crate) use guard::Guard;
+pub use options::UpstreamOptions;
+pub(crate) use origin::{Origin, Place};
+pub(crate) use pool::Identity;
+pub(crate) use rotation::Tried;
+pub(crate) use upstreams::Upstreams;
