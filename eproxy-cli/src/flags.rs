@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use argh::FromArgs;
 use eproxy_core::http_types::Url;
@@ -38,6 +39,14 @@ pub(crate) struct Flags {
     /// URL to pass every request on to; may be given several times
     #[argh(option)]
     pub(crate) to: Vec<String>,
+
+    /// how long a client may take to send a request head: 5s, 500ms; 30s unless given
+    #[argh(option, from_str_fn(duration))]
+    pub(crate) head_timeout: Option<Duration>,
+
+    /// how long an upstream may take to begin its answer, and pause within it; 60s unless given
+    #[argh(option, from_str_fn(duration))]
+    pub(crate) upstream_timeout: Option<Duration>,
 
     /// debug, info, warn or error; info unless given
     #[argh(option, default = "LevelFilter::Info", from_str_fn(log_level))]
@@ -123,6 +132,15 @@ fn workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(workers @ 1..=1024) => Ok(workers),
         _ => Err("expected a number from 1 to 1024".into()),
+    }
+}
+
+/// `5s`, `500ms`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("expected more than nothing, such as 5s".into()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; expected something like 5s or 500ms")),
     }
 }
 

@@ -53,8 +53,17 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
     };
     let mut server = match flags.to.is_empty() {
         true => routes::add(Server::builder(), Client::new(), &upstream).bind(flags.address()),
-        false => Server::builder().at("/*path", eproxy_core::Proxy::to(flags.to.clone())).bind(flags.address()),
+        false => {
+            let mut proxy = eproxy_core::Proxy::to(flags.to.clone());
+            if let Some(timeout) = flags.upstream_timeout {
+                proxy = proxy.timeout(timeout);
+            }
+            Server::builder().at("/*path", proxy).bind(flags.address())
+        }
     };
+    if let Some(head) = flags.head_timeout {
+        server = server.timeouts(eproxy_core::Timeouts { head, ..Default::default() });
+    }
     if let Some(workers) = flags.workers {
         server = server.workers(workers);
     }

@@ -55,6 +55,7 @@ mod proxy;
 mod router;
 mod server;
 mod telemetry;
+mod tunnel;
 mod upstream;
 
 pub use client::{Client, ClientOptions, IntoRequest};

@@ -17,6 +17,8 @@ pub(crate) struct Core {
     executor: Executor,
     remote: Arc<Remote>,
     stopped: Cell<bool>,
+    /// The next turn does not sleep.
+    hurries: Cell<bool>,
     /// Reused by every turn.
     woken: RefCell<Vec<TaskId>>,
 }
@@ -31,6 +33,7 @@ impl Core {
             executor: Executor::new(remote.clone()),
             remote,
             stopped: Cell::new(false),
+            hurries: Cell::new(false),
             woken: RefCell::new(Vec::new()),
         }))
     }
@@ -50,6 +53,11 @@ impl Core {
         self.executor.wake(task);
     }
 
+    /// Makes the next turn begin at once.
+    pub(crate) fn hurry(&self) {
+        self.hurries.set(true);
+    }
+
     /// Makes [`run`](Self::run) return at the end of this turn.
     pub(crate) fn stop(&self) {
         self.stopped.set(true);
@@ -64,7 +72,8 @@ impl Core {
     pub(crate) fn run(&self, mut on_parked: impl FnMut(Wakeup), mut on_turn: impl FnMut()) -> io::Result<()> {
         let mut parked = Vec::new();
         while !self.stopped.get() {
-            let limit = match self.executor.is_busy() || self.remote.has_news_before_sleep() {
+            let is_busy = self.hurries.take() || self.executor.is_busy();
+            let limit = match is_busy || self.remote.has_news_before_sleep() {
                 true => Some(Duration::ZERO),
                 false => self.reactor.patience(),
             };

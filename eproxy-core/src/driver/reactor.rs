@@ -232,6 +232,11 @@ impl Reactor {
         source.write.waiter = Waiter::Nobody;
     }
 
+    /// Has the owner told, under `number`, when the socket can be written to.
+    pub(super) fn watch_write(&self, key: u32, number: u32) {
+        self.sources.borrow_mut()[key as usize].write.waiter = Waiter::Parked(number);
+    }
+
     /// Forgets whom to tell of the read direction.
     pub(super) fn unwatch(&self, key: u32) {
         self.sources.borrow_mut()[key as usize].read.waiter = Waiter::Nobody;

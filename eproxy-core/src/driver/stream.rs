@@ -89,6 +89,14 @@ impl Stream {
         Ok((Self::new(core, Kind::Unix(one))?, Self::new(core, Kind::Unix(other))?))
     }
 
+    /// A stream that is connected with one of the standard library.
+    #[cfg(all(unix, test))]
+    pub(crate) fn with_std_peer(core: &Rc<Core>) -> io::Result<(Self, std::os::unix::net::UnixStream)> {
+        let (one, other) = std::os::unix::net::UnixStream::pair()?;
+        one.set_nonblocking(true)?;
+        Ok((Self::new(core, Kind::Unix(mio::net::UnixStream::from_std(one)))?, other))
+    }
+
     /// Reads what is there; 0 is the end of the stream.
     ///
     /// # Errors
@@ -235,6 +243,11 @@ impl Stream {
     /// Has the owner told when more can be read or the read deadline passes, whether or not something can be read now.
     pub(crate) fn watch(&self, number: u32) {
         self.core.reactor.park(self.key, number);
+    }
+
+    /// Has the owner told, once, when more can be written.
+    pub(crate) fn watch_write(&self, number: u32) {
+        self.core.reactor.watch_write(self.key, number);
     }
 
     /// Ends [`watch`](Self::watch).

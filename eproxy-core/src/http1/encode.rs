@@ -45,6 +45,8 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
             Known::ContentLength => continue,
             // Named trailers come with chunks only.
             Known::Trailer if parts.coding != BodyCoding::Chunked => continue,
+            // Which protocols would do, where this one does not (RFC 9110 §15.5.22).
+            Known::Upgrade if parts.status == 426 => {}
             known if known.is_hop_by_hop() => continue,
             Known::Date => has_date = true,
             Known::Other => has_type |= name.eq_ignore_ascii_case(b"content-type"),
@@ -72,7 +74,9 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
             out.extend_from_slice(b"Connection: upgrade\r\n");
             encode_field(out, b"Upgrade", protocol.as_bytes());
         }
+        (None, true, _) if parts.status == 426 => out.extend_from_slice(b"Connection: close, upgrade\r\n"),
         (None, true, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        (None, false, _) if parts.status == 426 => out.extend_from_slice(b"Connection: upgrade\r\n"),
         (None, false, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (None, false, Version::Http11) => {}
     }

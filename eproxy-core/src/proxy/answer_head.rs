@@ -62,6 +62,8 @@ pub(super) fn encode(
             names_places = true;
             false
         }
+        // Which protocols would do, where this one does not (RFC 9110 §15.5.22).
+        Known::Upgrade => answering.line.status == 426,
         // Named trailers come with chunks only.
         Known::Trailer => answering.coding == BodyCoding::Chunked,
         known => !known.is_hop_by_hop(),
@@ -92,7 +94,11 @@ pub(super) fn encode(
             out.extend_from_slice(b"Connection: upgrade\r\n");
             encode_field(out, b"Upgrade", protocol);
         }
+        (None, true) if answering.line.status == 426 => {
+            out.extend_from_slice(b"Connection: close, upgrade\r\n");
+        }
         (None, true) => out.extend_from_slice(b"Connection: close\r\n"),
+        (None, false) if answering.line.status == 426 => out.extend_from_slice(b"Connection: upgrade\r\n"),
         (None, false) if relay.is_http10() => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (None, false) => {}
     }

@@ -135,7 +135,7 @@ pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, endpoint: &Endpoi
         origin: &endpoint.origin,
         coding: upload.coding,
         expects_continue: relay.head.facts.expects_continue && in_hand.is_none(),
-        upgrade: None,
+        upgrade: relay.desk.upgrade.as_ref().map(|upgrade| &*upgrade.protocols),
     };
     request_head::encode(&mut out, relay, &reverse.request, &sending);
     match in_hand {

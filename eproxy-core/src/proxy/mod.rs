@@ -9,6 +9,7 @@
 //! | `relay.rs` | [`Relay`]: what an exchange that is passed on has to work with |
 //! | `upload.rs` | a request on its way to an upstream |
 //! | `pump.rs` | a body on its way from one side to the other |
+//! | `upgrade.rs` | requests for another protocol |
 //! | `request_head.rs`, `answer_head.rs` | the heads on their way |
 //! | `rules.rs` | what is changed of paths and header fields |
 //! | `redirects.rs` | what answers say of places, in the client's terms |
@@ -24,6 +25,7 @@ mod relay;
 mod request_head;
 mod reverse;
 mod rules;
+mod upgrade;
 mod upload;
 
 pub use proxy::Proxy;

@@ -15,6 +15,7 @@ use crate::telemetry::{Counters, Journal};
 use crate::upstream::{Registry, Upstreams};
 
 use super::pump::Pump;
+use super::upgrade::Upgrade;
 
 /// What all exchanges of a core have in common.
 pub(crate) struct Site {
@@ -137,6 +138,8 @@ pub(crate) struct Desk {
     pub(super) upload: Option<Pump>,
     /// The host that the client asked for, where answers are rewritten by it.
     pub(super) host: Vec<u8>,
+    /// The protocols that the client asks to switch to.
+    pub(super) upgrade: Option<Box<Upgrade>>,
 }
 
 impl Desk {
@@ -144,7 +147,19 @@ impl Desk {
     const OUT: usize = 16 * 1024;
 
     pub(crate) const fn new() -> Self {
-        Self { input: Buffer::new(), out: Vec::new(), fields: Vec::new(), upload: None, host: Vec::new() }
+        Self {
+            input: Buffer::new(),
+            out: Vec::new(),
+            fields: Vec::new(),
+            upload: None,
+            host: Vec::new(),
+            upgrade: None,
+        }
+    }
+
+    /// Takes what was read of the upstream's connection.
+    pub(crate) fn take_input(&mut self) -> Buffer {
+        std::mem::replace(&mut self.input, Buffer::new())
     }
 
     pub(crate) fn clear(&mut self) {
@@ -152,7 +167,7 @@ impl Desk {
         self.out.clear();
         self.host.clear();
         self.out.shrink_to(Self::OUT);
-        self.upload = None;
+        (self.upload, self.upgrade) = (None, None);
     }
 }
 
@@ -226,6 +241,11 @@ pub(super) fn answer_for(error: &Error) -> Answer {
         let value = format!("{NAME}; error={}", row.proxy_status);
         // Tokens make a valid value.
         let _valid = answer.headers_mut().insert("Proxy-Status", value);
+    }
+    if error.kind() == Kind::WebSocketVersion {
+        // RFC 6455 §4.4, RFC 9110 §15.5.22.
+        let _valid = answer.headers_mut().insert("Sec-WebSocket-Version", "13");
+        let _valid = answer.headers_mut().insert("Upgrade", "websocket");
     }
     answer
 }

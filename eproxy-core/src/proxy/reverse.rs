@@ -22,6 +22,7 @@ use super::attempt::{Means, Reached, Reply, attempt};
 use super::pump::{Ends, Fault, Pump};
 use super::relay::{Method, Outcome, Relay, answer_for};
 use super::request_head::{self, RequestRules};
+use super::upgrade::Upgrade;
 use super::upload::Upload;
 
 /// A reverse proxy as it was built when its server started.
@@ -81,8 +82,7 @@ pub(super) async fn run(relay: &mut Relay<'_>, reverse: &Reverse, first: First) 
         }
     };
     if reply.line.status == 101 {
-        let error = Error::new(Kind::UpgradeFailed);
-        return refuse(relay, &error, false);
+        return switch(relay, reverse, endpoint, stream, &reply, &upload).await;
     }
     respond(relay, reverse, endpoint, stream, &reply, &mut upload).await
 }
@@ -104,6 +104,10 @@ pub(super) fn check(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind
     if request_head::visits(&relay.lines()) >= MOST_VISITS {
         return Err(Kind::LoopDetected);
     }
+    relay.desk.upgrade = match head.facts.wants_upgrade {
+        true => Upgrade::of_request(head.line.method.of(relay.head_bytes()), &relay.lines())?.map(Box::new),
+        false => None,
+    };
     if !reverse.answer.redirects.is_empty() {
         let mut host = std::mem::take(&mut relay.desk.host);
         host.clear();
@@ -178,6 +182,37 @@ pub(super) fn may_repeat(relay: &Relay<'_>, reverse: &Reverse, upload: &Upload) 
     upload.in_hand().is_some() && (reverse.retry.any_method || relay.head.method.is_idempotent())
 }
 
+/// Passes on that the upstream has switched to another protocol, if it was asked to: a tunnel begins.
+async fn switch(
+    relay: &mut Relay<'_>,
+    reverse: &Reverse,
+    endpoint: &Endpoint,
+    stream: Stream,
+    reply: &Reply,
+    upload: &Upload,
+) -> Outcome {
+    let Some(behind) = upload.in_hand().filter(|_| upload.is_over()) else {
+        // It has not even heard the whole request.
+        return refuse(relay, &Kind::UpgradeFailed.into(), false);
+    };
+    let protocol = relay.desk.upgrade.as_ref().and_then(|upgrade| {
+        let answer = Lines::of_head(&relay.desk.input.data()[..reply.length], &relay.desk.fields);
+        upgrade.granted(&relay.lines(), &answer, &reply.facts).map(<[u8]>::to_vec)
+    });
+    let Some(protocol) = protocol else {
+        return refuse(relay, &Kind::UpgradeFailed.into(), true);
+    };
+    write_head(relay, reverse, endpoint, reply, BodyCoding::None, false, Some(&protocol));
+    relay.take_head(behind);
+    match relay.flush().await {
+        Ok(()) => Outcome::Tunnel(stream),
+        Err(kind) => {
+            relay.note(&kind.into(), Some(&endpoint.origin.place));
+            Outcome::Close
+        }
+    }
+}
+
 /// Passes the answer back.
 async fn respond(
     relay: &mut Relay<'_>,
@@ -198,7 +233,7 @@ async fn respond(
         || coding == BodyCoding::UntilClose
         || gives_up
         || relay.site.draining.get();
-    write_head(relay, reverse, endpoint, reply, coding, closes);
+    write_head(relay, reverse, endpoint, reply, coding, closes, None);
     relay.take_head(upload.in_hand().unwrap_or(0));
     let passed = pass_body(relay, reverse, &stream, facts, coding, upload, gives_up).await;
     if let Err(kind) = passed {
@@ -232,7 +267,7 @@ pub(super) fn respond_at_once(
 ) -> Outcome {
     let coding = coding(relay, reply);
     let closes = !relay.head.facts.keep_alive || relay.site.draining.get();
-    write_head(relay, reverse, endpoint, reply, coding, closes);
+    write_head(relay, reverse, endpoint, reply, coding, closes, None);
     let length = reply.facts.framing.length().unwrap_or(0) as usize;
     relay.out.extend_from_slice(&relay.desk.input.data()[..length]);
     relay.desk.input.consume(length);
@@ -272,6 +307,7 @@ fn write_head(
     reply: &Reply,
     coding: BodyCoding,
     closes: bool,
+    upgrade: Option<&[u8]>,
 ) {
     let mut out = std::mem::take(relay.out);
     let mut fields = std::mem::take(&mut relay.desk.fields);
@@ -281,7 +317,7 @@ fn write_head(
         let _all = hop::mark_nominated(head, &mut fields);
     }
     let line = reply.line;
-    let answering = Answering { line, reason: line.reason.of(head), coding, closes, upgrade: None };
+    let answering = Answering { line, reason: line.reason.of(head), coding, closes, upgrade };
     let from = From { origin: &endpoint.origin, paths: &reverse.request.path };
     let lines = Lines::of_head(head, &fields);
     answer_head::encode(&mut out, relay, &reverse.answer, &lines, from, &answering);

@@ -87,9 +87,10 @@ fn step(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Step {
 
 /// Ends a connection whose last answer is on the desk.
 pub(super) fn end(worker: &Worker, connection: &Connection, desk: &mut Desk, after: After) -> Step {
-    match (after, flush(worker, connection, desk)) {
-        (After::Close, Ok(true) | Err(_)) => Step::Close,
-        _ => Step::Seat(Job::End(after)),
+    let is_sent = flush(worker, connection, desk).unwrap_or(true);
+    match after {
+        After::Close if is_sent => Step::Close,
+        after => Step::Seat(Job::End(after)),
     }
 }
 

@@ -22,11 +22,12 @@ pub(super) const COLLECT: usize = 16 * 1024;
 const BATCH: u32 = 32;
 
 /// What becomes of a connection that was served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// It waits for its next request.
     Park,
     Close,
+    /// It is a tunnel to this upstream.
+    Tunnel(Stream),
 }
 
 /// Does what a connection was given a seat for, and serves the requests that come then, until it has to wait for the
@@ -53,6 +54,7 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
                 linger(worker, &connection.stream, desk).await;
                 return End::Close;
             }
+            Some(After::Tunnel(upstream)) => return End::Tunnel(upstream),
         }
         if number % BATCH == 0 {
             futures_lite::future::yield_now().await;

@@ -28,7 +28,7 @@ use super::upgrade;
 use super::worker::{Connection, Worker};
 
 /// What becomes of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum After {
     /// It takes the next request.
     Keep,
@@ -37,6 +37,8 @@ pub(super) enum After {
     /// It ends, but what the client is still sending is read for a while: closing at once would make its system throw
     /// away the answer (RFC 9112 §9.6).
     Linger,
+    /// It is a tunnel to this upstream from now on.
+    Tunnel(Stream),
 }
 
 /// Runs the exchange whose head, of `length` bytes, is at the front of the desk's input. The answer may be left on the
@@ -278,7 +280,7 @@ async fn settle(
     if upload.is_complete() && upload.failure().is_none() {
         return after;
     }
-    if upload.owes_continue() || upload.failure().is_some() || after != After::Keep {
+    if upload.owes_continue() || upload.failure().is_some() || !matches!(after, After::Keep) {
         return After::Linger;
     }
     if outbound(worker, stream, &mut desk.out).flush().await.is_err() {

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use crate::driver::Wakeup;
 use crate::message::Buffer;
 use crate::proxy::{self, Arriving, Client, Departing, Departure, Outcome, Relay};
 
@@ -10,6 +9,7 @@ use super::at_once::{self, Step};
 use super::desk::Desk;
 use super::exchange::After;
 use super::open::Passing;
+use super::owner::Owner;
 use super::seat::Job;
 use super::worker::{Connection, Worker};
 
@@ -33,10 +33,6 @@ pub(super) struct Departed {
     passing: Passing,
     departure: Departure,
 }
-
-/// The marks of the numbers under which the two connections of a flight are parked.
-const UPSTREAM: u32 = 1 << 30;
-const CLIENT: u32 = 1 << 29;
 
 /// Sends a request if that can be done at once.
 pub(super) fn depart(worker: &Worker, connection: &Connection, desk: &mut Desk, passing: Passing) -> Step {
@@ -62,38 +58,39 @@ pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, desk: &mut Desk
     desk.input.reset();
     let mut flights = worker.flights.borrow_mut();
     let entry = flights.vacant_entry();
-    let number = entry.key() as u32;
-    // The answer may have come in the meantime: whoever parks a connection that can be read is told in the next turn.
-    departure.stream.watch(number | UPSTREAM);
-    connection.stream.watch(number | CLIENT);
+    let index = entry.key() as u32;
+    departure.stream.watch(Owner::FlightUpstream(index).number());
+    connection.stream.watch(Owner::FlightClient(index).number());
     entry.insert((connection, Flight { passing, departure, input }));
 }
 
-/// Takes a wake-up that is for a flight; says no where it is for somebody else.
-pub(super) fn on_wakeup(worker: &Rc<Worker>, wakeup: Wakeup, desk: &mut Box<Desk>) -> bool {
-    let (Wakeup::Readable(number) | Wakeup::Expired(number)) = wakeup;
-    if number & (UPSTREAM | CLIENT) == 0 {
-        return false;
-    }
-    let flight = number & !(UPSTREAM | CLIENT);
-    let is_clients = number & CLIENT != 0;
-    if is_clients && let Some((connection, _)) = worker.flights.borrow().get(flight as usize)
+/// Takes what the client's connection has to say while its request is with an upstream.
+pub(super) fn on_client(worker: &Rc<Worker>, index: u32, desk: &mut Box<Desk>) {
+    if let Some((connection, _)) = worker.flights.borrow().get(index as usize)
         && !connection.stream.is_half_closed()
     {
         // It sends its next request already.
-        connection.stream.watch(number);
-        return true;
+        return connection.stream.watch(Owner::FlightClient(index).number());
     }
-    let Some((connection, flight)) = worker.flights.borrow_mut().try_remove(flight as usize) else {
-        return true;
-    };
+    if let Some((connection, flight)) = end(worker, index) {
+        worker.give_seat(connection, Job::Resume(flight), desk);
+    }
+}
+
+/// Takes what the upstream has to say, or that it has said nothing for too long.
+pub(super) fn on_upstream(worker: &Rc<Worker>, index: u32, is_late: bool, desk: &mut Box<Desk>) {
+    match end(worker, index) {
+        Some((connection, flight)) if is_late => worker.give_seat(connection, Job::Resume(flight), desk),
+        Some((connection, flight)) => arrive(worker, connection, flight, desk),
+        None => {}
+    }
+}
+
+fn end(worker: &Worker, index: u32) -> Option<(Connection, Flight)> {
+    let (connection, flight) = worker.flights.borrow_mut().try_remove(index as usize)?;
     connection.stream.unwatch();
     flight.departure.stream.unwatch();
-    match wakeup {
-        Wakeup::Readable(_) if !is_clients => arrive(worker, connection, flight, desk),
-        _ => worker.give_seat(connection, Job::Resume(flight), desk),
-    }
-    true
+    Some((connection, flight))
 }
 
 /// Passes the answer back, at once if that can be done.

@@ -11,6 +11,8 @@
 //! | `worker.rs` | a worker: its connections at rest, its turns |
 //! | `at_once.rs` | requests that are dealt with without anything being waited for |
 //! | `flight.rs` | requests that are with an upstream |
+//! | `tunnels.rs` | connections that have become tunnels |
+//! | `owner.rs` | who is told of a parked connection |
 //! | `seat.rs`, `desk.rs` | the tasks of the others, and their buffers |
 //! | `accept.rs` | the loop that takes connections in |
 //! | `connection.rs` | a connection: one request after another |
@@ -34,10 +36,12 @@ mod flight;
 pub(crate) mod fuzzing;
 mod handle;
 mod open;
+mod owner;
 mod pass;
 mod refuse;
 mod seat;
 mod start;
+mod tunnels;
 mod upgrade;
 mod upload;
 mod worker;

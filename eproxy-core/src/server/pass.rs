@@ -46,7 +46,7 @@ async fn conclude(
         Outcome::Keep => return After::Keep,
         Outcome::Close => return After::Close,
         Outcome::Linger => return After::Linger,
-        Outcome::Tunnel(_) => return After::Close,
+        Outcome::Tunnel(upstream) => return After::Tunnel(upstream),
         Outcome::Answer(answer) => (*answer, false),
         Outcome::LastAnswer(answer) => (*answer, true),
     };

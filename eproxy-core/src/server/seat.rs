@@ -10,11 +10,12 @@ use std::task::Poll;
 
 use crate::driver::TaskId;
 
-use super::connection;
+use super::connection::{self, End};
 use super::desk::Desk;
 use super::exchange::After;
 use super::flight::Flight;
 use super::open::{Opened, Passing};
+use super::tunnels;
 use super::worker::{Connection, Worker};
 
 /// Seats that are kept while nobody needs them; more are made when more connections are waited on at once.
@@ -73,12 +74,13 @@ async fn occupy(worker: Rc<Worker>, seat: Rc<Seat>) {
         .await;
         let mut desk = seat.desk.take().unwrap_or_else(Desk::new);
         let end = connection::serve(&worker, &mut connection, &mut desk, job).await;
+        match end {
+            End::Park => worker.park(connection),
+            End::Close => drop(connection),
+            End::Tunnel(upstream) => tunnels::begin(&worker, connection, upstream, &mut desk),
+        }
         desk.clear();
         seat.desk.set(Some(desk));
-        match end {
-            connection::End::Park => worker.park(connection),
-            connection::End::Close => drop(connection),
-        }
         if !worker.leave_seat(&seat) {
             return;
         }

@@ -29,7 +29,9 @@ use crate::router::Table;
 use super::at_once;
 use super::desk::Desk;
 use super::flight::{self, Flight};
+use super::owner::Owner;
 use super::seat::{Job, SPARE_SEATS, Seat};
+use super::tunnels;
 
 /// What is fixed when a server starts.
 #[derive(Clone, Debug)]
@@ -82,6 +84,9 @@ pub(super) struct Worker {
     parked: RefCell<Slab<Connection>>,
     /// Connections whose request is with an upstream.
     pub(super) flights: RefCell<Slab<(Connection, Flight)>>,
+    pub(super) tunnels: RefCell<Slab<tunnels::Entry>>,
+    /// Tunnels that have more to move and gave others their turn.
+    later: RefCell<Vec<u32>>,
     /// For what is done at once.
     desk: RefCell<Box<Desk>>,
     /// Seats that nobody sits on.
@@ -99,11 +104,18 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     /// At least one request was served on it.
     pub(super) served: bool,
-    _place: Place,
+    place: Place,
+}
+
+impl Connection {
+    /// The stream, and its place in the worker's count.
+    pub(super) fn into_parts(self) -> (Stream, Place) {
+        (self.stream, self.place)
+    }
 }
 
 /// A place in the worker's count.
-struct Place(Rc<Cell<usize>>);
+pub(super) struct Place(Rc<Cell<usize>>);
 
 impl Place {
     fn new(open: &Rc<Cell<usize>>) -> Self {
@@ -132,6 +144,8 @@ impl Worker {
             stage,
             parked: RefCell::default(),
             flights: RefCell::default(),
+            tunnels: RefCell::default(),
+            later: RefCell::default(),
             desk: RefCell::new(Desk::new()),
             seats: RefCell::default(),
             open: Rc::default(),
@@ -152,7 +166,8 @@ impl Worker {
         let parked = std::mem::take(&mut *self.parked.borrow_mut());
         drop(parked);
         let flights = std::mem::take(&mut *self.flights.borrow_mut());
-        drop(flights);
+        let tunnels = std::mem::take(&mut *self.tunnels.borrow_mut());
+        drop((flights, tunnels));
         self.site.upstreams.pool.clear();
         self.seats.borrow_mut().clear();
         self.site.counters.open.set(self.open.get() as u64);
@@ -178,7 +193,7 @@ impl Worker {
     /// Takes a connection in; it is served as soon as it can be read.
     pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer) {
         self.site.counters.accepted.add();
-        self.park(Connection { stream, peer, served: false, _place: Place::new(&self.open) });
+        self.park(Connection { stream, peer, served: false, place: Place::new(&self.open) });
     }
 
     /// Leaves a connection without a task until it can be read; it is closed when the server drains.
@@ -192,7 +207,7 @@ impl Worker {
         {
             let mut parked = self.parked.borrow_mut();
             let entry = parked.vacant_entry();
-            if connection.stream.park(entry.key() as u32) {
+            if connection.stream.park(Owner::Parked(entry.key() as u32).number()) {
                 entry.insert(connection);
                 return;
             }
@@ -209,18 +224,29 @@ impl Worker {
         // A panic of the engine costs one connection.
         self.site.core.contain(|| {
             let desk = &mut *self.desk.borrow_mut();
-            if flight::on_wakeup(self, wakeup, desk) {
-                return;
-            }
-            let Some(connection) = self.parked.borrow_mut().try_remove(number as usize) else { return };
-            match wakeup {
-                Wakeup::Readable(_) => at_once::serve(self, connection, desk),
-                Wakeup::Expired(_) if !connection.served => {
-                    self.site.counters.failure(Kind::HeadTimeout);
-                }
-                Wakeup::Expired(_) => {}
+            let is_late = matches!(wakeup, Wakeup::Expired(_));
+            match Owner::of(number) {
+                Owner::Parked(index) => self.on_parked(index, is_late, desk),
+                Owner::FlightUpstream(index) => flight::on_upstream(self, index, is_late, desk),
+                Owner::FlightClient(index) => flight::on_client(self, index, desk),
+                Owner::Tunnel(index) => tunnels::advance(self, index, &mut desk.input),
             }
         });
+    }
+
+    fn on_parked(self: &Rc<Self>, index: u32, is_late: bool, desk: &mut Box<Desk>) {
+        let Some(connection) = self.parked.borrow_mut().try_remove(index as usize) else { return };
+        match is_late {
+            false => at_once::serve(self, connection, desk),
+            true if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
+            true => {}
+        }
+    }
+
+    /// Goes on with a tunnel in the next turn.
+    pub(super) fn later(&self, tunnel: u32) {
+        self.later.borrow_mut().push(tunnel);
+        self.site.core.hurry();
     }
 
     /// Gives a connection a seat, with the desk that holds what belongs to it; it is served later in this turn.
@@ -245,7 +271,12 @@ impl Worker {
         self.acceptors.borrow().iter().for_each(|task| self.site.core.wake(*task));
     }
 
-    fn on_turn(&self) {
+    fn on_turn(self: &Rc<Self>) {
+        let later = std::mem::take(&mut *self.later.borrow_mut());
+        for tunnel in later {
+            self.site.core.contain(|| tunnels::advance(self, tunnel, &mut self.desk.borrow_mut().input));
+        }
+
         self.site.counters.task_panics.set(self.site.core.panics());
         if self.accept_waits.get() && self.has_room() {
             self.wake_acceptors();

@@ -14,6 +14,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
+    /// Adds more than one; only from the thread that owns the counter.
+    pub(crate) fn add_many(&self, more: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
     /// Sets a gauge; only from the thread that owns it.
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
@@ -44,6 +49,10 @@ pub(crate) struct Counters {
     pub(crate) upstream_reused: Counter,
     /// Requests that were sent again.
     pub(crate) retries: Counter,
+    /// Connections that became tunnels, and what went through those.
+    pub(crate) tunnels: Counter,
+    pub(crate) tunnel_bytes_up: Counter,
+    pub(crate) tunnel_bytes_down: Counter,
     /// By kind.
     failures: Vec<Counter>,
 }
@@ -60,6 +69,9 @@ impl Counters {
             upstream_connects: Counter::default(),
             upstream_reused: Counter::default(),
             retries: Counter::default(),
+            tunnels: Counter::default(),
+            tunnel_bytes_up: Counter::default(),
+            tunnel_bytes_down: Counter::default(),
             failures: Kind::ALL.iter().map(|_| Counter::default()).collect(),
         }
     }
@@ -92,6 +104,12 @@ pub struct Stats {
     pub upstream_reused: u64,
     /// Requests that were sent again, to the same or another upstream.
     pub retries: u64,
+    /// Connections that became tunnels to an upstream: after an upgrade, or by CONNECT.
+    pub tunnels: u64,
+    /// Bytes that went through tunnels to upstreams.
+    pub tunnel_bytes_up: u64,
+    /// Bytes that came through tunnels from upstreams.
+    pub tunnel_bytes_down: u64,
     failures: Vec<u64>,
 }
 
@@ -108,6 +126,9 @@ impl Stats {
             sum.upstream_connects += core.upstream_connects.read();
             sum.upstream_reused += core.upstream_reused.read();
             sum.retries += core.retries.read();
+            sum.tunnels += core.tunnels.read();
+            sum.tunnel_bytes_up += core.tunnel_bytes_up.read();
+            sum.tunnel_bytes_down += core.tunnel_bytes_down.read();
             for (total, counter) in sum.failures.iter_mut().zip(&core.failures) {
                 *total += counter.read();
             }
