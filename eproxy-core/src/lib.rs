@@ -62,10 +62,13 @@ pub use client::{Client, ClientOptions, IntoRequest};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
-pub use proxy::Proxy;
+pub use proxy::{
+    BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
+};
 pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::Stats;
+pub use tunnel::ProxyProtocol;
 pub use upstream::{Group, UpstreamOptions};
 
 /// The vocabulary of HTTP: methods, status codes, URLs, media types.

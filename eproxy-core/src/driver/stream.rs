@@ -215,6 +215,12 @@ impl Stream {
         }
     }
 
+    /// Makes the end of this connection a reset.
+    pub(crate) fn reset_on_drop(&self) {
+        // Without it the end is an orderly one, which is the best that can be done then.
+        let _set = on_socket!(self, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+    }
+
     /// Says that nothing more will be written.
     pub(crate) fn finish(&self) -> io::Result<()> {
         on_socket!(self, socket => socket.shutdown(Shutdown::Write))

@@ -36,8 +36,6 @@ struct Parts {
     params: Vec<(Span, Span)>,
     peer: Option<SocketAddr>,
     body: Option<Body>,
-    /// The target that a hook has put in place of the one that came.
-    new_target: Option<String>,
 }
 
 /// What a wire hands over of a request whose head it has parsed and checked.
@@ -45,8 +43,7 @@ struct Parts {
 pub(crate) struct Incoming<'a> {
     pub(crate) head: &'a [u8],
     pub(crate) line: RequestLine,
-    /// Taken; left empty with its allocation.
-    pub(crate) fields: &'a mut Vec<Field>,
+    pub(crate) fields: &'a [Field],
     pub(crate) path: Span,
     pub(crate) query: Option<Span>,
     pub(crate) authority: Option<Span>,
@@ -133,9 +130,14 @@ impl Request {
         }
     }
 
-    /// The target that was put in place of the one that came.
-    pub(crate) fn new_target(&self) -> Option<&str> {
-        self.parts().new_target.as_deref()
+    /// Whether the target is a whole URL.
+    pub(crate) fn is_absolute(&self) -> bool {
+        self.parts().authority.is_some()
+    }
+
+    /// The header fields, to be changed before a user sees them.
+    pub(crate) fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.parts_mut().headers
     }
 
     /// The header fields, in their order and case, values as bytes.
@@ -234,7 +236,6 @@ impl Spare {
             return;
         }
         parts.headers.clear();
-        parts.new_target = None;
         parts.text.clear();
         parts.params.clear();
         self.parts.push(parts);

@@ -137,7 +137,7 @@ impl Chunked {
         let mut fields: Vec<Field> = Vec::new();
         parse::parse_fields(&self.trailers, 0, &mut fields, MAX_TRAILER_FIELDS).ok()??;
         let mut headers = Headers::new();
-        headers.assign(&self.trailers, &mut fields);
+        headers.assign(&self.trailers, &fields);
         headers.retain(|_, name| may_be_trailer(name));
         Some(headers)
     }

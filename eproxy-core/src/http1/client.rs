@@ -48,7 +48,7 @@ pub(crate) async fn read_answer(
             found => found?,
         };
         let mut headers = Headers::new();
-        headers.assign(&input.data()[..length], &mut fields);
+        headers.assign(&input.data()[..length], &fields);
         input.consume(length);
         match line.status {
             // Nobody asked for another protocol (RFC 9110 §15.2.2).

@@ -37,11 +37,6 @@ impl Decoder {
         })
     }
 
-    /// The decoder of no body.
-    pub(crate) fn done() -> Self {
-        Self(State::Done(None))
-    }
-
     /// Decodes from the front of `input` up to the end of the next run of data, of `max` bytes at most.
     ///
     /// # Errors

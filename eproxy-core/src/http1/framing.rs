@@ -113,8 +113,6 @@ pub(crate) struct RequestFacts {
     pub(crate) nominates: bool,
     /// The client takes trailers (RFC 9110 §10.1.4).
     pub(crate) takes_trailers: bool,
-    /// There is a Host field.
-    pub(crate) has_host: bool,
 }
 
 impl RequestFacts {
@@ -154,7 +152,6 @@ impl RequestFacts {
             wants_upgrade: facts.wants_upgrade && is_11,
             nominates: facts.nominates,
             takes_trailers: facts.takes_trailers,
-            has_host: !matches!(facts.host, Once::Never),
         })
     }
 }

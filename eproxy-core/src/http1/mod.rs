@@ -31,7 +31,7 @@ pub(crate) use encode::{
     AnswerParts, BodyCoding, Lines, encode_chunk_end, encode_chunk_start, encode_field, encode_head,
     encode_interim, encode_last_chunk, encode_lines, encode_number,
 };
-pub(crate) use framing::{AnswerFacts, Framing, RequestFacts};
+pub(crate) use framing::{AnswerFacts, RequestFacts};
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) use parse::Found;
 pub(crate) use parse::{Finder, parse_request};

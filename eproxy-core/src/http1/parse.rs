@@ -126,8 +126,20 @@ pub(crate) fn parse_answer(
 ) -> Result<Option<(StatusLine, usize)>, Kind> {
     let (version, status) = match buffer {
         [
-            b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b' ',
-            a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ' | b'\r', ..,
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            major,
+            b'.',
+            minor,
+            b' ',
+            a @ b'1'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            b' ' | b'\r',
+            ..,
         ] => {
             let status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
             (parse_version(*major, *minor).ok_or(Kind::BadAnswer)??, status)
@@ -239,7 +251,12 @@ const fn below(word: u64, limit: u8) -> u64 {
 /// Finds the first byte that `mark` marks in words of eight bytes; `is` has the last word on each, and on those that do
 /// not fill a word.
 #[inline]
-fn find_marked(buffer: &[u8], at: usize, mark: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
+fn find_marked(
+    buffer: &[u8],
+    at: usize,
+    mark: impl Fn(u64) -> u64,
+    is: impl Fn(u8) -> bool,
+) -> Option<usize> {
     let (words, rest) = buffer[at..].as_chunks::<8>();
     let mut start = at;
     for word in words {
@@ -381,8 +398,10 @@ mod tests {
     fn no_part_of_a_good_head_is_malformed() {
         let request = b"PROPFIND /a?b HTTP/1.1\r\nHost:  a \t\r\nX-Empty:\r\n\r\nbody";
         let answer = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nbody";
-        let parsed = |bytes: &[u8]| parse_request(bytes, &mut Vec::new(), 99, 9).map(|head| head.map(|head| head.1));
-        let heard = |bytes: &[u8]| parse_answer(bytes, &mut Vec::new(), 9).map(|head| head.map(|head| head.1));
+        let parsed =
+            |bytes: &[u8]| parse_request(bytes, &mut Vec::new(), 99, 9).map(|head| head.map(|head| head.1));
+        let heard =
+            |bytes: &[u8]| parse_answer(bytes, &mut Vec::new(), 9).map(|head| head.map(|head| head.1));
         for end in 0..=request.len() {
             let length = request.len() - 4;
             assert_eq!(parsed(&request[..end]), Ok((end >= length).then_some(length)), "{end}");

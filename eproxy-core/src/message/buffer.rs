@@ -199,7 +199,11 @@ mod tests {
         buffer.space(SMALL);
         SHELF.with_borrow(|shelf| assert_eq!(shelf.blocks.each_ref().map(Vec::len), [0, 3, 1]));
         buffer.filled(SMALL);
-        assert_eq!(buffer.space(SMALL).len(), LARGE - SMALL, "what is longer than a block moves to a larger one");
+        assert_eq!(
+            buffer.space(SMALL).len(),
+            LARGE - SMALL,
+            "what is longer than a block moves to a larger one"
+        );
         drop(buffer);
         assert_eq!(Buffer::copy_of(b"abc").bytes.len(), TINY);
         keep_buffers_of_this_thread(0);

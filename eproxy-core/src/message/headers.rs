@@ -124,12 +124,12 @@ impl Headers {
         self.fields.retain(|field| keep(field.known, field.name.of(bytes)));
     }
 
-    /// Makes these the fields of a parsed head, taking `fields` and leaving it empty; keeps both allocations.
-    pub(crate) fn assign(&mut self, head: &[u8], fields: &mut Vec<Field>) {
+    /// Makes these the fields of a parsed head; keeps the allocations.
+    pub(crate) fn assign(&mut self, head: &[u8], fields: &[Field]) {
         self.bytes.clear();
         self.bytes.extend_from_slice(head);
         self.fields.clear();
-        self.fields.append(fields);
+        self.fields.extend_from_slice(fields);
     }
 
     /// Forgets all fields and keeps the allocations, unless they have grown past what a common head needs.

@@ -72,9 +72,11 @@ impl Known {
     /// The fields that claim where a request came from. An underscore counts as a hyphen: gateways that hand fields on
     /// as variables can't tell one from the other.
     fn of_x(name: &[u8]) -> Self {
-        let same = |byte: &u8, known: &u8| (*byte == b'_' && *known == b'-') || byte.eq_ignore_ascii_case(known);
+        let same =
+            |byte: &u8, known: &u8| (*byte == b'_' && *known == b'-') || byte.eq_ignore_ascii_case(known);
         let starts = |known: &str| {
-            name.len() >= known.len() && name.iter().zip(known.as_bytes()).all(|(byte, known)| same(byte, known))
+            name.len() >= known.len()
+                && name.iter().zip(known.as_bytes()).all(|(byte, known)| same(byte, known))
         };
         match name.len() {
             9 if starts("x-real-ip") => Self::XForwardedOther,

@@ -124,6 +124,19 @@ impl PipeWriter {
         wake(reader);
     }
 
+    /// Adds bytes if there is room for all of them; says no where there is not, or where the reader is gone.
+    pub(crate) fn try_push(&self, bytes: &[u8]) -> bool {
+        let mut state = self.0.lock();
+        if state.reader_gone || state.back.len() + bytes.len() > self.0.capacity {
+            return false;
+        }
+        state.back.extend_from_slice(bytes);
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+        true
+    }
+
     /// Ends the pipe in good order.
     pub(crate) fn finish(&self, trailers: Option<Headers>) {
         self.end(End::Finished, trailers);

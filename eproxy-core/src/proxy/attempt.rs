@@ -1,10 +1,10 @@
 //! Story 3: one try to have a request answered by one endpoint.
 //!
 //! ```text
-//!   lease ──▶ encode ──▶ send ───────────────────┐
-//!     │         (and the body, as it comes)      ├──▶ head of the answer ──▶ Answered
-//!     │              interim answers ◀── read ───┘
-//!     └─ failed ──▶ Failure: what had been sent by then decides whether there is another try
+//!   encode ──▶ lease ──▶ send ───────────────────┐
+//!                │      (and the body, as it comes)├──▶ head of the answer
+//!                │         interim answers ◀── read ┘
+//!                └─ failed ──▶ Failure: what had been sent by then decides whether there is another try
 //! ```
 
 use std::future::poll_fn;
@@ -15,12 +15,14 @@ use std::time::Duration;
 use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerFacts, Finder, Lines, MAX_INTERIM};
-use crate::message::{SMALL, StatusLine};
+use crate::message::{Answer, SMALL, StatusLine};
+use crate::tunnel::proxy_protocol;
 
 use super::answer_head;
+use super::hooked;
 use super::pump::Fault;
-use super::relay::Relay;
-use super::request_head::{self, Sending};
+use super::relay::{Relay, Rest};
+use super::request_head;
 use super::reverse::{Endpoint, Reverse, may_repeat};
 use super::upload::Upload;
 
@@ -33,11 +35,29 @@ pub(super) struct Reply {
     pub(super) length: usize,
 }
 
-/// Why there is no answer.
+/// Why there is no answer of the endpoint's.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) reached: Reached,
+pub(super) enum Failure {
+    Failed {
+        error: Error,
+        reached: Reached,
+    },
+    /// A hook has answered in its place.
+    Answered(Box<Answer>),
+}
+
+impl Failure {
+    /// A failure of which no upstream has seen anything.
+    pub(super) fn unseen(error: impl Into<Error>) -> Self {
+        Self::Failed { error: error.into(), reached: Reached::Nobody }
+    }
+}
+
+impl From<Kind> for Failure {
+    /// A failure after which there is no other try.
+    fn from(kind: Kind) -> Self {
+        Self::Failed { error: kind.into(), reached: Reached::Somebody }
+    }
 }
 
 /// What an upstream may have seen of a request that failed.
@@ -50,13 +70,6 @@ pub(super) enum Reached {
     Unanswered { was_reused: bool },
     /// There was an answer, or the beginning of one; or it is the client's fault.
     Somebody,
-}
-
-impl From<Kind> for Failure {
-    /// A failure after which there is no other try.
-    fn from(kind: Kind) -> Self {
-        Self { error: kind.into(), reached: Reached::Somebody }
-    }
 }
 
 /// How a try comes to its connection.
@@ -78,6 +91,10 @@ pub(super) async fn attempt(
     means: Means,
 ) -> Result<(Stream, Reply), Failure> {
     let is_sent = matches!(means, Means::Sent(_));
+    if !is_sent {
+        encode(relay, reverse, endpoint, upload);
+        hooked::on_upstream_request(relay, reverse).await?;
+    }
     let reused = match means {
         Means::Any => reuse(relay, reverse, endpoint, upload),
         Means::Fresh => None,
@@ -86,10 +103,19 @@ pub(super) async fn attempt(
     let mut waiting = Waiting::new(reverse.options.head, reused.is_some(), is_sent);
     let stream = match reused {
         Some(stream) => stream,
-        None => connect(relay, reverse, endpoint).await?,
+        None => {
+            let stream = connect(relay, reverse, endpoint).await?;
+            if let Some(version) = reverse.proxy_protocol {
+                let mut out = Vec::new();
+                proxy_protocol::encode(&mut out, version, relay.ends());
+                out.append(&mut relay.desk.out);
+                relay.desk.out = out;
+            }
+            stream
+        }
     };
     if !is_sent {
-        encode(relay, reverse, endpoint, upload);
+        encode_end(relay, upload);
     }
     for _ in 0..MAX_INTERIM {
         let reply = waiting.next(relay, &stream, upload).await?;
@@ -106,12 +132,21 @@ pub(super) async fn attempt(
 }
 
 /// A connection that was used before and is fit.
-pub(super) fn reuse(relay: &Relay<'_>, reverse: &Reverse, endpoint: &Endpoint, upload: &Upload) -> Option<Stream> {
+pub(super) fn reuse(
+    relay: &Relay<'_>,
+    reverse: &Reverse,
+    endpoint: &Endpoint,
+    upload: &Upload,
+) -> Option<Stream> {
     loop {
-        let stream = relay.site.upstreams.pool.take(endpoint.shelf, &None)?;
+        let stream = endpoint.take(&relay.site.upstreams.pool, &reverse.identity(relay))?;
         // One that was closed a moment ago costs a repeatable request another try, and any other its life: for that one
         // the kernel is asked.
-        let is_fit = if may_repeat(relay, reverse, upload) { stream.is_quiet() } else { stream.is_surely_quiet() };
+        let is_fit = if reverse.retry.repeats > 0 && may_repeat(relay, upload) {
+            stream.is_quiet()
+        } else {
+            stream.is_surely_quiet()
+        };
         if is_fit {
             relay.site.counters.upstream_reused.add();
             return Some(stream);
@@ -121,34 +156,35 @@ pub(super) fn reuse(relay: &Relay<'_>, reverse: &Reverse, endpoint: &Endpoint, u
 
 async fn connect(relay: &Relay<'_>, reverse: &Reverse, endpoint: &Endpoint) -> Result<Stream, Failure> {
     relay.site.counters.upstream_connects.add();
-    let connected = relay.site.upstreams.connect(&endpoint.origin.place, None, reverse.options.connect).await;
-    relay.site.upstreams.report(reverse.group, endpoint.number, connected.is_ok());
-    connected.map_err(|error| Failure { error, reached: Reached::Nobody })
+    let guard = reverse.guard();
+    let connected =
+        relay.site.upstreams.connect(&endpoint.origin.place, guard, reverse.options.connect).await;
+    if let Some(group) = reverse.group {
+        relay.site.upstreams.report(group, endpoint.number, connected.is_ok());
+    }
+    connected.map_err(Failure::unseen)
 }
 
-/// Collects the head of the request, and the body if it is in hand.
+/// Collects the head of the request, but for its end.
 pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, endpoint: &Endpoint, upload: &Upload) {
+    if let Some(hooked) = relay.hooked {
+        hooked.record.upstream = Some(endpoint.name.clone());
+        hooked.record.attempts += 1;
+    }
     let mut out = std::mem::take(&mut relay.desk.out);
     out.clear();
-    let in_hand = upload.in_hand();
-    let sending = Sending {
-        origin: &endpoint.origin,
-        coding: upload.coding,
-        expects_continue: relay.head.facts.expects_continue && in_hand.is_none(),
-        upgrade: relay.desk.upgrade.as_ref().map(|upgrade| &*upgrade.protocols),
-    };
-    request_head::encode(&mut out, relay, &reverse.request, &sending);
-    match in_hand {
-        Some(0) => {}
-        Some(length) => {
-            let from = relay.head.length;
-            out.extend_from_slice(&relay.input.data()[from..from + length]);
-        }
-        // What follows is read through the same buffer.
-        None => relay.take_head(0),
-    }
+    request_head::encode(&mut out, relay, &reverse.request, &endpoint.origin, upload.coding);
     relay.desk.out = out;
     relay.desk.input.clear();
+}
+
+/// Collects the end of the head, and of the body what is in hand.
+pub(super) fn encode_end(relay: &mut Relay<'_>, upload: &Upload) {
+    let mut out = std::mem::take(&mut relay.desk.out);
+    let expects_continue = relay.head.facts.expects_continue && !upload.is_in_hand();
+    request_head::encode_end(&mut out, relay, upload.coding, expects_continue);
+    upload.encode(&mut out, relay);
+    relay.desk.out = out;
 }
 
 /// Waiting for the head of an answer, while the request is still being sent.
@@ -275,7 +311,7 @@ impl Waiting {
     /// The upstream is given its time while it is it that is waited for: not while the client takes its time to send the
     /// request, unless that waits for the upstream's word.
     fn set_deadline(&mut self, relay: &Relay<'_>, stream: &Stream, upload: &Upload) {
-        let expects = relay.head.facts.expects_continue && upload.is_untouched(relay);
+        let expects = relay.head.facts.expects_continue && upload.rest(relay) == Rest::Untouched;
         let is_due = !upload.waits_for_client(relay) || expects;
         if is_due != self.is_timed {
             self.is_timed = is_due;
@@ -295,7 +331,7 @@ impl Waiting {
             // A reset before the first byte is what closing an idle connection can look like.
             _ => {
                 let reached = Reached::Unanswered { was_reused: self.was_reused };
-                Err(Failure { error: Kind::UpstreamClosed.into(), reached })
+                Err(Failure::Failed { error: Kind::UpstreamClosed.into(), reached })
             }
         }
     }

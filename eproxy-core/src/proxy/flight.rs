@@ -8,8 +8,11 @@ use crate::driver::{Direction, Stream};
 use crate::http1::{self, Finder};
 use crate::message::SMALL;
 
-use super::attempt::{self, Reply};
-use super::relay::{Outcome, Relay};
+use super::attempt::{self, Failure, Reply};
+use super::hooked::{self, at_once};
+use super::mirror;
+use super::relay::{Method, Outcome, Relay, Rest};
+use super::respond::Answered;
 use super::reverse::{self, First, Reverse};
 use super::upload::Upload;
 
@@ -22,13 +25,15 @@ pub(crate) struct Departure {
 /// Whether a request could be sent at once.
 pub(crate) enum Departing {
     Sent(Departure),
+    /// It is not sent at all.
+    Ended(Outcome),
     /// It takes a task; with the endpoint that was chosen, if one was.
     Stays(Option<usize>),
 }
 
 /// Whether an answer could be passed back at once.
 pub(crate) enum Arriving {
-    Answered(Outcome),
+    Ended(Outcome),
     /// It takes a task.
     Later(Departure),
 }
@@ -38,11 +43,21 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
     let facts = &relay.head.facts;
     let behind = (relay.input.len() - relay.head.length) as u64;
     let is_in_hand = facts.framing.length().is_some_and(|length| length <= behind);
-    if !is_in_hand || facts.wants_upgrade || reverse::check(relay, reverse).is_err() {
+    let is_plain = !matches!(relay.head.method, Method::Connect | Method::Options | Method::Trace);
+    let takes_time = facts.wants_upgrade || !is_plain || reverse.takes_time();
+    if !is_in_hand || takes_time || reverse::check(relay, reverse).is_err() {
+        return Departing::Stays(None);
+    }
+    if relay.hooked.is_some()
+        && let Err(outcome) = at_once(hooked::on_request(relay, reverse))
+    {
+        return Departing::Ended(ended(relay, reverse, outcome));
+    }
+    if relay.hooked.as_ref().is_some_and(|hooked| !hooked.request_filters.is_empty()) {
         return Departing::Stays(None);
     }
     let upload = Upload::new(relay, reverse);
-    let Some(number) = relay.site.upstreams.choose(reverse.group, Default::default()) else {
+    let Some(number) = reverse.choose(relay, Default::default()) else {
         return Departing::Stays(None);
     };
     let endpoint = &reverse.endpoints[number];
@@ -50,9 +65,23 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         return Departing::Stays(Some(number));
     };
     attempt::encode(relay, reverse, endpoint, &upload);
+    if relay.hooked.is_some() {
+        match at_once(hooked::on_upstream_request(relay, reverse)) {
+            Ok(()) => {}
+            Err(Failure::Answered(answer)) => {
+                return Departing::Ended(ended(relay, reverse, Outcome::Answer(answer, Rest::Untouched)));
+            }
+            Err(Failure::Failed { error, .. }) => {
+                let outcome = reverse::refuse(relay, &error, Rest::Untouched);
+                return Departing::Ended(ended(relay, reverse, outcome));
+            }
+        }
+    }
+    attempt::encode_end(relay, &upload);
     match stream.try_write(&relay.desk.out) {
         Some(Ok(written)) if written == relay.desk.out.len() => {
             stream.set_deadline(Direction::Read, Some(reverse.options.head));
+            mirror::start(relay, reverse, &upload);
             Departing::Sent(Departure { stream, endpoint: number })
         }
         // An upstream that was sent a part has no request: the connection is closed, and another one is used.
@@ -72,12 +101,30 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
     let found = http1::find_answer(&mut Finder::new(), &mut desk.input, &mut desk.fields, method);
     let Ok(Some((line, facts, length))) = found else { return Arriving::Later(departure) };
     let reply = Reply { line, facts, length };
-    if line.status < 200 || !reverse::is_there(relay, &reply) || !reverse.answer.redirects.is_empty() {
-        return Arriving::Later(departure);
-    }
     let Departure { stream, endpoint } = departure;
-    let endpoint = &reverse.endpoints[endpoint];
-    Arriving::Answered(reverse::respond_at_once(relay, reverse, endpoint, stream, &reply))
+    let answered = Answered { reverse, endpoint: &reverse.endpoints[endpoint], stream, reply };
+    let is_final = line.status >= 200 && !reverse.retry.statuses.contains(&line.status);
+    if !is_final || !answered.is_there(relay) || !reverse.answer.redirects.is_empty() {
+        return Arriving::Later(Departure { stream: answered.stream, endpoint });
+    }
+    if relay.hooked.is_none() {
+        return Arriving::Ended(answered.respond_at_once(relay, Rest::Untouched));
+    }
+    let outcome = match at_once(hooked::on_response(relay, reverse, &reply)) {
+        Ok(None) => answered.respond_at_once(relay, Rest::Untouched),
+        Ok(Some(answer)) => answered.replace(relay, answer, Rest::Untouched),
+        Err(error) => reverse::refuse(relay, &error, Rest::Untouched),
+    };
+    Arriving::Ended(ended(relay, reverse, outcome))
+}
+
+/// Tells the hooks what became of the exchange.
+fn ended(relay: &mut Relay<'_>, reverse: &Reverse, outcome: Outcome) -> Outcome {
+    if let (Some(hooked), Some(length)) = (relay.hooked.as_mut(), relay.head.facts.framing.length()) {
+        hooked.record.bytes_up = length;
+    }
+    at_once(hooked::on_done(relay, reverse, &outcome));
+    outcome
 }
 
 /// Passes a request on for which nothing was sent; with `chosen`, to that endpoint first.

@@ -3,32 +3,57 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `proxy.rs` | [`Proxy`]: the description of a reverse proxy |
-//! | `reverse.rs` | story 2: a request is passed on, and its answer passed back |
+//! | `reverse.rs`, `respond.rs` | story 2: a request is passed on, and its answer passed back |
+//! | `forward.rs` | [`Forward`]: the description of a forward proxy |
+//! | `forwarding.rs` | story 2 of a forward proxy |
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
 //! | `attempt.rs` | story 3: one try to have it answered by one endpoint |
 //! | `relay.rs` | [`Relay`]: what an exchange that is passed on has to work with |
 //! | `upload.rs` | a request on its way to an upstream |
-//! | `pump.rs` | a body on its way from one side to the other |
+//! | `collect.rs` | a body that is read before its request is passed on |
+//! | `max_forwards.rs` | requests that go no further |
+//! | `pump.rs`, `content.rs` | a body on its way from one side to the other, and what happens to its bytes |
+//! | `mirror.rs` | copies of requests for another upstream |
 //! | `upgrade.rs` | requests for another protocol |
 //! | `request_head.rs`, `answer_head.rs` | the heads on their way |
 //! | `rules.rs` | what is changed of paths and header fields |
 //! | `redirects.rs` | what answers say of places, in the client's terms |
+//! | `hooks.rs` | the user's hooks: what they say, how they are called |
+//! | `view.rs` | what hooks are given |
+//! | `hooked.rs` | what hooks have made of an exchange, and when they are called |
+//! | `filter.rs` | [`BodyFilter`]: bodies looked at or changed by the user |
 
 mod answer_head;
 mod attempt;
+mod collect;
+mod content;
+mod filter;
 mod flight;
+mod forward;
+mod forwarding;
+mod hooked;
+mod hooks;
+mod max_forwards;
+mod mirror;
 #[expect(clippy::module_inception, reason = "the room is named after the type that it is about")]
 mod proxy;
 mod pump;
 mod redirects;
 mod relay;
 mod request_head;
+mod respond;
 mod reverse;
 mod rules;
 mod upgrade;
 mod upload;
+mod view;
 
-pub use proxy::Proxy;
+pub use filter::BodyFilter;
 pub(crate) use flight::{Arriving, Departing, Departure, arrive, depart, pass, resume};
-pub(crate) use relay::{Client, Desk, Head, Method, Outcome, Relay, Site};
+pub use forward::Forward;
+pub(crate) use hooked::{Hooked, tell};
+pub use hooks::{Flow, IntoFlow};
+pub use proxy::Proxy;
+pub(crate) use relay::{Client, Desk, Head, Method, Outcome, Relay, Rest, Site};
 pub(crate) use reverse::Reverse;
+pub use view::{Done, ProxyRequest, ProxyResponse, UpstreamRequest};

@@ -1,15 +1,19 @@
 //! The description of a reverse proxy.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::message::target::is_authority;
-use crate::upstream::{Group, Registry, UpstreamOptions};
+use crate::tunnel::ProxyProtocol;
+use crate::upstream::{Group, Origin, Registry, UpstreamOptions};
 
 use super::answer_head::AnswerRules;
-use super::request_head::{HostRule, RequestRules};
-use super::reverse::{Endpoint, Retry, Reverse};
+use super::hooks::AllHooks;
+use super::mirror::Mirror;
+use super::request_head::{HostRule, RequestRules, Telling};
+use super::reverse::{Buffering, Endpoint, Retry, Reverse};
 use super::rules;
 
 /// A reverse proxy: an endpoint that passes requests on to upstreams, and their answers back.
@@ -38,6 +42,10 @@ pub struct Proxy {
     request: RequestRules,
     answer: AnswerRules,
     retry: Retry,
+    pub(super) hooks: AllHooks,
+    buffering: Buffering,
+    mirror: Option<String>,
+    proxy_protocol: Option<ProxyProtocol>,
     body_limit: Option<u64>,
     /// The first thing that is wrong with the description; told when the server starts.
     wrong: Option<Error>,
@@ -51,7 +59,11 @@ impl Proxy {
             options: UpstreamOptions::default(),
             request: RequestRules::default(),
             answer: AnswerRules::default(),
-            retry: Retry { repeats: 1, any_method: false },
+            retry: Retry::default(),
+            hooks: AllHooks::default(),
+            buffering: Buffering::default(),
+            mirror: None,
+            proxy_protocol: None,
             body_limit: None,
             wrong: None,
         }
@@ -115,7 +127,7 @@ impl Proxy {
     /// let proxy = Proxy::to("http://10.0.0.7:3000").rewrite_path(|path| path.replace("/v1/", "/"));
     /// ```
     pub fn rewrite_path(mut self, rewrite: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        self.request.path.rewrite = Some(std::sync::Arc::new(rewrite));
+        self.request.path.rewrite = Some(Arc::new(rewrite));
         self
     }
 
@@ -183,13 +195,69 @@ impl Proxy {
     /// Does not tell upstreams where requests come from: `X-Forwarded-For`, `-Host`, `-Proto` and `Forwarded` are not
     /// set. What an untrusted client says of that is left out all the same.
     pub fn without_forwarding_headers(mut self) -> Self {
-        self.request.is_quiet = true;
+        self.request.telling = Telling::Nothing;
         self
     }
 
     /// Sets the largest request body in bytes, unless the route has a limit of its own; a longer one is refused with 413.
     pub fn body_limit(mut self, bytes: u64) -> Self {
         self.body_limit = Some(bytes);
+        self
+    }
+
+    /// Sends a copy of each request to another upstream, `http://host:port` or `unix:/path`, and forgets its answers: to try
+    /// a new version with real requests. Nothing that happens to a copy touches the request itself. A copy whose upstream
+    /// takes its body more slowly than the request's own (256 KiB may wait), or that comes while 256 are under way on a
+    /// core, is dropped: [`Stats::mirror_dropped`](crate::Stats::mirror_dropped). Requests for an upgrade are not copied.
+    pub fn mirror(mut self, upstream: impl Into<String>) -> Self {
+        self.mirror = Some(upstream.into());
+        self
+    }
+
+    /// Begins each connection to an upstream with a PROXY protocol header, which says whose connection it is made for. It
+    /// carries the requests of that client's connection only, so every client costs the upstreams a connection of its own.
+    pub fn proxy_protocol(mut self, version: ProxyProtocol) -> Self {
+        self.proxy_protocol = Some(version);
+        self
+    }
+
+    /// Reads request bodies of up to so many bytes before the request is passed on: a slow client does not occupy an
+    /// upstream then, and the request can be [sent again](Self::retries). A longer body, or what a body without a length
+    /// has beyond that, is passed on as it comes, as all are unless this is set. It costs memory: so many bytes for each
+    /// request that is under way.
+    pub fn buffer_requests(mut self, bytes: u64) -> Self {
+        self.buffering.requests = bytes;
+        self
+    }
+
+    /// Reads up to so many bytes of an answer ahead of a client that is slower than the upstream, whose connection is free
+    /// again so much sooner. What the client can take is passed on at once all the same. Nothing is read ahead unless this
+    /// is set. It costs memory: so many bytes for each answer to a slow client.
+    pub fn buffer_responses(mut self, bytes: usize) -> Self {
+        self.buffering.answers = bytes;
+        self
+    }
+
+    /// Sets how often a request is sent again that an upstream may have seen: 1 unless set, and 0 never does it. Only
+    /// requests are that do no more the second time than they did the first (RFC 9110 §9.2.2), and whose body was read as a
+    /// whole before they were sent: one that came with the head, or that [`buffer_requests`](Self::buffer_requests) has
+    /// collected. A request that no upstream can have seen, because there was no connection, goes to the other endpoints
+    /// whatever is set here.
+    ///
+    /// What counts as a failure is that a connection ends before the first byte of the answer. A connection that had been
+    /// used before is the common case: the request goes to another endpoint, or to the same one over a new connection.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retry.repeats = retries;
+        self
+    }
+
+    /// Counts answers with these statuses as failures, too, while there is another endpoint that has not been tried: 502,
+    /// 503 and 504 are what one may want here. None unless set.
+    pub fn retry_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.retry.statuses = statuses.into_iter().collect();
+        if let Some(wrong) = self.retry.statuses.iter().find(|status| !(400..=599).contains(*status)) {
+            self.refuse(format!("status {wrong} to retry, expected 400 to 599"));
+        }
         self
     }
 
@@ -220,18 +288,30 @@ impl Proxy {
         self.answer.headers.check()?;
         let endpoints = self.group.endpoints()?;
         let group = registry.group(endpoints.iter().map(|(_, weight)| *weight).collect());
-        let endpoints = endpoints.into_iter().enumerate().map(|(number, (origin, _))| {
-            let shelf = registry.shelf(&origin.place);
-            Endpoint { number, origin, shelf }
-        });
+        let mirror = match &self.mirror {
+            Some(url) => {
+                let endpoint = Endpoint::new(0, Origin::parse(url)?, false, registry);
+                Some(Arc::new(Mirror { endpoint, options: self.options.clone() }))
+            }
+            None => None,
+        };
+        let is_named = self.proxy_protocol.is_some();
+        let endpoints = endpoints.into_iter().enumerate();
+        let endpoints =
+            endpoints.map(|(number, (origin, _))| Endpoint::new(number, origin, is_named, registry));
         Ok(Reverse {
-            group,
+            group: Some(group),
             endpoints: endpoints.collect(),
             options: self.options,
             request: self.request,
             answer: self.answer,
             retry: self.retry,
+            hooks: self.hooks,
+            buffering: self.buffering,
+            mirror,
+            proxy_protocol: self.proxy_protocol,
             body_limit: self.body_limit,
+            forwarding: None,
         })
     }
 }

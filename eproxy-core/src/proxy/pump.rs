@@ -14,13 +14,10 @@ use std::time::Duration;
 
 use crate::driver::{Core, Direction, Stream};
 use crate::error::Kind;
-use crate::http1::{
-    BodyCoding, Decoder, Step, encode_chunk_end, encode_chunk_start, encode_last_chunk,
-};
+use crate::http1::{Decoder, Step};
 use crate::message::{Buffer, LARGE, Pace, SMALL};
 
-/// Runs up to this size are copied to what is collected; longer ones are written from where they are.
-const COPY: usize = 4 * 1024;
+use super::content::{Content, Placed};
 
 /// What is collected is written when it is so much.
 const COLLECT: usize = 16 * 1024;
@@ -89,13 +86,11 @@ enum Patience {
 #[derive(Debug)]
 pub(super) struct Pump {
     decoder: Decoder,
-    coding: BodyCoding,
+    content: Content,
     names: Names,
     patience: Patience,
     /// How long the other end may take no byte.
     write_idle: Duration,
-    /// Bytes of the body that may still come.
-    allowed: u64,
     /// Bytes of the body at the front of the input that are written next, from there.
     run: usize,
     /// What of the next write was written: of `out`, of the run, and of what ends a chunk.
@@ -105,63 +100,62 @@ pub(super) struct Pump {
     is_over: bool,
     /// Something of the body was taken from the source.
     has_begun: bool,
+    /// Bytes that may be read while earlier ones can't be written.
+    ahead: usize,
     /// There is a deadline for the source, and one for the other end.
     reads_late: bool,
     writes_late: bool,
-    moved: u64,
 }
 
 impl Pump {
     /// The body of a request.
-    pub(super) fn upload(
-        decoder: Decoder,
-        coding: BodyCoding,
-        pace: Pace,
-        write_idle: Duration,
-        allowed: u64,
-    ) -> Self {
-        Self::new(decoder, coding, UPLOAD, Patience::Paced(pace), write_idle, allowed)
+    pub(super) fn upload(decoder: Decoder, content: Content, pace: Pace, write_idle: Duration) -> Self {
+        Self::new(decoder, content, UPLOAD, Patience::Paced(pace), write_idle)
     }
 
     /// The body of an answer.
     pub(super) fn download(
         decoder: Decoder,
-        coding: BodyCoding,
+        content: Content,
         read_idle: Duration,
         write_idle: Duration,
     ) -> Self {
-        Self::new(decoder, coding, DOWNLOAD, Patience::Idle(read_idle), write_idle, u64::MAX)
+        Self::new(decoder, content, DOWNLOAD, Patience::Idle(read_idle), write_idle)
     }
 
     fn new(
         decoder: Decoder,
-        coding: BodyCoding,
+        content: Content,
         names: Names,
         patience: Patience,
         write_idle: Duration,
-        allowed: u64,
     ) -> Self {
         Self {
             decoder,
-            coding,
+            content,
             names,
             patience,
             write_idle,
-            allowed,
             run: 0,
             written: 0,
             is_ending: false,
             is_over: false,
             has_begun: false,
+            ahead: 0,
             reads_late: false,
             writes_late: false,
-            moved: 0,
         }
     }
 
-    /// The whole body has arrived.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over
+    /// Lets so many bytes be read ahead of the other end. The pump is over then when the last byte was read, and what is
+    /// still to be written is left in `out`.
+    pub(super) fn read_ahead(&mut self, bytes: usize) {
+        self.ahead = bytes;
+    }
+
+    /// What happens to the body on its way.
+    pub(super) fn content(&mut self) -> &mut Content {
+        &mut self.content
     }
 
     /// Something of the body was taken from the source.
@@ -171,17 +165,12 @@ impl Pump {
 
     /// Bytes of the body that were moved.
     pub(super) fn moved(&self) -> u64 {
-        self.moved
+        self.content.moved()
     }
 
     /// It is the source that is waited for.
     pub(super) fn waits_for_source(&self) -> bool {
         self.reads_late
-    }
-
-    /// The decoder, for whoever throws the rest away.
-    pub(super) fn decoder(&mut self) -> &mut Decoder {
-        &mut self.decoder
     }
 
     /// Moves what can be moved; ready when all of it has arrived, or can't.
@@ -191,9 +180,9 @@ impl Pump {
         core: &Core,
         ends: &mut Ends<'_>,
     ) -> Poll<Result<(), Fault>> {
-        let until = self.moved.saturating_add(BUDGET);
+        let until = self.moved().saturating_add(BUDGET);
         while !self.is_over {
-            if self.moved >= until {
+            if self.moved() >= until {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -201,7 +190,15 @@ impl Pump {
             if is_hungry && self.fill(core, ends)? {
                 continue;
             }
-            ready!(self.poll_write(cx, ends))?;
+            if self.is_ending && self.ahead > 0 {
+                self.leave(ends);
+                break;
+            }
+            match self.poll_write(cx, ends) {
+                Poll::Ready(end) => end?,
+                Poll::Pending if is_hungry && self.ahead > 0 => {}
+                Poll::Pending => return Poll::Pending,
+            }
             if self.is_ending {
                 self.is_over = true;
             } else if is_hungry {
@@ -213,9 +210,14 @@ impl Pump {
 
     /// Decodes what was read until there is something to be written; says whether more must be read for that.
     fn decode(&mut self, ends: &mut Ends<'_>) -> Result<bool, Fault> {
-        while self.run == 0 && !self.is_ending && ends.out.len() < COLLECT {
+        if self.run == 0 && self.written >= LARGE {
+            ends.out.drain(..std::mem::take(&mut self.written));
+        }
+        while self.run == 0 && !self.is_ending && ends.out.len() - self.written < COLLECT.max(self.ahead) {
             if self.decoder.is_done() {
-                self.end(ends.out);
+                let trailers = self.decoder.take_trailers();
+                self.content.end(ends.out, trailers.as_ref()).map_err(Fault::From)?;
+                self.is_ending = true;
                 break;
             }
             if ends.input.is_empty() {
@@ -239,29 +241,21 @@ impl Pump {
         if data == 0 {
             return Ok(());
         }
-        self.allowed = self.allowed.checked_sub(data as u64).ok_or(Fault::From(Kind::BodyTooLarge))?;
-        self.moved += data as u64;
-        if self.coding == BodyCoding::Chunked {
-            encode_chunk_start(ends.out, data);
-        }
-        if data > COPY {
-            self.run = data;
-            return Ok(());
-        }
-        ends.out.extend_from_slice(&ends.input.data()[..data]);
-        ends.input.consume(data);
-        if self.coding == BodyCoding::Chunked {
-            encode_chunk_end(ends.out);
+        let run = &ends.input.data()[..data];
+        match self.content.take(run, ends.out, self.ahead == 0).map_err(Fault::From)? {
+            Placed::InPlace => self.run = data,
+            Placed::Collected => ends.input.consume(data),
         }
         Ok(())
     }
 
-    /// Collects what ends the body.
-    fn end(&mut self, out: &mut Vec<u8>) {
-        if self.coding == BodyCoding::Chunked {
-            encode_last_chunk(out, self.decoder.take_trailers().as_ref());
+    /// Leaves what is still to be written to whoever comes next.
+    fn leave(&mut self, ends: &mut Ends<'_>) {
+        ends.out.drain(..self.written);
+        if std::mem::take(&mut self.writes_late) {
+            ends.to.set_deadline(Direction::Write, None);
         }
-        self.is_ending = true;
+        (self.written, self.is_over) = (0, true);
     }
 
     /// Reads what is there; says no where that is nothing.
@@ -300,7 +294,7 @@ impl Pump {
 
     /// The size of what is read into: that of a head until more than a few packets have come.
     fn room(&self) -> usize {
-        if self.moved < SMALL as u64 { SMALL } else { LARGE }
+        if self.moved() < SMALL as u64 { SMALL } else { LARGE }
     }
 
     fn filled(&mut self, core: &Core, ends: &mut Ends<'_>, read: io::Result<usize>) -> Result<(), Fault> {
@@ -325,7 +319,7 @@ impl Pump {
 
     /// Writes what is there to be written.
     fn poll_write(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
-        let tail: &[u8] = if self.run > 0 && self.coding == BodyCoding::Chunked { b"\r\n" } else { b"" };
+        let tail = if self.run > 0 { self.content.tail() } else { b"" };
         let total = ends.out.len() + self.run + tail.len();
         while self.written < total {
             let mut slices =

@@ -28,10 +28,12 @@ impl RedirectRules {
         for field in lines.fields {
             let (name, value) = (field.name.of(lines.bytes), field.value.of(lines.bytes));
             let rewritten = match field.known {
-                Known::Location | Known::ContentLocation => match (self.locations, std::str::from_utf8(value)) {
-                    (true, Ok(text)) => location(text, host, from),
-                    _ => None,
-                },
+                Known::Location | Known::ContentLocation => {
+                    match (self.locations, std::str::from_utf8(value)) {
+                        (true, Ok(text)) => location(text, host, from),
+                        _ => None,
+                    }
+                }
                 // Cookies may hold any bytes; attributes that are looked for are ASCII.
                 Known::SetCookie => Some(self.cookie(value)),
                 _ => continue,
@@ -174,7 +176,10 @@ mod tests {
     #[test]
     fn domains_and_paths_of_cookies_are_replaced_and_nothing_else() {
         let rules = RedirectRules {
-            cookie_domains: vec![("internal.test".into(), "example.com".into()), ("gone.test".into(), String::new())],
+            cookie_domains: vec![
+                ("internal.test".into(), "example.com".into()),
+                ("gone.test".into(), String::new()),
+            ],
             cookie_paths: vec![("/v2".into(), "/api".into())],
             ..RedirectRules::default()
         };
@@ -183,7 +188,9 @@ mod tests {
             cookie_paths: vec![("*".into(), "/".into())],
             ..RedirectRules::default()
         };
-        let cookie = |rules: &RedirectRules, text: &str| String::from_utf8(rules.cookie(text.as_bytes()).into()).unwrap();
+        let cookie = |rules: &RedirectRules, text: &str| {
+            String::from_utf8(rules.cookie(text.as_bytes()).into()).unwrap()
+        };
         for (from, to) in [
             ("a=1", "a=1"),
             ("a=1; Domain=internal.test; Path=/v2; Secure", "a=1; Domain=example.com; Path=/api; Secure"),

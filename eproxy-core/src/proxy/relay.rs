@@ -2,7 +2,6 @@
 //! upstream's.
 
 use std::cell::Cell;
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,8 +11,11 @@ use crate::error::{Error, Kind};
 use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
 use crate::telemetry::{Counters, Journal};
+use crate::tunnel::TwoEnds;
 use crate::upstream::{Registry, Upstreams};
 
+use super::collect::Collected;
+use super::hooked::Hooked;
 use super::pump::Pump;
 use super::upgrade::Upgrade;
 
@@ -27,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) date: DateLine,
     /// The server finishes what runs and takes nothing new.
     pub(crate) draining: Cell<bool>,
+    /// Copies of requests that are on their way.
+    pub(super) copies: Cell<usize>,
 }
 
 impl Site {
@@ -45,13 +49,14 @@ impl Site {
             timeouts,
             date: DateLine::new(),
             draining: Cell::new(false),
+            copies: Cell::new(0),
         }
     }
 }
 
 /// An exchange that is being passed on.
 pub(crate) struct Relay<'a> {
-    pub(crate) site: &'a Site,
+    pub(crate) site: &'a Rc<Site>,
     /// The route's pattern, for the log.
     pub(crate) pattern: &'a str,
     pub(crate) client: Client<'a>,
@@ -64,6 +69,8 @@ pub(crate) struct Relay<'a> {
     /// The head was taken off the input.
     pub(crate) is_taken: bool,
     pub(crate) desk: &'a mut Desk,
+    /// What hooks have made of it, if the proxy has any.
+    pub(crate) hooked: &'a mut Option<Box<Hooked>>,
 }
 
 /// The client's connection.
@@ -136,6 +143,9 @@ pub(crate) struct Desk {
     pub(super) fields: Vec<Field>,
     /// The body of the request on its way, where it did not come with the head.
     pub(super) upload: Option<Pump>,
+    /// What was read of the body before the request was passed on, and the head that stood in front of it.
+    pub(super) collected: Option<Collected>,
+    head: Vec<u8>,
     /// The host that the client asked for, where answers are rewritten by it.
     pub(super) host: Vec<u8>,
     /// The protocols that the client asks to switch to.
@@ -152,6 +162,8 @@ impl Desk {
             out: Vec::new(),
             fields: Vec::new(),
             upload: None,
+            collected: None,
+            head: Vec::new(),
             host: Vec::new(),
             upgrade: None,
         }
@@ -167,7 +179,7 @@ impl Desk {
         self.out.clear();
         self.host.clear();
         self.out.shrink_to(Self::OUT);
-        (self.upload, self.upgrade) = (None, None);
+        (self.upload, self.upgrade, self.collected) = (None, None, None);
     }
 }
 
@@ -179,27 +191,72 @@ pub(crate) enum Outcome {
     Close,
     /// The same, but the client is still sending.
     Linger,
-    /// Nothing was answered so far: this is the answer. The body is where it was.
-    Answer(Box<Answer>),
-    /// The same, and the connection ends because the body was begun.
-    LastAnswer(Box<Answer>),
+    /// It was broken off in a way that only a reset tells from its end.
+    Reset,
+    /// Nothing was answered so far: this is the answer.
+    Answer(Box<Answer>, Rest),
     /// The connection has become a tunnel to this upstream; what is to go to the client first is in `out`.
     Tunnel(Stream),
 }
 
+/// What is left of a request's body on the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// All of it: it is where it was.
+    Untouched,
+    /// A part, or what was read of it can't be told from what follows: the connection ends.
+    Begun,
+    /// Nothing.
+    Read,
+}
+
 impl Relay<'_> {
-    /// The bytes of the request's head, while it is there.
+    /// The bytes of the request's head: while it is there, and behind that if it was kept.
     pub(super) fn head_bytes(&self) -> &[u8] {
-        &self.input.data()[..self.head.length]
+        match self.is_taken {
+            false => &self.input.data()[..self.head.length],
+            true => &self.desk.head,
+        }
+    }
+
+    /// Takes the head off the input and keeps it.
+    pub(super) fn keep_head(&mut self) {
+        if !self.is_taken {
+            self.desk.head = self.head_bytes().to_vec();
+            self.take_head(0);
+        }
     }
 
     pub(super) fn is_http10(&self) -> bool {
         self.head.line.version == Version::Http10
     }
 
+    /// The fields of the request as they came.
+    pub(super) fn raw_lines(&self) -> Lines<'_> {
+        Lines::of_head(self.head_bytes(), self.fields)
+    }
+
     /// The fields of the request as they are to be passed on.
     pub(super) fn lines(&self) -> Lines<'_> {
-        Lines::of_head(self.head_bytes(), self.fields)
+        self.hooked.as_ref().map_or_else(|| self.raw_lines(), |hooked| hooked.lines())
+    }
+
+    /// The host and port of an absolute target, which override the Host field; hooks have them there.
+    pub(super) fn authority(&self) -> Option<&[u8]> {
+        self.head.authority.filter(|_| self.hooked.is_none()).map(|authority| authority.of(self.head_bytes()))
+    }
+
+    /// What the client says about where the request comes from is believed: because of who it is, or because only hooks
+    /// can have said it.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.client.is_trusted || self.hooked.is_some()
+    }
+
+    /// The two ends of the client's connection; a unix-domain socket has none.
+    pub(super) fn ends(&self) -> Option<TwoEnds> {
+        let Peer::Tcp(peer) = self.client.peer else { return None };
+        let local = self.client.local.or_else(|| self.client.stream.local_addr())?;
+        Some((peer, local))
     }
 
     /// Takes the head, and so many bytes behind it, off the input.
@@ -219,8 +276,16 @@ impl Relay<'_> {
         Outbound { stream: client.stream, out, patience: site.timeouts.write_idle }.flush().await
     }
 
+    /// Counts and logs the failure that ends the exchange.
+    pub(super) fn fail(&mut self, error: &Error, upstream: Option<&str>) {
+        if let Some(hooked) = self.hooked {
+            hooked.record.failure = Some(error.kind());
+        }
+        self.note(error, upstream);
+    }
+
     /// Counts and logs a failure.
-    pub(super) fn note(&self, error: &Error, upstream: Option<&dyn Display>) {
+    pub(super) fn note(&self, error: &Error, upstream: Option<&str>) {
         let row = error.kind().row();
         self.site.counters.failure(error.kind());
         self.site.journal.note(row.level, || {

@@ -1,14 +1,14 @@
 //! The head of a request on its way to an upstream.
 
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::driver::Peer;
 use crate::http1::{BodyCoding, Lines, encode_field, encode_number};
 use crate::message::{Field, Known, Version, hop};
 use crate::upstream::Origin;
 
-use super::relay::{NAME, Relay};
+use super::relay::{Head, Method, NAME, Relay};
 use super::rules::{HeaderRules, PathRules};
 
 /// How the Host field of a request is made.
@@ -29,83 +29,106 @@ pub(super) struct RequestRules {
     pub(super) host: HostRule,
     pub(super) path: PathRules,
     pub(super) headers: HeaderRules,
-    /// Upstreams are not told where requests come from.
-    pub(super) is_quiet: bool,
+    pub(super) telling: Telling,
+    /// Targets stay as they came, absolute ones, too: the upstream is a forward proxy.
+    pub(super) keeps_target: bool,
+    /// What the upstream is told of who we are (RFC 9110 §11.7.2).
+    pub(super) proxy_authorization: Option<Vec<u8>>,
 }
 
-/// What one attempt adds to the head.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sending<'a> {
-    pub(super) origin: &'a Origin,
-    pub(super) coding: BodyCoding,
-    /// The client waits for 100 (Continue), and so do we (RFC 9110 §10.1.1).
-    pub(super) expects_continue: bool,
-    /// The protocols of an upgrade.
-    pub(super) upgrade: Option<&'a [u8]>,
+/// What upstreams are told of where a request comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// All that is known, with what a trusted client says.
+    #[default]
+    Origin,
+    /// What a trusted client says.
+    Nothing,
+    /// What the client says.
+    AsItCame,
 }
 
-/// Appends the head of the request as an upstream gets it.
-pub(super) fn encode(out: &mut Vec<u8>, relay: &Relay<'_>, rules: &RequestRules, sending: &Sending<'_>) {
+/// Appends the head of the request as an upstream gets it, but for what [`encode_end`] adds.
+pub(super) fn encode(
+    out: &mut Vec<u8>,
+    relay: &Relay<'_>,
+    rules: &RequestRules,
+    origin: &Origin,
+    coding: BodyCoding,
+) {
     let lines = relay.lines();
     let host = host(relay, &lines);
-    let is_trusted = relay.client.is_trusted;
-    encode_request_line(out, relay, &rules.path, sending.origin);
+    let is_trusted = relay.is_trusted() || rules.telling == Telling::AsItCame;
+    encode_request_line(out, relay, rules, origin);
     // The client's own Host field may stay where it is, if it is what is to be sent.
     let mut has_host = false;
-    let keeps_host = rules.host == HostRule::Keep && relay.head.authority.is_none();
+    let keeps_host = rules.host == HostRule::Keep && relay.authority().is_none();
     if !keeps_host || host.is_none() {
         has_host = true;
-        encode_field(out, b"Host", match &rules.host {
-            HostRule::Keep => host.unwrap_or(sending.origin.authority.as_bytes()),
-            HostRule::Upstream => sending.origin.authority.as_bytes(),
-            HostRule::Set(host) => host.as_bytes(),
-        });
+        encode_field(
+            out,
+            b"Host",
+            match &rules.host {
+                HostRule::Keep => host.unwrap_or(origin.authority.as_bytes()),
+                HostRule::Upstream => origin.authority.as_bytes(),
+                HostRule::Set(host) => host.as_bytes(),
+            },
+        );
     }
-    // So may the Content-Length.
-    let mut has_length = !matches!(sending.coding, BodyCoding::Length(_));
     rules.headers.encode(out, &lines, |field| match field.known {
         Known::Other | Known::Via => true,
         Known::Host => !std::mem::replace(&mut has_host, true),
-        Known::ContentLength => !std::mem::replace(&mut has_length, true),
         // Written anew, or together with ours.
-        Known::Expect | Known::MaxForwards | Known::Forwarded | Known::XForwardedFor => false,
+        Known::ContentLength
+        | Known::Expect
+        | Known::MaxForwards
+        | Known::Forwarded
+        | Known::XForwardedFor => false,
         // Meant for us (RFC 9110 §11.7.2).
         Known::ProxyAuthorization => false,
         Known::XForwardedHost | Known::XForwardedProto | Known::XForwardedOther => is_trusted,
         // Named trailers come with chunks only.
-        Known::Trailer => sending.coding == BodyCoding::Chunked,
+        Known::Trailer => coding == BodyCoding::Chunked,
         known => !known.is_hop_by_hop(),
     });
+    if let Some(credentials) = &rules.proxy_authorization {
+        encode_field(out, b"Proxy-Authorization", credentials);
+    }
     encode_max_forwards(out, &lines);
-    match rules.is_quiet {
-        false => encode_forwarding(out, relay, &lines, host),
-        true if is_trusted => {
+    match rules.telling {
+        Telling::Origin => encode_forwarding(out, relay, &lines, host),
+        _ if is_trusted => {
             pass_on(out, &lines, Known::XForwardedFor, b"X-Forwarded-For");
             pass_on(out, &lines, Known::Forwarded, b"Forwarded");
         }
-        true => {}
+        Telling::Nothing | Telling::AsItCame => {}
     }
     // We are added to those that the message came by (RFC 9110 §7.6.3); the others' entries stay in fields of their own.
     out.extend_from_slice(match relay.head.line.version {
         Version::Http10 => b"Via: 1.0 eproxy\r\n",
         Version::Http11 => b"Via: 1.1 eproxy\r\n",
     });
-    match sending.coding {
-        BodyCoding::Length(length) if !has_length => {
+}
+
+/// Appends the end of the head: the framing of the body, and what concerns the connection.
+pub(super) fn encode_end(out: &mut Vec<u8>, relay: &Relay<'_>, coding: BodyCoding, expects_continue: bool) {
+    match coding {
+        BodyCoding::Length(length) => {
             out.extend_from_slice(b"Content-Length: ");
             encode_number(out, length);
             out.extend_from_slice(b"\r\n");
         }
         BodyCoding::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        BodyCoding::Length(_) | BodyCoding::None | BodyCoding::UntilClose => {}
+        BodyCoding::None | BodyCoding::UntilClose => {}
     }
-    if sending.expects_continue {
+    // The client waits for 100 (Continue), and so do we (RFC 9110 §10.1.1).
+    if expects_continue {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
-    match (sending.upgrade, relay.head.facts.takes_trailers) {
-        (Some(protocols), _) => {
+    match (&relay.desk.upgrade, relay.head.facts.takes_trailers) {
+        (Some(upgrade), _) => {
             out.extend_from_slice(b"Connection: upgrade\r\n");
-            encode_field(out, b"Upgrade", protocols);
+            encode_field(out, b"Upgrade", &upgrade.protocols);
         }
         // We pass trailers on, so that a client which takes them is told of truthfully (RFC 9110 §10.1.4).
         (None, true) => out.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n"),
@@ -114,14 +137,29 @@ pub(super) fn encode(out: &mut Vec<u8>, relay: &Relay<'_>, rules: &RequestRules,
     out.extend_from_slice(b"\r\n");
 }
 
-fn encode_request_line(out: &mut Vec<u8>, relay: &Relay<'_>, rules: &PathRules, origin: &Origin) {
+fn encode_request_line(out: &mut Vec<u8>, relay: &Relay<'_>, rules: &RequestRules, origin: &Origin) {
     let head = relay.head_bytes();
-    out.extend_from_slice(relay.head.line.method.of(head));
+    let Head { line, method, path, query, authority, .. } = relay.head;
+    out.extend_from_slice(line.method.of(head));
     out.push(b' ');
-    rules.encode(out, relay.head.path.of(head), &origin.base);
-    if let Some(query) = relay.head.query {
-        out.push(b'?');
-        out.extend_from_slice(query.of(head));
+    match relay.hooked.as_ref().and_then(|hooked| hooked.new_target.as_deref()) {
+        Some(target) => out.extend_from_slice(target.as_bytes()),
+        None if rules.keeps_target => out.extend_from_slice(line.target.of(head)),
+        // RFC 9112 §3.2.4: what the last proxy makes of a question about the server.
+        None if method == Method::Options
+            && authority.is_some()
+            && path.range().is_empty()
+            && query.is_none() =>
+        {
+            out.push(b'*');
+        }
+        None => {
+            rules.path.encode(out, path.of(head), &origin.base);
+            if let Some(query) = query {
+                out.push(b'?');
+                out.extend_from_slice(query.of(head));
+            }
+        }
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
@@ -129,8 +167,8 @@ fn encode_request_line(out: &mut Vec<u8>, relay: &Relay<'_>, rules: &PathRules, 
 /// The host and port that the client asked for, which an absolute target overrides (RFC 9112 §3.2.2); none where an
 /// HTTP/1.0 client did not say.
 pub(super) fn host<'r>(relay: &'r Relay<'_>, lines: &Lines<'r>) -> Option<&'r [u8]> {
-    if let Some(authority) = relay.head.authority {
-        return Some(authority.of(relay.head_bytes()));
+    if let Some(authority) = relay.authority() {
+        return Some(authority);
     }
     let field = lines.fields.iter().find(|field| field.known == Known::Host)?;
     Some(field.value.of(lines.bytes))
@@ -161,7 +199,7 @@ fn parse_number(digits: &[u8]) -> Option<u64> {
 /// Tells the upstream where the request comes from: X-Forwarded-For, -Proto, -Host, and Forwarded (RFC 7239). What the
 /// client says of that itself is left out unless it is trusted; then ours is added to it.
 fn encode_forwarding(out: &mut Vec<u8>, relay: &Relay<'_>, lines: &Lines<'_>, host: Option<&[u8]>) {
-    let is_trusted = relay.client.is_trusted;
+    let is_trusted = relay.is_trusted();
     let has = |known: Known| is_trusted && lines.fields.iter().any(|field| field.known == known);
     let peer = match relay.client.peer {
         Peer::Tcp(address) => Some(address.ip().to_canonical()),
@@ -252,11 +290,4 @@ fn encode_ip(out: &mut Vec<u8>, ip: IpAddr) {
         // Writing to a vector can't fail.
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
-}
-
-/// The two ends of the client's connection, for the PROXY protocol.
-pub(super) fn ends(relay: &Relay<'_>) -> Option<(SocketAddr, SocketAddr)> {
-    let Peer::Tcp(peer) = relay.client.peer else { return None };
-    let local = relay.client.local.or_else(|| relay.client.stream.local_addr())?;
-    Some((peer, local))
 }

@@ -1,40 +1,85 @@
 //! Story 2: a request is passed on to an upstream, and its answer passed back.
 //!
 //! ```text
-//!   check ──▶ attempt ──▶ answered ──▶ respond: head, body ──▶ settle ──▶ Keep, Close or Linger
-//!     │        │   ▲                      │
-//!     │        └───┘ again, if that is safe└─ 101 ──▶ Tunnel
-//!     └─ refused, or no try left ──▶ Answer
+//!   check ──▶ hooks ──▶ attempt ──▶ answered ──▶ respond ──▶ Keep, Close or Linger
+//!     │         │        │   ▲         └─ 101 ──▶ switch ──▶ Tunnel
+//!     │         │        └───┘ again, if that is safe
+//!     └─────────┴─ refused, answered by a hook, or no try left ──▶ Answer
 //! ```
 
-use std::future::poll_fn;
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
-use crate::http1::{AnswerFacts, BodyCoding, Decoder, Lines};
 use crate::message::hop;
-use crate::upstream::{GroupNumber, Origin, ShelfNumber, Tried, UpstreamOptions};
+use crate::tunnel::ProxyProtocol;
+use crate::upstream::{
+    GroupNumber, Guard, Identity, Origin, Pool, Registry, ShelfNumber, Tried, UpstreamOptions,
+};
 
-use super::answer_head::{self, AnswerRules, Answering, From};
-use super::attempt::{Means, Reached, Reply, attempt};
-use super::pump::{Ends, Fault, Pump};
-use super::relay::{Method, Outcome, Relay, answer_for};
+use super::answer_head::AnswerRules;
+use super::attempt::{Failure, Means, Reached, attempt};
+use super::collect::collect;
+use super::forwarding::{Forwarding, challenge, forward};
+use super::hooked;
+use super::hooks::AllHooks;
+use super::max_forwards;
+use super::mirror::{self, Mirror};
+use super::relay::{Method, Outcome, Relay, Rest, answer_for};
 use super::request_head::{self, RequestRules};
+use super::respond::Answered;
 use super::upgrade::Upgrade;
 use super::upload::Upload;
 
 /// A reverse proxy as it was built when its server started.
 #[derive(Debug)]
 pub(crate) struct Reverse {
-    pub(super) group: GroupNumber,
+    /// None where every request names its own endpoint.
+    pub(super) group: Option<GroupNumber>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) options: UpstreamOptions,
     pub(super) request: RequestRules,
     pub(super) answer: AnswerRules,
     pub(super) retry: Retry,
+    pub(super) hooks: AllHooks,
+    pub(super) buffering: Buffering,
+    pub(super) mirror: Option<Arc<Mirror>>,
+    /// New connections say on whose behalf they are made.
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
     pub(crate) body_limit: Option<u64>,
+    /// Requests say where they are to go.
+    pub(super) forwarding: Option<Forwarding>,
+}
+
+impl Reverse {
+    /// Whether hooks look at its exchanges.
+    pub(crate) fn has_hooks(&self) -> bool {
+        !self.hooks.is_empty()
+    }
+
+    /// Whether something has to be waited for before a request is sent.
+    pub(super) fn takes_time(&self) -> bool {
+        self.forwarding.is_some() || self.hooks.may_wait()
+    }
+
+    /// What judges the addresses that are dialled, where requests name them. A parent is the user's choice, and not theirs.
+    pub(super) fn guard(&self) -> Option<&Guard> {
+        self.forwarding
+            .as_ref()
+            .filter(|forwarding| forwarding.parent.is_none())
+            .map(|forwarding| &forwarding.guard)
+    }
+
+    /// The next endpoint of the group that was not tried; none when all were, or where there is no group.
+    pub(super) fn choose(&self, relay: &Relay<'_>, tried: Tried) -> Option<usize> {
+        relay.site.upstreams.choose(self.group?, tried)
+    }
+
+    /// On whose behalf connections are made, where upstreams are told.
+    pub(super) fn identity(&self, relay: &Relay<'_>) -> Identity {
+        self.proxy_protocol.and_then(|_| relay.ends()).map(Box::new)
+    }
 }
 
 /// An endpoint of its group.
@@ -42,52 +87,139 @@ pub(crate) struct Reverse {
 pub(super) struct Endpoint {
     pub(super) number: usize,
     pub(super) origin: Origin,
-    pub(super) shelf: ShelfNumber,
+    /// What it is called in logs and by hooks.
+    pub(super) name: Arc<str>,
+    pub(super) shelf: Shelf,
+}
+
+/// Where its unused connections are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shelf {
+    Numbered(ShelfNumber),
+    /// Wherever the pool has put those to this place.
+    Named,
+}
+
+impl Endpoint {
+    /// With `named`, its connections say on whose behalf they are made.
+    pub(super) fn new(number: usize, origin: Origin, named: bool, registry: &mut Registry) -> Self {
+        let shelf = Shelf::Numbered(registry.shelf(&origin.place, named));
+        Self { number, name: origin.place.to_string().into(), origin, shelf }
+    }
+
+    /// One that a request has named.
+    pub(super) fn passing(origin: Origin) -> Self {
+        Self { number: 0, name: origin.place.to_string().into(), origin, shelf: Shelf::Named }
+    }
+
+    /// Takes an unused connection to it.
+    pub(super) fn take(&self, pool: &Pool, identity: &Identity) -> Option<Stream> {
+        let shelf = match self.shelf {
+            Shelf::Numbered(shelf) => shelf,
+            Shelf::Named => pool.find(&self.origin.place)?,
+        };
+        pool.take(shelf, identity)
+    }
+
+    /// Puts a connection to it back.
+    pub(super) fn put(&self, pool: &Pool, identity: Identity, stream: Stream, keep: Duration, most: usize) {
+        let shelf = match self.shelf {
+            Shelf::Numbered(shelf) => shelf,
+            Shelf::Named => pool.shelf(&self.origin.place),
+        };
+        pool.put(shelf, identity, stream, keep, most);
+    }
+}
+
+/// Bytes of bodies that are held back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Buffering {
+    /// Of a request, before it is passed on.
+    pub(super) requests: u64,
+    /// Of an answer, for a client that is slower than the upstream.
+    pub(super) answers: usize,
 }
 
 /// Which requests are sent again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Retry {
     /// Tries after the first that an upstream may have seen.
     pub(super) repeats: u32,
-    /// Repeat what is not idempotent, too.
-    pub(super) any_method: bool,
+    /// Statuses of answers that are as good as none.
+    pub(super) statuses: Vec<u16>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { repeats: 1, statuses: Vec::new() }
+    }
 }
 
 /// The first try of a request.
-pub(super) enum First {
+pub(super) enum First<'r> {
     /// With whichever endpoint is next.
     Any,
     /// With this one, which was chosen.
     Chosen(usize),
     /// With this one, and it was sent already.
     Sent(usize, Stream),
+    /// With this one, which is none of the group.
+    Only(&'r Endpoint),
 }
 
 /// Passes a request on.
-pub(super) async fn run(relay: &mut Relay<'_>, reverse: &Reverse, first: First) -> Outcome {
-    if let Err(kind) = check(relay, reverse) {
-        return refuse(relay, &kind.into(), true);
-    }
-    let mut upload = Upload::new(relay, reverse);
-    let (endpoint, stream, reply) = match try_all(relay, reverse, &mut upload, first).await {
-        Ok(answered) => answered,
-        Err(error) if error.kind() == Kind::DownstreamGone => {
-            relay.note(&error, None);
-            return Outcome::Close;
-        }
-        Err(error) => {
-            let is_untouched = upload.is_untouched(relay);
-            return refuse(relay, &error, is_untouched);
-        }
+pub(super) async fn run(relay: &mut Relay<'_>, reverse: &Reverse, first: First<'_>) -> Outcome {
+    let outcome = match (begin(relay, reverse).await, &reverse.forwarding) {
+        (Ok(()), None) => pass_to(relay, reverse, first).await,
+        (Ok(()), Some(forwarding)) => forward(relay, reverse, forwarding).await,
+        (Err(outcome), _) => outcome,
     };
-    if reply.line.status == 101 {
-        return switch(relay, reverse, endpoint, stream, &reply, &upload).await;
-    }
-    respond(relay, reverse, endpoint, stream, &reply, &mut upload).await
+    hooked::on_done(relay, reverse, &outcome).await;
+    outcome
 }
 
-/// Makes ready what is to be passed on, and refuses what must not be.
+/// Makes ready what is to be passed on.
+///
+/// # Errors
+///
+/// It must not be, or hooks have another answer: this is what becomes of the exchange.
+async fn begin(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Outcome> {
+    if let Err(kind) = check(relay, reverse) {
+        return Err(refuse(relay, &kind.into(), Rest::Untouched));
+    }
+    if reverse.forwarding.as_ref().is_some_and(|forwarding| !forwarding.admits(relay)) {
+        return Err(challenge(relay));
+    }
+    if let Some(answer) = max_forwards::answer(relay) {
+        return Err(Outcome::Answer(Box::new(answer), Rest::Untouched));
+    }
+    hooked::on_request(relay, reverse).await
+}
+
+pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: First<'_>) -> Outcome {
+    if reverse.buffering.requests > 0
+        && let Err(kind) = collect(relay, reverse.buffering.requests).await
+    {
+        return give_up(relay, &kind.into(), Rest::Begun);
+    }
+    let mut upload = Upload::new(relay, reverse);
+    if !matches!(first, First::Sent(..)) {
+        mirror::start(relay, reverse, &upload);
+    }
+    let outcome = match try_all(relay, reverse, &mut upload, first).await {
+        Ok(answered) if answered.reply.line.status == 101 => answered.switch(relay, &upload).await,
+        Ok(answered) => answered.respond(relay, &mut upload).await,
+        Err(Failure::Answered(answer)) => Outcome::Answer(answer, upload.rest(relay)),
+        Err(Failure::Failed { error, .. }) => give_up(relay, &error, upload.rest(relay)),
+    };
+    let moved = upload.moved(relay);
+    if let Some(hooked) = relay.hooked {
+        hooked.record.bytes_up = moved;
+    }
+    outcome
+}
+
+/// Refuses what must not be passed on.
 pub(super) fn check(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind> {
     let head = relay.head;
     if head.facts.nominates {
@@ -101,17 +233,20 @@ pub(super) fn check(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind
     }
     /// A request that came by so often goes round in circles.
     const MOST_VISITS: usize = 8;
-    if request_head::visits(&relay.lines()) >= MOST_VISITS {
+    if request_head::visits(&relay.raw_lines()) >= MOST_VISITS {
         return Err(Kind::LoopDetected);
     }
+    relay.desk.collected = None;
     relay.desk.upgrade = match head.facts.wants_upgrade {
-        true => Upgrade::of_request(head.line.method.of(relay.head_bytes()), &relay.lines())?.map(Box::new),
+        true => {
+            Upgrade::of_request(head.line.method.of(relay.head_bytes()), &relay.raw_lines())?.map(Box::new)
+        }
         false => None,
     };
     if !reverse.answer.redirects.is_empty() {
         let mut host = std::mem::take(&mut relay.desk.host);
         host.clear();
-        host.extend_from_slice(request_head::host(relay, &relay.lines()).unwrap_or_default());
+        host.extend_from_slice(request_head::host(relay, &relay.raw_lines()).unwrap_or_default());
         relay.desk.host = host;
     }
     // The head is there: its time must not run out on what follows.
@@ -119,14 +254,20 @@ pub(super) fn check(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind
     Ok(())
 }
 
-/// Answers in the upstream's place.
-fn refuse(relay: &Relay<'_>, error: &Error, is_untouched: bool) -> Outcome {
-    relay.note(error, None);
-    let answer = answer_for(error);
-    match is_untouched && !error.kind().row().close {
-        true => Outcome::Answer(Box::new(answer)),
-        false => Outcome::LastAnswer(Box::new(answer)),
+/// Answers in the upstream's place, if there is still somebody to be answered.
+fn give_up(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
+    if error.kind() == Kind::DownstreamGone {
+        relay.fail(error, None);
+        return Outcome::Close;
     }
+    refuse(relay, error, rest)
+}
+
+/// Answers in the upstream's place.
+pub(super) fn refuse(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
+    relay.fail(error, None);
+    let rest = if error.kind().row().close { Rest::Begun } else { rest };
+    Outcome::Answer(Box::new(answer_for(error)), rest)
 }
 
 /// Tries endpoints until one answers, as long as another try is safe.
@@ -134,12 +275,14 @@ async fn try_all<'r>(
     relay: &mut Relay<'_>,
     reverse: &'r Reverse,
     upload: &mut Upload,
-    first: First,
-) -> Result<(&'r Endpoint, Stream, Reply), Error> {
+    first: First<'r>,
+) -> Result<Answered<'r>, Failure> {
     let mut tried = Tried::default();
     let mut repeats = 0;
+    let only = if let First::Only(endpoint) = first { Some(endpoint) } else { None };
     let (mut chosen, mut means) = match first {
-        First::Any => (relay.site.upstreams.choose(reverse.group, tried), Means::Any),
+        First::Any => (reverse.choose(relay, tried), Means::Any),
+        First::Only(_) => (Some(0), Means::Any),
         First::Chosen(number) => (Some(number), Means::Any),
         First::Sent(number, stream) => {
             upload.set_over();
@@ -147,217 +290,44 @@ async fn try_all<'r>(
         }
     };
     loop {
-        let Some(number) = chosen else { return Err(Kind::Connect.into()) };
-        let endpoint = &reverse.endpoints[number];
-        let failure = match attempt(relay, reverse, endpoint, upload, means).await {
-            Ok((stream, reply)) => return Ok((endpoint, stream, reply)),
-            Err(failure) => failure,
-        };
+        let Some(number) = chosen else { return Err(Failure::unseen(Kind::Connect)) };
+        let endpoint = only.unwrap_or_else(|| &reverse.endpoints[number]);
+        let end = attempt(relay, reverse, endpoint, upload, means).await;
         tried.add(number);
-        let others = relay.site.upstreams.choose(reverse.group, tried);
-        let next = match failure.reached {
-            Reached::Nobody => others,
-            Reached::Unanswered { was_reused } => {
-                repeats += 1;
-                // A connection that was not used before ended for a reason of the upstream's: only another one may do
-                // better.
-                let same = was_reused.then_some(number);
-                let may = repeats <= reverse.retry.repeats && may_repeat(relay, reverse, upload);
-                if may { others.or(same) } else { None }
+        let may = repeats < reverse.retry.repeats && may_repeat(relay, upload);
+        let others = || reverse.choose(relay, tried);
+        let next = match &end {
+            Ok((_, reply)) if !may || !reverse.retry.statuses.contains(&reply.line.status) => None,
+            Ok(_) => others(),
+            Err(Failure::Failed { reached: Reached::Nobody, .. }) => others(),
+            // A connection that was not used before ended for a reason of the upstream's: only another one may do
+            // better.
+            Err(Failure::Failed { reached: Reached::Unanswered { was_reused }, .. }) if may => {
+                others().or(was_reused.then_some(number))
             }
-            Reached::Somebody => None,
+            Err(_) => None,
         };
-        if next.is_none() {
-            return Err(failure.error);
+        let Some(next) = next else {
+            return end.map(|(stream, reply)| Answered { reverse, endpoint, stream, reply });
+        };
+        match end {
+            Ok((stream, reply)) => {
+                Answered { reverse, endpoint, stream, reply }.discard(relay);
+                repeats += 1;
+            }
+            Err(Failure::Failed { error, reached }) => {
+                relay.note(&error, Some(&endpoint.name));
+                repeats += u32::from(reached != Reached::Nobody);
+            }
+            Err(Failure::Answered(_)) => {}
         }
         relay.site.counters.retries.add();
-        relay.note(&failure.error, Some(&endpoint.origin.place));
         upload.rewind();
-        (chosen, means) = (next, Means::Fresh);
+        (chosen, means) = (Some(next), Means::Fresh);
     }
 }
 
-/// Whether a request may be sent again although an upstream may have seen it.
-pub(super) fn may_repeat(relay: &Relay<'_>, reverse: &Reverse, upload: &Upload) -> bool {
-    upload.in_hand().is_some() && (reverse.retry.any_method || relay.head.method.is_idempotent())
-}
-
-/// Passes on that the upstream has switched to another protocol, if it was asked to: a tunnel begins.
-async fn switch(
-    relay: &mut Relay<'_>,
-    reverse: &Reverse,
-    endpoint: &Endpoint,
-    stream: Stream,
-    reply: &Reply,
-    upload: &Upload,
-) -> Outcome {
-    let Some(behind) = upload.in_hand().filter(|_| upload.is_over()) else {
-        // It has not even heard the whole request.
-        return refuse(relay, &Kind::UpgradeFailed.into(), false);
-    };
-    let protocol = relay.desk.upgrade.as_ref().and_then(|upgrade| {
-        let answer = Lines::of_head(&relay.desk.input.data()[..reply.length], &relay.desk.fields);
-        upgrade.granted(&relay.lines(), &answer, &reply.facts).map(<[u8]>::to_vec)
-    });
-    let Some(protocol) = protocol else {
-        return refuse(relay, &Kind::UpgradeFailed.into(), true);
-    };
-    write_head(relay, reverse, endpoint, reply, BodyCoding::None, false, Some(&protocol));
-    relay.take_head(behind);
-    match relay.flush().await {
-        Ok(()) => Outcome::Tunnel(stream),
-        Err(kind) => {
-            relay.note(&kind.into(), Some(&endpoint.origin.place));
-            Outcome::Close
-        }
-    }
-}
-
-/// Passes the answer back.
-async fn respond(
-    relay: &mut Relay<'_>,
-    reverse: &Reverse,
-    endpoint: &Endpoint,
-    stream: Stream,
-    reply: &Reply,
-    upload: &mut Upload,
-) -> Outcome {
-    let facts = &reply.facts;
-    let coding = coding(relay, reply);
-    if upload.is_over() && is_there(relay, reply) {
-        return respond_at_once(relay, reverse, endpoint, stream, reply);
-    }
-    // A refusal before the request was sent: what is still to come of it will not be read.
-    let gives_up = !upload.is_over() && reply.line.status >= 400 && !facts.keep_alive;
-    let closes = !relay.head.facts.keep_alive
-        || coding == BodyCoding::UntilClose
-        || gives_up
-        || relay.site.draining.get();
-    write_head(relay, reverse, endpoint, reply, coding, closes, None);
-    relay.take_head(upload.in_hand().unwrap_or(0));
-    let passed = pass_body(relay, reverse, &stream, facts, coding, upload, gives_up).await;
-    if let Err(kind) = passed {
-        relay.note(&kind.into(), Some(&endpoint.origin.place));
-        return Outcome::Close;
-    }
-    if !upload.is_over() {
-        return Outcome::Linger;
-    }
-    give_back(relay, reverse, endpoint, stream, facts);
-    if closes { Outcome::Close } else { Outcome::Keep }
-}
-
-/// Whether the whole answer was read and is short, as it nearly always is: then it leaves in one piece.
-pub(super) fn is_there(relay: &Relay<'_>, reply: &Reply) -> bool {
-    /// Longer bodies are written from where they are.
-    const MOST: u64 = 8 * 1024;
-    let length = reply.facts.framing.length();
-    length.is_some_and(|length| {
-        length <= MOST && reply.length + length as usize <= relay.desk.input.len()
-    })
-}
-
-/// Passes an answer back that [`is_there`], to a request that was sent.
-pub(super) fn respond_at_once(
-    relay: &mut Relay<'_>,
-    reverse: &Reverse,
-    endpoint: &Endpoint,
-    stream: Stream,
-    reply: &Reply,
-) -> Outcome {
-    let coding = coding(relay, reply);
-    let closes = !relay.head.facts.keep_alive || relay.site.draining.get();
-    write_head(relay, reverse, endpoint, reply, coding, closes, None);
-    let length = reply.facts.framing.length().unwrap_or(0) as usize;
-    relay.out.extend_from_slice(&relay.desk.input.data()[..length]);
-    relay.desk.input.consume(length);
-    // What stood behind the head was sent with it.
-    relay.take_head(relay.head.facts.framing.length().unwrap_or(0) as usize);
-    give_back(relay, reverse, endpoint, stream, &reply.facts);
-    if closes { Outcome::Close } else { Outcome::Keep }
-}
-
-/// Puts the upstream's connection back, unless it must end or has more on it than was asked for.
-fn give_back(relay: &Relay<'_>, reverse: &Reverse, endpoint: &Endpoint, stream: Stream, facts: &AnswerFacts) {
-    if facts.keep_alive && relay.desk.input.is_empty() {
-        let keep = idle_time(reverse, facts);
-        relay.site.upstreams.pool.put(endpoint.shelf, None, stream, keep, reverse.options.pool_size);
-    }
-}
-
-/// How the body goes to the client (RFC 9112 §6.3).
-fn coding(relay: &Relay<'_>, reply: &Reply) -> BodyCoding {
-    let Reply { line, facts, .. } = reply;
-    let has_no_body = relay.head.method == Method::Head || line.status == 304;
-    match (line.status, facts.framing.length(), facts.length) {
-        (204, ..) => BodyCoding::None,
-        // What another answer would have (RFC 9110 §8.6).
-        (_, _, length) if has_no_body => length.map_or(BodyCoding::None, BodyCoding::Length),
-        (_, Some(length), _) => BodyCoding::Length(length),
-        _ if relay.is_http10() => BodyCoding::UntilClose,
-        _ => BodyCoding::Chunked,
-    }
-}
-
-/// Collects the head of the answer.
-fn write_head(
-    relay: &mut Relay<'_>,
-    reverse: &Reverse,
-    endpoint: &Endpoint,
-    reply: &Reply,
-    coding: BodyCoding,
-    closes: bool,
-    upgrade: Option<&[u8]>,
-) {
-    let mut out = std::mem::take(relay.out);
-    let mut fields = std::mem::take(&mut relay.desk.fields);
-    let head = &relay.desk.input.data()[..reply.length];
-    if reply.facts.nominates {
-        // Of too many, some are passed on: nothing depends on them.
-        let _all = hop::mark_nominated(head, &mut fields);
-    }
-    let line = reply.line;
-    let answering = Answering { line, reason: line.reason.of(head), coding, closes, upgrade };
-    let from = From { origin: &endpoint.origin, paths: &reverse.request.path };
-    let lines = Lines::of_head(head, &fields);
-    answer_head::encode(&mut out, relay, &reverse.answer, &lines, from, &answering);
-    (*relay.out, relay.desk.fields) = (out, fields);
-    relay.desk.input.consume(reply.length);
-}
-
-/// Passes the body back, and what is still to be sent of the request on.
-async fn pass_body(
-    relay: &mut Relay<'_>,
-    reverse: &Reverse,
-    stream: &Stream,
-    facts: &AnswerFacts,
-    coding: BodyCoding,
-    upload: &mut Upload,
-    gives_up: bool,
-) -> Result<(), Kind> {
-    let (read_idle, write_idle) = (reverse.options.body_idle, relay.site.timeouts.write_idle);
-    let mut download = Pump::download(Decoder::new(facts.framing), coding, read_idle, write_idle);
-    let mut is_cut = gives_up;
-    poll_fn(|cx| {
-        if !is_cut && let Poll::Ready(Err(fault)) = upload.poll(cx, relay, stream) {
-            match fault {
-                Fault::From(kind) => return Poll::Ready(Err(kind)),
-                Fault::To(_) => is_cut = true,
-            }
-        }
-        let Relay { site, client, out, desk, .. } = relay;
-        let mut ends = Ends { from: stream, input: &mut desk.input, to: client.stream, out };
-        match download.poll(cx, &site.core, &mut ends) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(Fault::From(kind) | Fault::To(kind))) => Poll::Ready(Err(kind)),
-            Poll::Pending => client.stream.poll_broken(cx).map(|()| Err(Kind::DownstreamGone)),
-        }
-    })
-    .await
-}
-
-/// How long the connection may be kept: a second less than the upstream says it keeps it.
-fn idle_time(reverse: &Reverse, facts: &AnswerFacts) -> Duration {
-    let announced = facts.idle_seconds.map(|seconds| Duration::from_secs(u64::from(seconds.saturating_sub(1))));
-    announced.map_or(reverse.options.keep_alive, |announced| announced.min(reverse.options.keep_alive))
+/// Whether a request can be sent again, and does no more then than it did before.
+pub(super) fn may_repeat(relay: &Relay<'_>, upload: &Upload) -> bool {
+    upload.is_in_hand() && relay.head.method.is_idempotent()
 }

@@ -39,7 +39,8 @@ impl HeaderRules {
     /// `BadOption`: a name or value that no message can carry, or a field that belongs to the wire.
     pub(super) fn check(&self) -> Result<()> {
         for HeaderRule { name, value, .. } in &self.0 {
-            let wrong = |what: &str| Err(Error::new(Kind::BadOption).detail(format!("header {name:?} {what}")));
+            let wrong =
+                |what: &str| Err(Error::new(Kind::BadOption).detail(format!("header {name:?} {what}")));
             if !is_token(name.as_bytes()) {
                 return wrong("has a name that is not a token");
             }
@@ -166,7 +167,8 @@ pub(super) fn prefix(text: &str) -> Result<String> {
     if trimmed.is_empty() {
         return Ok(String::new());
     }
-    let is_path = |byte: u8| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'?' | b'#' | b'\\' | b'"' | b'<' | b'>');
+    let is_path =
+        |byte: u8| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'?' | b'#' | b'\\' | b'"' | b'<' | b'>');
     match trimmed.bytes().all(is_path) {
         true => Ok(format!("/{trimmed}")),
         false => Err(Error::new(Kind::BadOption).detail(format!("path prefix {text:?}"))),

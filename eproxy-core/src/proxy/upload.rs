@@ -9,17 +9,17 @@ use crate::error::Kind;
 use crate::http1::{BodyCoding, Decoder};
 use crate::message::Pace;
 
+use super::collect::Collected;
+use super::content::Content;
 use super::pump::{Ends, Fault, Pump};
-use super::relay::Relay;
+use super::relay::{Relay, Rest};
 use super::reverse::Reverse;
 
 /// How far a request has been sent.
 #[derive(Debug)]
 pub(super) struct Upload {
     pub(super) coding: BodyCoding,
-    /// The body stands behind the head, so many bytes, and is sent together with it, as often as need be. None where it
-    /// is read as it comes: by the desk's pump.
-    in_hand: Option<usize>,
+    source: Source,
     write_idle: Duration,
     /// What of the head, and of the body in hand, was written.
     written: usize,
@@ -27,28 +27,78 @@ pub(super) struct Upload {
     is_over: bool,
 }
 
+/// Where the body comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// So many bytes behind the head, which are sent together with it, as often as need be. Nearly all requests are such.
+    Behind(usize),
+    /// What was collected on the desk: likewise.
+    Collected,
+    /// It is read as it comes, by the desk's pump.
+    Stream,
+}
+
 impl Upload {
     pub(super) fn new(relay: &mut Relay<'_>, reverse: &Reverse) -> Self {
-        let facts = &relay.head.facts;
-        let behind = relay.input.len() - relay.head.length;
-        let (coding, in_hand) = match facts.framing.length() {
-            Some(0) if facts.has_length => (BodyCoding::Length(0), Some(0)),
-            Some(0) => (BodyCoding::None, Some(0)),
-            Some(length) if length <= behind as u64 => (BodyCoding::Length(length), Some(length as usize)),
-            Some(length) => (BodyCoding::Length(length), None),
-            None => (BodyCoding::Chunked, None),
+        let (coding, source) = match Self::stream(relay, reverse) {
+            Some(coding) => (coding, Source::Stream),
+            None => {
+                relay.desk.upload = None;
+                match (&relay.desk.collected, relay.head.facts.framing.length()) {
+                    (Some(collected), _) => (collected.coding(), Source::Collected),
+                    (None, Some(0)) if !relay.head.facts.has_length => (BodyCoding::None, Source::Behind(0)),
+                    (None, length) => {
+                        let length = length.unwrap_or(0);
+                        (BodyCoding::Length(length), Source::Behind(length as usize))
+                    }
+                }
+            }
         };
         let write_idle = reverse.options.write_idle;
-        relay.desk.upload = in_hand.is_none().then(|| {
-            let (decoder, pace) = (Decoder::new(facts.framing), Pace::new(&relay.site.timeouts));
-            Pump::upload(decoder, coding, pace, write_idle, relay.head.body_limit)
-        });
-        Self { coding, in_hand, write_idle, written: 0, writes_late: false, is_over: false }
+        Self { coding, source, write_idle, written: 0, writes_late: false, is_over: false }
     }
 
-    /// The bytes behind the head that are sent with it; none where the body is read as it comes.
-    pub(super) fn in_hand(&self) -> Option<usize> {
-        self.in_hand
+    /// Makes a pump for a body that is not in hand, or that is to be filtered.
+    fn stream(relay: &mut Relay<'_>, reverse: &Reverse) -> Option<BodyCoding> {
+        let facts = &relay.head.facts;
+        let behind = (relay.input.len().saturating_sub(relay.head.length)) as u64;
+        let hooked = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty());
+        let (mut coding, decoder) = match (&mut relay.desk.collected, facts.framing.length()) {
+            (Some(collected), _) => (collected.coding(), collected.take_rest()?),
+            (None, Some(0)) => return None,
+            (None, Some(length)) if length <= behind && hooked.is_none() => return None,
+            (None, Some(length)) => (BodyCoding::Length(length), Decoder::new(facts.framing)),
+            (None, None) => (BodyCoding::Chunked, Decoder::new(facts.framing)),
+        };
+        let filters = hooked.map(|hooked| std::mem::take(&mut hooked.request_filters)).unwrap_or_default();
+        if filters.may_resize() {
+            coding = BodyCoding::Chunked;
+        }
+        let collected = relay.desk.collected.as_ref().map_or(0, Collected::len);
+        let allowed = relay.head.body_limit - collected;
+        let pace = Pace::new(&relay.site.timeouts);
+        let mut content = Content::new(coding, allowed);
+        content.filter(filters);
+        relay.desk.upload = Some(Pump::upload(decoder, content, pace, reverse.options.write_idle));
+        Some(coding)
+    }
+
+    /// The whole body is in hand: it can be sent as often as need be.
+    pub(super) fn is_in_hand(&self) -> bool {
+        self.source != Source::Stream
+    }
+
+    /// Appends what of the body is in hand to the head.
+    pub(super) fn encode(&self, out: &mut Vec<u8>, relay: &mut Relay<'_>) {
+        if let Source::Behind(length) = self.source {
+            let from = relay.head.length;
+            return out.extend_from_slice(&relay.input.data()[from..from + length]);
+        }
+        // What follows is read through the same buffer.
+        relay.take_head(0);
+        if let Some(collected) = &relay.desk.collected {
+            collected.encode(out, self.coding, self.source == Source::Collected);
+        }
     }
 
     /// All of it was sent before.
@@ -82,12 +132,7 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_in_hand(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &Stream,
-        out: &[u8],
-    ) -> Poll<Result<(), Fault>> {
+    fn poll_in_hand(&mut self, cx: &mut Context<'_>, stream: &Stream, out: &[u8]) -> Poll<Result<(), Fault>> {
         while self.written < out.len() {
             match stream.poll_write(cx, &[IoSlice::new(&out[self.written..])]) {
                 Poll::Ready(Ok(n)) if n > 0 => {
@@ -116,9 +161,23 @@ impl Upload {
         self.is_over
     }
 
-    /// Nothing of the body was taken from the client.
-    pub(super) fn is_untouched(&self, relay: &Relay<'_>) -> bool {
-        relay.desk.upload.as_ref().is_none_or(|pump| !pump.has_begun())
+    /// What is left of the body on the client's connection.
+    pub(super) fn rest(&self, relay: &Relay<'_>) -> Rest {
+        let has_begun = || {
+            relay.desk.collected.is_some() || relay.desk.upload.as_ref().is_some_and(|pump| pump.has_begun())
+        };
+        match self.source {
+            Source::Behind(_) => Rest::Untouched,
+            Source::Collected => Rest::Read,
+            Source::Stream if self.is_over => Rest::Read,
+            Source::Stream if has_begun() => Rest::Begun,
+            Source::Stream => Rest::Untouched,
+        }
+    }
+
+    /// Takes the head, and what was sent with it, off the client's input.
+    pub(super) fn take(&self, relay: &mut Relay<'_>) {
+        relay.take_head(if let Source::Behind(length) = self.source { length } else { 0 });
     }
 
     /// It is the client that is waited for.
@@ -128,7 +187,8 @@ impl Upload {
 
     /// Bytes of the body that were taken from the client.
     pub(super) fn moved(&self, relay: &Relay<'_>) -> u64 {
-        let in_hand = self.in_hand.unwrap_or(0) as u64;
-        relay.desk.upload.as_ref().map_or(in_hand, Pump::moved)
+        let behind = if let Source::Behind(length) = self.source { length as u64 } else { 0 };
+        let collected = relay.desk.collected.as_ref().map_or(0, Collected::len);
+        behind + collected + relay.desk.upload.as_ref().map_or(0, Pump::moved)
     }
 }

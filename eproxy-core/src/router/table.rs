@@ -18,6 +18,8 @@ pub(crate) struct Table {
     tree: Tree,
     routes: Vec<Entry>,
     reverses: Vec<Reverse>,
+    /// The number of the forward proxy among them, if there is one.
+    forward: Option<usize>,
     /// The answer to `OPTIONS *`: every method that some route answers.
     allow: String,
 }
@@ -102,6 +104,22 @@ impl Table {
             table.routes.push(entry);
         }
         Ok(table)
+    }
+
+    /// Adds the forward proxy, which takes every request that names where it is to go.
+    pub(crate) fn set_forward(&mut self, forward: Reverse) {
+        self.reverses.push(forward);
+        self.forward = Some(self.reverses.len() - 1);
+    }
+
+    /// The number of the forward proxy.
+    pub(crate) fn forward(&self) -> Option<usize> {
+        self.forward
+    }
+
+    /// Whether there is a forward proxy and nothing else.
+    pub(crate) fn only_forwards(&self) -> bool {
+        self.forward.is_some() && self.routes.is_empty()
     }
 
     /// The pattern of a route, for the log; empty for none.

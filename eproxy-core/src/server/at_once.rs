@@ -12,7 +12,7 @@ use super::connection::COLLECT;
 use super::desk::Desk;
 use super::exchange::{self, After};
 use super::flight;
-use super::open::{Opening, open};
+use super::open::{Opened, Opening, open};
 use super::refuse;
 use super::seat::Job;
 use super::worker::{Connection, Worker};
@@ -74,14 +74,19 @@ fn step(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Step {
         Some(Next::Refused(kind)) => return Step::Seat(Job::End(refuse::refuse(worker, peer, desk, kind))),
         None => return Step::Seat(Job::Serve),
     };
-    match open(worker, peer, desk, line, length) {
-        Ok(Opening::Asked(opened)) => match exchange::answer_at_once(worker, desk, &opened) {
-            Some(After::Keep) => Step::Again,
-            Some(after) => end(worker, connection, desk, after),
-            None => Step::Seat(Job::Answer(opened)),
-        },
+    match open(worker, connection, desk, line, length) {
+        Ok(Opening::Asked(opened)) => answer(worker, connection, desk, opened),
         Ok(Opening::Passing(passing)) => flight::depart(worker, connection, desk, passing),
         Err(kind) => Step::Seat(Job::End(refuse::refuse(worker, peer, desk, kind))),
+    }
+}
+
+/// Answers if nothing has to be waited for.
+pub(super) fn answer(worker: &Worker, connection: &Connection, desk: &mut Desk, opened: Opened) -> Step {
+    match exchange::answer_at_once(worker, desk, &opened) {
+        Some(After::Keep) => Step::Again,
+        Some(after) => end(worker, connection, desk, after),
+        None => Step::Seat(Job::Answer(opened)),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::handler::Handler;
 use crate::message::{Limits, Timeouts};
+use crate::proxy::Forward;
 use crate::router::{Mount, Route};
 
 use super::handle::Handle;
@@ -38,10 +39,20 @@ impl Server {
 #[must_use = "a server is started by start or run"]
 pub struct Builder {
     pub(super) routes: Vec<Route>,
-    pub(super) addresses: Vec<String>,
+    pub(super) forward: Option<Forward>,
+    pub(super) addresses: Vec<Listening>,
+    pub(super) trusted: Vec<String>,
     pub(super) workers: Option<usize>,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
+}
+
+/// Where to listen.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) address: String,
+    /// Connections begin with a PROXY protocol header.
+    pub(super) introduces: bool,
 }
 
 impl Builder {
@@ -76,11 +87,36 @@ impl Builder {
         self.route(Route::new(pattern).delete(handler))
     }
 
+    /// Passes requests on that name where they are to go, `GET http://host/` and `CONNECT host:443`; all others go to the
+    /// routes, if there are any.
+    pub fn forward(mut self, forward: Forward) -> Self {
+        self.forward = Some(forward);
+        self
+    }
+
     /// Listens on an address; may be called several times. `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` (the first
     /// address that the name has), `unix:/run/app.sock`. Port 0 lets the system choose; [`Handle::addresses`] tells
     /// what it chose. `[::]` listens on IPv6 alone.
     pub fn bind(mut self, address: impl Into<String>) -> Self {
-        self.addresses.push(address.into());
+        self.addresses.push(Listening { address: address.into(), introduces: false });
+        self
+    }
+
+    /// Listens on an address where every connection begins with a PROXY protocol header, version 1 or 2: the connection is
+    /// taken for that of the client whose address the header names. Only [`trusted_proxies`](Self::trusted_proxies) may
+    /// connect there; others, and those that send no valid header within [`Timeouts::head`], are closed and counted as
+    /// `bad_proxy_protocol`.
+    pub fn bind_proxy_protocol(mut self, address: impl Into<String>) -> Self {
+        self.addresses.push(Listening { address: address.into(), introduces: true });
+        self
+    }
+
+    /// Names the peers that are believed when they say where a request comes from: addresses, networks (`10.0.0.0/8`), and
+    /// `unix` for unix-domain sockets. Their X-Forwarded-For, -Host, -Proto and Forwarded fields are kept and added to,
+    /// those of anybody else are left out; and they may speak the PROXY protocol where
+    /// [`bind_proxy_protocol`](Self::bind_proxy_protocol) listens. Nobody is believed unless this is set.
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.trusted.extend(proxies.into_iter().map(Into::into));
         self
     }
 

@@ -7,12 +7,15 @@ use std::time::Duration;
 use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
 use crate::message::SMALL;
+use crate::router::RouteNumber;
 
 use super::desk::Desk;
 use super::exchange::{self, After};
+use super::introduce::introduce;
 use super::pass;
 use super::refuse;
 use super::seat::Job;
+use super::tunnels::Beginning;
 use super::worker::{Connection, Worker};
 
 /// Output beyond this is written before the next pipelined request is looked at.
@@ -26,19 +29,23 @@ pub(super) enum End {
     /// It waits for its next request.
     Park,
     Close,
-    /// It is a tunnel to this upstream.
-    Tunnel(Stream),
+    /// It is a tunnel.
+    Tunnel(Box<Beginning>),
 }
 
 /// Does what a connection was given a seat for, and serves the requests that come then, until it has to wait for the
 /// next one.
 pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &mut Desk, job: Job) -> End {
+    if !connection.is_introduced
+        && let Err(kind) = introduce(worker, connection, desk).await
+    {
+        refuse::fail(worker, connection.peer, RouteNumber::NONE, &kind.into());
+        return End::Close;
+    }
     let mut after = match job {
         Job::Serve => None,
-        Job::Answer(mut opened) => {
-            Some(exchange::answer_later(worker, connection, desk, &mut opened).await)
-        }
-        Job::Pass(passing) => Some(pass::pass(worker, connection, desk, &passing).await),
+        Job::Answer(mut opened) => Some(exchange::answer_later(worker, connection, desk, &mut opened).await),
+        Job::Pass(passing) => Some(pass::pass(worker, connection, desk, passing).await),
         Job::Resume(flight) => Some(pass::resume(worker, connection, desk, flight).await),
         Job::End(after) => Some(after),
     };
@@ -54,7 +61,12 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
                 linger(worker, &connection.stream, desk).await;
                 return End::Close;
             }
-            Some(After::Tunnel(upstream)) => return End::Tunnel(upstream),
+            Some(After::Reset) => {
+                let _gone = flush(worker, &connection.stream, desk).await;
+                connection.stream.reset_on_drop();
+                return End::Close;
+            }
+            Some(After::Tunnel(beginning)) => return End::Tunnel(beginning),
         }
         if number % BATCH == 0 {
             futures_lite::future::yield_now().await;

@@ -19,11 +19,12 @@ use crate::handler::Word;
 use crate::http1::{self, AnswerParts, BodyCoding, Outbound};
 use crate::message::{Answer, Body, Headers, RequestLine, Version};
 
-use super::download;
 use super::desk::Desk;
+use super::download;
 use super::open::{Opened, Opening, open};
 use super::pass;
 use super::refuse::{fail, refuse};
+use super::tunnels::Beginning;
 use super::upgrade;
 use super::worker::{Connection, Worker};
 
@@ -37,8 +38,10 @@ pub(super) enum After {
     /// It ends, but what the client is still sending is read for a while: closing at once would make its system throw
     /// away the answer (RFC 9112 §9.6).
     Linger,
-    /// It is a tunnel to this upstream from now on.
-    Tunnel(Stream),
+    /// It ends with a reset: what was answered broke off, and nothing else would tell.
+    Reset,
+    /// It is a tunnel from now on.
+    Tunnel(Box<Beginning>),
 }
 
 /// Runs the exchange whose head, of `length` bytes, is at the front of the desk's input. The answer may be left on the
@@ -50,12 +53,12 @@ pub(super) async fn run(
     line: RequestLine,
     length: usize,
 ) -> After {
-    match open(worker, connection.peer, desk, line, length) {
+    match open(worker, connection, desk, line, length) {
         Ok(Opening::Asked(mut opened)) => match answer_at_once(worker, desk, &opened) {
             Some(after) => after,
             None => answer_later(worker, connection, desk, &mut opened).await,
         },
-        Ok(Opening::Passing(passing)) => pass::pass(worker, connection, desk, &passing).await,
+        Ok(Opening::Passing(passing)) => pass::pass(worker, connection, desk, passing).await,
         Err(kind) => refuse(worker, connection.peer, desk, kind),
     }
 }
@@ -153,12 +156,7 @@ fn encode(
 
 /// Waits for the handler's last word; meanwhile the body flows to whoever reads it, and a client that is gone is
 /// noticed.
-async fn wait(
-    worker: &Worker,
-    stream: &Stream,
-    desk: &mut Desk,
-    opened: &mut Opened,
-) -> Result<Word, Kind> {
+async fn wait(worker: &Worker, stream: &Stream, desk: &mut Desk, opened: &mut Opened) -> Result<Word, Kind> {
     // Answers to earlier requests must not wait for this one.
     if !desk.out.is_empty() {
         outbound(worker, stream, &mut desk.out).flush().await?;

@@ -10,6 +10,7 @@ use super::desk::Desk;
 use super::exchange::After;
 use super::open::Passing;
 use super::owner::Owner;
+use super::pass;
 use super::seat::Job;
 use super::worker::{Connection, Worker};
 
@@ -35,9 +36,14 @@ pub(super) struct Departed {
 }
 
 /// Sends a request if that can be done at once.
-pub(super) fn depart(worker: &Worker, connection: &Connection, desk: &mut Desk, passing: Passing) -> Step {
+pub(super) fn depart(
+    worker: &Worker,
+    connection: &Connection,
+    desk: &mut Desk,
+    mut passing: Passing,
+) -> Step {
     let reverse = worker.table.reverse(passing.reverse);
-    match proxy::depart(&mut relay(worker, connection, desk, &passing), reverse) {
+    match proxy::depart(&mut relay(worker, connection, desk, &mut passing), reverse) {
         // Answers to earlier requests must not wait for this one.
         Departing::Sent(departure) => match at_once::flush(worker, connection, desk) {
             // A client that has ended its side may be gone: that is to be found out.
@@ -45,9 +51,27 @@ pub(super) fn depart(worker: &Worker, connection: &Connection, desk: &mut Desk, 
             Ok(_) => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
             Err(_) => Step::Close,
         },
-        Departing::Stays(chosen) => {
-            Step::Seat(Job::Pass(Passing { chosen, ..passing }))
+        Departing::Ended(outcome) => ended(worker, connection, desk, &passing, outcome, false),
+        Departing::Stays(chosen) => Step::Seat(Job::Pass(Passing { chosen, ..passing })),
+    }
+}
+
+/// What comes after an exchange that is over, or has only to be answered.
+fn ended(
+    worker: &Worker,
+    connection: &Connection,
+    desk: &mut Desk,
+    passing: &Passing,
+    outcome: Outcome,
+    is_taken: bool,
+) -> Step {
+    match outcome {
+        Outcome::Keep => Step::Again,
+        Outcome::Answer(answer, rest) => {
+            let opened = pass::open_answer(worker, desk, passing, *answer, rest, is_taken);
+            at_once::answer(worker, connection, desk, opened)
         }
+        _ => at_once::end(worker, connection, desk, After::Close),
     }
 }
 
@@ -95,13 +119,15 @@ fn end(worker: &Worker, index: u32) -> Option<(Connection, Flight)> {
 
 /// Passes the answer back, at once if that can be done.
 fn arrive(worker: &Rc<Worker>, connection: Connection, flight: Flight, desk: &mut Box<Desk>) {
-    let Flight { passing, departure, input } = flight;
+    let Flight { mut passing, departure, input } = flight;
     desk.input = input;
     let reverse = worker.table.reverse(passing.reverse);
-    let arriving = proxy::arrive(&mut relay(worker, &connection, desk, &passing), reverse, departure);
+    let (arriving, is_taken) = {
+        let mut relay = relay(worker, &connection, desk, &mut passing);
+        (proxy::arrive(&mut relay, reverse, departure), relay.is_taken)
+    };
     let step = match arriving {
-        Arriving::Answered(Outcome::Keep) => Step::Again,
-        Arriving::Answered(_) => at_once::end(worker, &connection, desk, After::Close),
+        Arriving::Ended(outcome) => ended(worker, &connection, desk, &passing, outcome, is_taken),
         Arriving::Later(departure) => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
     };
     if let Some(connection) = at_once::take(worker, connection, desk, step) {
@@ -114,13 +140,13 @@ pub(super) fn relay<'a>(
     worker: &'a Worker,
     connection: &'a Connection,
     desk: &'a mut Desk,
-    passing: &Passing,
+    passing: &'a mut Passing,
 ) -> Relay<'a> {
     let client = Client {
         stream: &connection.stream,
         peer: connection.peer,
-        local: None,
-        is_trusted: false,
+        local: connection.local,
+        is_trusted: connection.is_trusted,
     };
     Relay {
         site: &worker.site,
@@ -132,5 +158,6 @@ pub(super) fn relay<'a>(
         fields: &mut desk.fields,
         is_taken: false,
         desk: &mut desk.relay,
+        hooked: &mut passing.hooked,
     }
 }

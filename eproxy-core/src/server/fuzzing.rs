@@ -18,6 +18,7 @@ use crate::telemetry::{Counters, Journal, Stats};
 use crate::upstream::Registry;
 
 use super::builder::Builder;
+use super::trust::Trusted;
 use super::worker::{Options, Phase, Stage, Worker};
 
 /// How long a client, and then the server, may take to come to an end. Shorter than any of the server's timeouts, so
@@ -57,7 +58,7 @@ impl Door {
     /// The system has no descriptor left.
     pub(crate) fn connect(&self) -> io::Result<Stream> {
         let (ours, theirs) = Stream::pair(&self.0.site.core)?;
-        self.0.admit(ours, Peer::Unix);
+        self.0.admit(ours, Peer::Unix, false);
         Ok(theirs)
     }
 }
@@ -72,7 +73,11 @@ impl Rehearsal {
         let start_failed = |error| Error::new(Kind::Start).because(error);
         let journal = Journal::start().map_err(start_failed)?;
         let mut registry = Registry::default();
-        let table = Arc::new(Table::new(builder.routes, &mut registry)?);
+        let mut table = Table::new(builder.routes, &mut registry)?;
+        if let Some(forward) = builder.forward {
+            table.set_forward(forward.build(&mut registry)?);
+        }
+        let table = Arc::new(table);
         Ok(Self { table, registry, limits: builder.limits, journal })
     }
 
@@ -85,7 +90,8 @@ impl Rehearsal {
     where
         C: Future<Output = ()> + 'static,
     {
-        let options = Options { limits: self.limits.clone(), connections: self.limits.connections };
+        let (limits, connections) = (self.limits.clone(), self.limits.connections);
+        let options = Options { limits, connections, trusted: Trusted::default() };
         let (core, stage) = (Core::new()?, Arc::new(Stage::new()));
         let counters = Arc::new(Counters::new());
         let (journal, timeouts) = (self.journal.clone(), Timeouts::default());

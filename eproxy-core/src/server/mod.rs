@@ -15,6 +15,8 @@
 //! | `owner.rs` | who is told of a parked connection |
 //! | `seat.rs`, `desk.rs` | the tasks of the others, and their buffers |
 //! | `accept.rs` | the loop that takes connections in |
+//! | `trust.rs` | whose word is taken for where requests come from |
+//! | `introduce.rs` | the PROXY protocol at the beginning of a connection |
 //! | `connection.rs` | a connection: one request after another |
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
@@ -35,12 +37,14 @@ mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
+mod introduce;
 mod open;
 mod owner;
 mod pass;
 mod refuse;
 mod seat;
 mod start;
+mod trust;
 mod tunnels;
 mod upgrade;
 mod upload;

@@ -10,14 +10,14 @@ use crate::handler::{Handler, Incoming, Reply, Word};
 use crate::http1::{Decoder, RequestFacts};
 use crate::message::target::{self, Form};
 use crate::message::{Body, Field, RequestLine, Span, Version, pipe};
-use crate::proxy::{Head, Method};
+use crate::proxy::{Head, Hooked, Method};
 use crate::router::{Choice, RouteNumber, Target};
 use crate::{Request, Response};
 
+use super::desk::Desk;
 use super::refuse::unrouted;
 use super::upload::Upload;
-use super::desk::Desk;
-use super::worker::Worker;
+use super::worker::{Connection, Worker};
 
 /// A request that was understood, while it is being answered.
 pub(super) struct Opened {
@@ -31,13 +31,15 @@ pub(super) struct Opened {
 }
 
 /// A request that is to be passed on.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Passing {
     pub(super) reverse: usize,
     pub(super) head: Head,
     pub(super) route: RouteNumber,
     /// The endpoint that was chosen for it.
     pub(super) chosen: Option<usize>,
+    /// What hooks have made of it, if the proxy has any.
+    pub(super) hooked: Option<Box<Hooked>>,
 }
 
 /// What a request's beginning came to.
@@ -51,68 +53,94 @@ pub(super) enum Opening {
 /// Checks the head that is on the desk, chooses the route, and asks its handler.
 pub(super) fn open(
     worker: &Worker,
-    peer: Peer,
+    connection: &Connection,
     desk: &mut Desk,
     line: RequestLine,
-    head: usize,
+    length: usize,
 ) -> Result<Opening, Kind> {
-    let limits = &worker.options.limits;
-    let bytes = &desk.input.data()[..head];
+    let bytes = &desk.input.data()[..length];
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
     let form = Form::parse(line.method.of(bytes), line.target.of(bytes))?;
     worker.site.counters.requests.add();
 
-    let parts = TargetParts::new(&form, &line);
-    let path = target::canonical(parts.path.of(bytes));
+    let head = read_head(bytes, length, line, facts, &form);
+    if head.authority.is_some()
+        && let Some(reverse) = worker.table.forward()
+    {
+        let way = Way { reverse, route: RouteNumber::NONE, body_limit: None };
+        return pass_on(worker, connection, desk, head, way, std::iter::empty());
+    }
+    if worker.table.only_forwards() {
+        return Err(Kind::NotForward);
+    }
+    let path = target::canonical(head.path.of(bytes));
     let (found, params, route, body_limit) = match worker.table.choose(line.method.of(bytes), &path) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
         choice => {
             desk.word = Some(Word::Answer(unrouted(choice)));
-            let is_head = line.method.of(bytes) == b"HEAD";
-            let opened = Opened::new(&line, &facts, is_head, RouteNumber::NONE, unread(worker, &facts));
-            desk.input.consume(head);
-            return Ok(Opening::Asked(opened));
+            let upload = unread(worker, &facts);
+            desk.input.consume(length);
+            return Ok(Opening::Asked(Opened::new(&head, RouteNumber::NONE, upload)));
         }
     };
-    let method = Method::of(line.method.of(bytes));
     match found {
         Target::Handler(handler) => {
-            let limit = body_limit.unwrap_or(limits.body);
+            let limit = body_limit.unwrap_or(worker.options.limits.body);
             check_length(&facts, limit)?;
-            let (body, upload) = take_body(worker, &facts, limit, &desk.input.data()[head..]);
+            let (body, upload) = take_body(worker, &facts, limit, &desk.input.data()[length..]);
             let taken = if upload.is_none() { body.len().unwrap_or(0) as usize } else { 0 };
-            let incoming = parts.incoming(bytes, line, &mut desk.fields, peer);
-            let request = Request::new(incoming, params.iter(), body);
+            let request =
+                Request::new(incoming(bytes, &head, &desk.fields, connection.peer), params.iter(), body);
             drop(params);
             drop(path);
-            desk.input.consume(head + taken);
+            desk.input.consume(length + taken);
             desk.word = ask(&**handler, request, &mut desk.reply);
-            Ok(Opening::Asked(Opened::new(&line, &facts, method == Method::Head, route, upload)))
+            Ok(Opening::Asked(Opened::new(&head, route, upload)))
         }
         Target::Reverse(reverse) => {
-            let own = worker.table.reverse(*reverse).body_limit;
-            let limit = body_limit.or(own).unwrap_or(u64::MAX);
-            check_length(&facts, limit)?;
-            let TargetParts { path, query, authority } = parts;
-            let head = Head { length: head, line, method, facts, path, query, authority, body_limit: limit };
-            Ok(Opening::Passing(Passing { reverse: *reverse, head, route, chosen: None }))
+            let way = Way { reverse: *reverse, route, body_limit };
+            pass_on(worker, connection, desk, head, way, params.iter())
         }
     }
 }
 
+/// Which proxy a request goes to, and how it came there.
+struct Way {
+    reverse: usize,
+    route: RouteNumber,
+    /// The limit of the route.
+    body_limit: Option<u64>,
+}
+
+/// Makes ready what is to be passed on.
+fn pass_on<'p>(
+    worker: &Worker,
+    connection: &Connection,
+    desk: &Desk,
+    mut head: Head,
+    way: Way,
+    params: impl Iterator<Item = (&'p str, &'p str)>,
+) -> Result<Opening, Kind> {
+    let Way { reverse, route, body_limit } = way;
+    let proxy = worker.table.reverse(reverse);
+    head.body_limit = body_limit.or(proxy.body_limit).unwrap_or(u64::MAX);
+    check_length(&head.facts, head.body_limit)?;
+    let hooked = proxy.has_hooks().then(|| {
+        let bytes = &desk.input.data()[..head.length];
+        let request =
+            Request::new(incoming(bytes, &head, &desk.fields, connection.peer), params, Body::empty());
+        Hooked::new(request, connection.is_trusted, worker.site.core.now())
+    });
+    Ok(Opening::Passing(Passing { reverse, head, route, chosen: None, hooked }))
+}
+
 impl Opened {
-    pub(super) fn new(
-        line: &RequestLine,
-        facts: &RequestFacts,
-        is_head: bool,
-        route: RouteNumber,
-        upload: Option<Box<Upload>>,
-    ) -> Self {
+    pub(super) fn new(head: &Head, route: RouteNumber, upload: Option<Box<Upload>>) -> Self {
         Self {
-            version: line.version,
-            is_head,
-            keep_alive: facts.keep_alive,
-            wants_upgrade: facts.wants_upgrade,
+            version: head.line.version,
+            is_head: head.method == Method::Head,
+            keep_alive: head.facts.keep_alive,
+            wants_upgrade: head.facts.wants_upgrade,
             upload,
             route,
         }
@@ -127,11 +155,18 @@ fn check_length(facts: &RequestFacts, limit: u64) -> Result<(), Kind> {
 }
 
 /// The body as the handler gets it; `behind` is what was read behind the head.
-fn take_body(worker: &Worker, facts: &RequestFacts, limit: u64, behind: &[u8]) -> (Body, Option<Box<Upload>>) {
+fn take_body(
+    worker: &Worker,
+    facts: &RequestFacts,
+    limit: u64,
+    behind: &[u8],
+) -> (Body, Option<Box<Upload>>) {
     match facts.framing.length() {
         Some(0) => (Body::empty(), None),
         // All of it is there: no pipe is needed.
-        Some(length) if behind.len() as u64 >= length => (Body::from(behind[..length as usize].to_vec()), None),
+        Some(length) if behind.len() as u64 >= length => {
+            (Body::from(behind[..length as usize].to_vec()), None)
+        }
         length => {
             let (writer, reader) = pipe(BODY_BUFFER);
             let decoder = Decoder::new(facts.framing);
@@ -168,41 +203,28 @@ fn ask(handler: &dyn Handler, request: Request, reply: &mut Arc<Reply>) -> Optio
     }
 }
 
-/// Where the parts of a target are in the head.
-struct TargetParts {
-    path: Span,
-    query: Option<Span>,
-    authority: Option<Span>,
+/// What the head of a request says, with the places of the target's parts in it.
+fn read_head(bytes: &[u8], length: usize, line: RequestLine, facts: RequestFacts, form: &Form) -> Head {
+    let base = line.target.start as usize;
+    let span = |range: &Range<usize>| Span::new(base + range.start, base + range.end);
+    let (path, query, authority) = match form {
+        Form::Origin { path, query } => (span(path), query.as_ref().map(span), None),
+        Form::Absolute { authority, path, query } => {
+            (span(path), query.as_ref().map(span), Some(span(authority)))
+        }
+        Form::Authority => (line.target, None, Some(line.target)),
+        Form::Asterisk => (line.target, None, None),
+    };
+    let method = Method::of(line.method.of(bytes));
+    Head { length, line, method, facts, path, query, authority, body_limit: u64::MAX }
 }
 
-impl TargetParts {
-    fn new(form: &Form, line: &RequestLine) -> Self {
-        let base = line.target.start as usize;
-        let span = |range: &Range<usize>| Span::new(base + range.start, base + range.end);
-        match form {
-            Form::Origin { path, query } => {
-                Self { path: span(path), query: query.as_ref().map(span), authority: None }
-            }
-            Form::Absolute { authority, path, query } => {
-                Self { path: span(path), query: query.as_ref().map(span), authority: Some(span(authority)) }
-            }
-            Form::Authority => Self { path: line.target, query: None, authority: Some(line.target) },
-            Form::Asterisk => Self { path: line.target, query: None, authority: None },
-        }
-    }
-
-    fn incoming<'a>(
-        &self,
-        head: &'a [u8],
-        line: RequestLine,
-        fields: &'a mut Vec<Field>,
-        peer: Peer,
-    ) -> Incoming<'a> {
-        let peer = match peer {
-            Peer::Tcp(address) => Some(address),
-            Peer::Unix => None,
-        };
-        let Self { path, query, authority } = *self;
-        Incoming { head, line, fields, path, query, authority, peer }
-    }
+/// What a handler or a hook is shown of a head.
+fn incoming<'a>(bytes: &'a [u8], head: &Head, fields: &'a [Field], peer: Peer) -> Incoming<'a> {
+    let peer = match peer {
+        Peer::Tcp(address) => Some(address),
+        Peer::Unix => None,
+    };
+    let Head { line, path, query, authority, .. } = *head;
+    Incoming { head: bytes, line, fields, path, query, authority, peer }
 }

@@ -77,7 +77,7 @@ async fn occupy(worker: Rc<Worker>, seat: Rc<Seat>) {
         match end {
             End::Park => worker.park(connection),
             End::Close => drop(connection),
-            End::Tunnel(upstream) => tunnels::begin(&worker, connection, upstream, &mut desk),
+            End::Tunnel(beginning) => tunnels::begin(&worker, connection, *beginning, &mut desk),
         }
         desk.clear();
         seat.desk.set(Some(desk));

@@ -18,8 +18,9 @@ use crate::telemetry::{Counters, Journal};
 use crate::upstream::Registry;
 
 use super::accept;
-use super::builder::Builder;
+use super::builder::{Builder, Listening};
 use super::handle::{Control, Handle};
+use super::trust::Trusted;
 use super::worker::{Options, Phase, Stage, Worker};
 
 /// What a worker's thread is given.
@@ -31,7 +32,8 @@ struct Plan {
     counters: Arc<Counters>,
     journal: Journal,
     stage: Arc<Stage>,
-    sockets: Vec<socket2::Socket>,
+    /// With those on which connections begin with a PROXY protocol header marked.
+    sockets: Vec<(socket2::Socket, bool)>,
     /// Dropped when the worker ends.
     ended: Sender<Infallible>,
     /// Likewise: the last worker removes the socket files.
@@ -41,9 +43,14 @@ struct Plan {
 /// Starts a server; returns once every worker is ready.
 pub(super) fn start(builder: Builder) -> Result<Handle> {
     let workers = workers(&builder)?;
-    check(&builder)?;
+    let trusted = Trusted::parse(&builder.trusted)?;
+    check(&builder, &trusted)?;
     let mut registry = Registry::default();
-    let table = Arc::new(Table::new(builder.routes, &mut registry)?);
+    let mut table = Table::new(builder.routes, &mut registry)?;
+    if let Some(forward) = builder.forward {
+        table.set_forward(forward.build(&mut registry)?);
+    }
+    let table = Arc::new(table);
     let registry = Arc::new(registry);
     let mut bound = listen(&builder.addresses, workers)?;
     let start_failed = |error: io::Error| Error::new(Kind::Start).because(error);
@@ -60,12 +67,12 @@ pub(super) fn start(builder: Builder) -> Result<Handle> {
         let plan = Plan {
             table: table.clone(),
             registry: registry.clone(),
-            options: Options { limits: builder.limits.clone(), connections },
+            options: Options { limits: builder.limits.clone(), connections, trusted: trusted.clone() },
             timeouts: builder.timeouts.clone(),
             counters: counters[number].clone(),
             journal: journal.clone(),
             stage: control.stage.clone(),
-            sockets: bound.iter_mut().filter_map(Bound::take).collect(),
+            sockets: sockets(&mut bound, &builder.addresses),
             ended: ended.clone(),
             files: files.clone(),
         };
@@ -96,7 +103,7 @@ fn workers(builder: &Builder) -> Result<usize> {
     }
 }
 
-fn check(builder: &Builder) -> Result<()> {
+fn check(builder: &Builder, trusted: &Trusted) -> Result<()> {
     let limits = &builder.limits;
     let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
     if !(512..=1 << 30).contains(&limits.head) {
@@ -105,16 +112,30 @@ fn check(builder: &Builder) -> Result<()> {
     if limits.connections == 0 {
         return wrong("a limit of no connections".into());
     }
+    if let Some(listening) =
+        builder.addresses.iter().find(|listening| listening.introduces && trusted.is_empty())
+    {
+        return wrong(format!(
+            "PROXY protocol on {} and nobody who may speak it: call trusted_proxies",
+            listening.address
+        ));
+    }
     match builder.addresses.is_empty() {
         true => Err(Error::new(Kind::BadAddress).detail("none was given: call bind")),
         false => Ok(()),
     }
 }
 
-fn listen(addresses: &[String], workers: usize) -> Result<Vec<Bound>> {
+/// One worker's sockets.
+fn sockets(bound: &mut [Bound], addresses: &[Listening]) -> Vec<(socket2::Socket, bool)> {
+    let pairs = bound.iter_mut().zip(addresses);
+    pairs.filter_map(|(bound, listening)| Some((bound.take()?, listening.introduces))).collect()
+}
+
+fn listen(addresses: &[Listening], workers: usize) -> Result<Vec<Bound>> {
     addresses
         .iter()
-        .map(|text| {
+        .map(|Listening { address: text, .. }| {
             let address: Address = text.parse().map_err(|error: io::Error| {
                 Error::new(Kind::BadAddress).detail(text.clone()).because(error)
             })?;
@@ -134,14 +155,15 @@ fn share(connections: usize, workers: usize, number: usize) -> usize {
 fn spawn(number: usize, plan: Plan) -> io::Result<Arc<Remote>> {
     let (ready, started) = mpsc::sync_channel(1);
     thread::Builder::new().name(format!("eproxy-worker-{number}")).spawn(move || {
-        let Plan { table, registry, options, timeouts, counters, journal, stage, sockets, ended, files } = plan;
+        let Plan { table, registry, options, timeouts, counters, journal, stage, sockets, ended, files } =
+            plan;
         let set_up = || {
             let core = Core::new()?;
             let site = Site::new(&core, &registry, counters, journal.clone(), timeouts);
             let worker = Worker::new(site, table, options, stage);
-            for socket in sockets {
+            for (socket, introduces) in sockets {
                 let listener = Listener::new(&core, socket)?;
-                let task = core.spawn(accept::run(worker.clone(), listener));
+                let task = core.spawn(accept::run(worker.clone(), listener, introduces));
                 worker.add_acceptor(task);
             }
             io::Result::Ok((worker, core))

@@ -4,27 +4,44 @@ use std::rc::Rc;
 
 use crate::driver::Stream;
 use crate::message::Buffer;
+use crate::proxy::{self, Hooked};
 use crate::tunnel::{Next, Tunnel};
 
 use super::desk::Desk;
 use super::owner::Owner;
 use super::worker::{Connection, Place, Worker};
 
+/// What a connection becomes a tunnel with.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    pub(super) upstream: Stream,
+    pub(super) told: Told,
+}
+
+/// Who is to be told when a tunnel has ended: hooks of this proxy.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) reverse: usize,
+    pub(super) hooked: Option<Box<Hooked>>,
+}
+
 /// A tunnel; it holds the place of its connection in the worker's count.
 pub(super) struct Entry {
     tunnel: Tunnel,
-    _place: Place,
+    place: Place,
+    told: Told,
 }
 
 /// Makes a tunnel of a connection. What is on the desk was read of either side and not passed on.
-pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, upstream: Stream, desk: &mut Desk) {
+pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Beginning, desk: &mut Desk) {
+    let Beginning { upstream, told } = beginning;
     let (stream, place) = connection.into_parts();
     let from_client = std::mem::replace(&mut desk.input, Buffer::new());
     let from_upstream = desk.relay.take_input();
     let idle = worker.site.timeouts.tunnel_idle;
     let tunnel = Tunnel::new(stream, upstream, from_client, from_upstream, idle);
     worker.site.counters.tunnels.add();
-    let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, _place: place });
+    let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, place, told });
     advance(worker, index as u32, &mut Buffer::new());
 }
 
@@ -43,7 +60,25 @@ pub(super) fn advance(worker: &Rc<Worker>, index: u32, scratch: &mut Buffer) {
         Next::Again => worker.later(index),
         Next::Over => {
             let over = tunnels.try_remove(index as usize);
-            drop((tunnels, over));
+            drop(tunnels);
+            over.into_iter().for_each(|entry| end(worker, entry));
         }
     }
+}
+
+/// Closes a tunnel and tells whoever wants to know.
+fn end(worker: &Rc<Worker>, entry: Entry) {
+    let Entry { tunnel, place, told } = entry;
+    let Some(mut hooked) = told.hooked else { return };
+    hooked.carried(tunnel.moved());
+    let worker = worker.clone();
+    worker.site.core.clone().spawn(async move {
+        let now = worker.site.core.now();
+        if let Err(error) = proxy::tell(worker.table.reverse(told.reverse), hooked, now).await {
+            worker.site.counters.failure(error.kind());
+            worker.site.journal.note(error.kind().row().level, || format!("{}: {error}", error.name()));
+        }
+        // The server waits for them.
+        drop(place);
+    });
 }

@@ -14,6 +14,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,13 +25,15 @@ use crate::driver::{Direction, Peer, Stream, TaskId, Wakeup};
 use crate::error::Kind;
 use crate::message::Limits;
 use crate::proxy::Site;
-use crate::router::Table;
+use crate::router::{RouteNumber, Table};
 
 use super::at_once;
 use super::desk::Desk;
 use super::flight::{self, Flight};
 use super::owner::Owner;
+use super::refuse;
 use super::seat::{Job, SPARE_SEATS, Seat};
+use super::trust::Trusted;
 use super::tunnels;
 
 /// What is fixed when a server starts.
@@ -39,6 +42,7 @@ pub(super) struct Options {
     pub(super) limits: Limits,
     /// This worker's share of [`Limits::connections`].
     pub(super) connections: usize,
+    pub(super) trusted: Trusted,
 }
 
 /// The phases of a server's life; they only ever advance.
@@ -76,7 +80,7 @@ impl Stage {
 
 /// A worker; it never leaves its thread.
 pub(super) struct Worker {
-    pub(super) site: Site,
+    pub(super) site: Rc<Site>,
     pub(super) table: Arc<Table>,
     pub(super) options: Options,
     stage: Arc<Stage>,
@@ -102,6 +106,12 @@ pub(super) struct Worker {
 pub(super) struct Connection {
     pub(super) stream: Stream,
     pub(super) peer: Peer,
+    /// Where the client thinks it is connected to, if a trusted proxy in between has said so.
+    pub(super) local: Option<SocketAddr>,
+    /// What it says about where requests come from is believed.
+    pub(super) is_trusted: bool,
+    /// It is known whose it is: no PROXY protocol header is to come.
+    pub(super) is_introduced: bool,
     /// At least one request was served on it.
     pub(super) served: bool,
     place: Place,
@@ -131,14 +141,9 @@ impl Drop for Place {
 }
 
 impl Worker {
-    pub(super) fn new(
-        site: Site,
-        table: Arc<Table>,
-        options: Options,
-        stage: Arc<Stage>,
-    ) -> Rc<Self> {
+    pub(super) fn new(site: Site, table: Arc<Table>, options: Options, stage: Arc<Stage>) -> Rc<Self> {
         Rc::new(Self {
-            site,
+            site: Rc::new(site),
             table,
             options,
             stage,
@@ -190,10 +195,17 @@ impl Worker {
         room
     }
 
-    /// Takes a connection in; it is served as soon as it can be read.
-    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer) {
+    /// Takes a connection in; it is served as soon as it can be read. With `introduces`, it begins with a PROXY protocol
+    /// header.
+    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, introduces: bool) {
         self.site.counters.accepted.add();
-        self.park(Connection { stream, peer, served: false, place: Place::new(&self.open) });
+        let is_trusted = self.options.trusted.believes(peer);
+        if introduces && !is_trusted {
+            return refuse::fail(self, peer, RouteNumber::NONE, &Kind::BadProxyProtocol.into());
+        }
+        let place = Place::new(&self.open);
+        let is_introduced = !introduces;
+        self.park(Connection { stream, peer, local: None, is_trusted, is_introduced, served: false, place });
     }
 
     /// Leaves a connection without a task until it can be read; it is closed when the server drains.
@@ -237,6 +249,7 @@ impl Worker {
     fn on_parked(self: &Rc<Self>, index: u32, is_late: bool, desk: &mut Box<Desk>) {
         let Some(connection) = self.parked.borrow_mut().try_remove(index as usize) else { return };
         match is_late {
+            false if !connection.is_introduced => self.give_seat(connection, Job::Serve, desk),
             false => at_once::serve(self, connection, desk),
             true if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
             true => {}

@@ -49,6 +49,9 @@ pub(crate) struct Counters {
     pub(crate) upstream_reused: Counter,
     /// Requests that were sent again.
     pub(crate) retries: Counter,
+    /// Copies of requests that were answered, and those that were given up.
+    pub(crate) mirrored: Counter,
+    pub(crate) mirror_dropped: Counter,
     /// Connections that became tunnels, and what went through those.
     pub(crate) tunnels: Counter,
     pub(crate) tunnel_bytes_up: Counter,
@@ -69,6 +72,8 @@ impl Counters {
             upstream_connects: Counter::default(),
             upstream_reused: Counter::default(),
             retries: Counter::default(),
+            mirrored: Counter::default(),
+            mirror_dropped: Counter::default(),
             tunnels: Counter::default(),
             tunnel_bytes_up: Counter::default(),
             tunnel_bytes_down: Counter::default(),
@@ -104,6 +109,10 @@ pub struct Stats {
     pub upstream_reused: u64,
     /// Requests that were sent again, to the same or another upstream.
     pub retries: u64,
+    /// Copies of requests ([`Proxy::mirror`](crate::Proxy::mirror)) that were answered.
+    pub mirrored: u64,
+    /// Copies of requests that were not: too many or too slow at once, or failed.
+    pub mirror_dropped: u64,
     /// Connections that became tunnels to an upstream: after an upgrade, or by CONNECT.
     pub tunnels: u64,
     /// Bytes that went through tunnels to upstreams.
@@ -126,6 +135,8 @@ impl Stats {
             sum.upstream_connects += core.upstream_connects.read();
             sum.upstream_reused += core.upstream_reused.read();
             sum.retries += core.retries.read();
+            sum.mirrored += core.mirrored.read();
+            sum.mirror_dropped += core.mirror_dropped.read();
             sum.tunnels += core.tunnels.read();
             sum.tunnel_bytes_up += core.tunnel_bytes_up.read();
             sum.tunnel_bytes_down += core.tunnel_bytes_down.read();

@@ -167,10 +167,9 @@ fn write(to: &Stream, buffer: &mut Buffer) -> io::Result<bool> {
     Ok(true)
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use std::cell::RefCell;
     use std::rc::Rc;
 

@@ -14,7 +14,8 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn all(self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let is_named = move |field: &&Field| {
-            field.known == Known::SecWebSocket && field.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes())
+            field.known == Known::SecWebSocket
+                && field.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes())
         };
         self.fields.iter().filter(is_named).map(move |field| field.value.of(self.bytes))
     }
@@ -28,7 +29,8 @@ impl<'a> Fields<'a> {
 
     /// The members of all fields of a name, each up to its first semicolon.
     fn members(self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let word = |member: &'a [u8]| member.split(|byte| *byte == b';').next().unwrap_or(member).trim_ascii();
+        let word =
+            |member: &'a [u8]| member.split(|byte| *byte == b';').next().unwrap_or(member).trim_ascii();
         self.all(name).flat_map(hop::members).map(word)
     }
 }
@@ -134,7 +136,11 @@ mod tests {
             ("GET", headers(&[("Sec-WebSocket-Key", "not base64 at all....."), VERSION]), Kind::BadUpgrade),
             ("GET", headers(&[KEY, ("Sec-WebSocket-Version", "8")]), Kind::WebSocketVersion),
         ] {
-            assert_eq!(Handshake::of_request(method.as_bytes(), fields(&request)).err(), Some(kind), "{request:?}");
+            assert_eq!(
+                Handshake::of_request(method.as_bytes(), fields(&request)).err(),
+                Some(kind),
+                "{request:?}"
+            );
         }
     }
 }

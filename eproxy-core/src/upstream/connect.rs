@@ -49,7 +49,8 @@ pub(super) async fn connect(
         Place::Name(name, port) => {
             let connected = async {
                 let found = resolver.resolve(name, *port).await?;
-                let allowed = |address: &&SocketAddr| guard.is_none_or(|guard| guard.allows(Some(name), **address));
+                let allowed =
+                    |address: &&SocketAddr| guard.is_none_or(|guard| guard.allows(Some(name), **address));
                 let addresses = interleave(found.iter().filter(allowed).copied());
                 match addresses.is_empty() {
                     true => Err(Error::new(Kind::Destination).detail(place.to_string())),
@@ -153,8 +154,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         let bad = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let port =
-            on_a_core(async move |core| race(&core, &[bad, good], PATIENCE).await.map(|stream| stream.peer_port()));
+        let port = on_a_core(async move |core| {
+            race(&core, &[bad, good], PATIENCE).await.map(|stream| stream.peer_port())
+        });
         assert_eq!(port.unwrap(), Some(good.port()));
     }
 

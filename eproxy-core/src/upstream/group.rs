@@ -94,18 +94,20 @@ pub(crate) type GroupNumber = u32;
 /// Everything that a server's cores keep something about: numbered once, when it starts.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    pub(super) places: Vec<Place>,
+    pub(super) shelves: Vec<(Place, bool)>,
     /// The weights of each group's endpoints.
     pub(super) groups: Vec<Vec<u32>>,
 }
 
 impl Registry {
-    /// The number of a place; the same place has one number.
-    pub(crate) fn shelf(&mut self, place: &Place) -> ShelfNumber {
-        let known = self.places.iter().position(|known| known == place);
+    /// The number of the shelf for connections to a place; the same place has one for connections that begin alike:
+    /// `named` are those that say on whose behalf they were made.
+    pub(crate) fn shelf(&mut self, place: &Place, named: bool) -> ShelfNumber {
+        let wanted = (place.clone(), named);
+        let known = self.shelves.iter().position(|known| *known == wanted);
         let number = known.unwrap_or_else(|| {
-            self.places.push(place.clone());
-            self.places.len() - 1
+            self.shelves.push(wanted);
+            self.shelves.len() - 1
         });
         number as ShelfNumber
     }
@@ -125,9 +127,10 @@ mod tests {
     fn places_are_numbered_once() {
         let mut registry = Registry::default();
         let place = |url: &str| Origin::parse(url).unwrap().place;
-        assert_eq!(registry.shelf(&place("http://a.test:80/x")), 0);
-        assert_eq!(registry.shelf(&place("http://b.test")), 1);
-        assert_eq!(registry.shelf(&place("http://a.test/y")), 0);
+        assert_eq!(registry.shelf(&place("http://a.test:80/x"), false), 0);
+        assert_eq!(registry.shelf(&place("http://b.test"), false), 1);
+        assert_eq!(registry.shelf(&place("http://a.test/y"), false), 0);
+        assert_eq!(registry.shelf(&place("http://a.test/y"), true), 2);
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl Guard {
 fn innermost(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let octets = v6.octets();
-    let tail = |at: usize| IpAddr::V4(Ipv4Addr::new(octets[at], octets[at + 1], octets[at + 2], octets[at + 3]));
+    let tail =
+        |at: usize| IpAddr::V4(Ipv4Addr::new(octets[at], octets[at + 1], octets[at + 2], octets[at + 3]));
     match v6.segments() {
         // `::` and `::1` are addresses of their own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => ip,
@@ -114,8 +115,14 @@ mod tests {
     #[test]
     fn only_the_public_internet_may_be_reached_whatever_the_spelling() {
         let guard = Guard::default();
-        for ip in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
-        {
+        for ip in [
+            "1.1.1.1",
+            "93.184.216.34",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "2002:808:808::1",
+        ] {
             assert!(allows(&guard, None, ip), "{ip}");
         }
         for ip in [
@@ -167,6 +174,9 @@ mod tests {
         assert!(allows(&guard, None, "::1") && !allows(&guard, None, "10.2.0.1"));
         assert!(!allows(&guard, None, "10.1.9.1") && !allows(&guard, None, "::ffff:1.1.1.1"));
         assert!(allows(&guard, Some("DB.internal."), "192.168.0.9"));
-        assert!(!allows(&guard, Some("db.internal"), "10.1.9.1") && !allows(&guard, Some("a.db.internal"), "10.9.9.9"));
+        assert!(
+            !allows(&guard, Some("db.internal"), "10.1.9.1")
+                && !allows(&guard, Some("a.db.internal"), "10.9.9.9")
+        );
     }
 }

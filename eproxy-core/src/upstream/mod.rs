@@ -29,6 +29,6 @@ pub(crate) use group::{GroupNumber, Registry, ShelfNumber};
 pub(crate) use guard::Guard;
 pub use options::UpstreamOptions;
 pub(crate) use origin::{Origin, Place};
-pub(crate) use pool::Identity;
+pub(crate) use pool::{Identity, Pool};
 pub(crate) use rotation::Tried;
 pub(crate) use upstreams::Upstreams;

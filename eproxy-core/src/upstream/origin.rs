@@ -68,6 +68,17 @@ impl Origin {
     }
 }
 
+impl Place {
+    /// The TCP port.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Address(Address::Tcp(address)) => Some(address.port()),
+            Self::Address(Address::Unix(_)) => None,
+            Self::Name(_, port) => Some(*port),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,7 +98,8 @@ mod tests {
             let origin = Origin::parse(text).unwrap();
             (origin.place.to_string(), origin.authority, origin.base)
         };
-        let expected = |place: &str, authority: &str, base: &str| (place.into(), authority.into(), base.into());
+        let expected =
+            |place: &str, authority: &str, base: &str| (place.into(), authority.into(), base.into());
         assert_eq!(parsed("http://10.0.0.7:3000"), expected("10.0.0.7:3000", "10.0.0.7:3000", ""));
         assert_eq!(parsed("http://[::1]/"), expected("[::1]:80", "[::1]", ""));
         assert_eq!(parsed("http://App.test:80/a/b/"), expected("app.test:80", "app.test", "/a/b"));

@@ -9,7 +9,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use slab::Slab;
@@ -24,7 +23,7 @@ const MARK: u32 = 1 << 31;
 
 /// On whose behalf a connection was made, where the upstream was told (the PROXY protocol): it must not carry the
 /// requests of anybody else.
-pub(crate) type Identity = Option<Box<(SocketAddr, SocketAddr)>>;
+pub(crate) type Identity = Option<Box<(std::net::SocketAddr, std::net::SocketAddr)>>;
 
 /// The unused connections of one core.
 #[derive(Debug)]
@@ -65,7 +64,8 @@ impl Pool {
             let mut shelves = self.shelves.borrow_mut();
             let stack = &mut shelves.get_mut(shelf as usize)?.idle;
             let mut idle = self.idle.borrow_mut();
-            let is_fit = |number: &u32| idle.get(*number as usize).is_some_and(|idle| idle.identity == *identity);
+            let is_fit =
+                |number: &u32| idle.get(*number as usize).is_some_and(|idle| idle.identity == *identity);
             let number = match stack.last() {
                 Some(last) if is_fit(last) => stack.pop()?,
                 _ => {
@@ -163,10 +163,9 @@ impl Pool {
     }
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use crate::driver::{Address, Core, Wakeup};
 
     use super::*;

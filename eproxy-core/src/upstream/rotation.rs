@@ -51,7 +51,8 @@ impl Rotation {
         if let [_] = self.0[..] {
             return (!tried.has(0)).then_some(0);
         }
-        self.turn(tried, |entry| entry.rests_until.is_none_or(|until| until <= now)).or_else(|| self.turn(tried, |_| true))
+        self.turn(tried, |entry| entry.rests_until.is_none_or(|until| until <= now))
+            .or_else(|| self.turn(tried, |_| true))
     }
 
     fn turn(&mut self, tried: Tried, may: impl Fn(&Entry) -> bool) -> Option<usize> {
@@ -100,8 +101,7 @@ mod tests {
     #[test]
     fn requests_are_shared_out_by_weight_and_not_in_a_row() {
         let mut rotation = Rotation::new([5, 1, 1].into_iter());
-        let chosen: Vec<_> =
-            (0..7).map(|_| rotation.choose(start(), Tried::default()).unwrap()).collect();
+        let chosen: Vec<_> = (0..7).map(|_| rotation.choose(start(), Tried::default()).unwrap()).collect();
         assert_eq!(chosen, [0, 0, 1, 0, 2, 0, 0]);
     }
 

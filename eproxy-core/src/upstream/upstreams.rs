@@ -29,7 +29,7 @@ impl Upstreams {
         let rotation = |weights: &Vec<u32>| Rotation::new(weights.iter().copied());
         Self {
             core: core.clone(),
-            pool: Pool::new(registry.places.len()),
+            pool: Pool::new(registry.shelves.len()),
             rotations: RefCell::new(registry.groups.iter().map(rotation).collect()),
             resolver: Resolver::new(core.clone()),
         }
