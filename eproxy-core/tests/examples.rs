@@ -70,6 +70,17 @@ impl Example {
         stream
     }
 
+    /// Sends a head as it is, without its last line, and reads the answer to its end.
+    fn ask_raw(&self, head: &str) -> (String, String) {
+        let mut stream = self.connect();
+        write!(stream, "{}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n"))
+            .expect("a request can be sent");
+        let head = read_head(&mut stream);
+        let mut body = String::new();
+        stream.read_to_string(&mut body).expect("the rest of an answer");
+        (head, body)
+    }
+
     /// The status and the body of the answer to a request.
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         answer(self.send(method, path, body))
@@ -270,6 +281,85 @@ fn client_asks_in_all_its_ways_and_relays() {
     assert!(client.preface[3].starts_with("nobody there, 502: "), "{:?}", client.preface);
     let numbers = client.get("/proxy");
     assert!(numbers.lines().eq((1..=100_000).map(|number| number.to_string())));
+}
+
+#[test]
+fn reverse_proxy_shares_requests_out_and_speaks_in_the_clients_terms() {
+    let proxy = Example::run("reverse_proxy");
+    assert_eq!(proxy.get("/"), "try /api/users\n");
+    let names: Vec<_> = (0..6).map(|page| proxy.get(&format!("/api/users?page={page}"))).collect();
+    for (page, text) in names.iter().enumerate() {
+        assert!(text.ends_with(&format!(": GET /users?page={page}, for 127.0.0.1\n")), "{text}");
+    }
+    assert_eq!(names.iter().filter(|text| text.starts_with("heavy")).count(), 4, "{names:?}");
+    let (head, _) = proxy.ask_raw("GET /api/moved HTTP/1.1\nHost: example.test");
+    assert!(head.contains("Location: http://example.test/api/users\r\n"), "{head}");
+    assert!(head.contains("X-Served-By: eproxy\r\n"), "{head}");
+    let (head, _) = proxy.ask_raw("GET /down HTTP/1.1\nHost: test");
+    assert!(head.contains("Proxy-Status: eproxy; error=connection_refused\r\n"), "{head}");
+}
+
+#[test]
+fn forward_proxy_asks_who_it_is_and_lets_nobody_inside() {
+    let proxy = Example::run("forward_proxy");
+    let reachable = proxy.preface[0].strip_prefix("the server that may be reached: ").unwrap().to_owned();
+    let authority = reachable.strip_prefix("http://").unwrap();
+    let credentials = "Proxy-Authorization: Basic YWRhOnNlY3JldA==";
+    let (head, body) =
+        proxy.ask_raw(&format!("GET {reachable}/page HTTP/1.1\nHost: {authority}\n{credentials}"));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(body.contains("you asked for /page\n"), "{body}");
+    let (head, body) = proxy.ask_raw(&format!(
+        "CONNECT {authority} HTTP/1.1\nHost: {authority}\n{credentials}\n\nGET /tunnel HTTP/1.1\nHost: x"
+    ));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(body.contains("you asked for /tunnel\n"), "{body}");
+    let (head, _) = proxy.ask_raw(&format!("GET {reachable}/page HTTP/1.1\nHost: {authority}"));
+    assert!(head.starts_with("HTTP/1.1 407 ") && head.contains("Proxy-Authenticate: Basic "), "{head}");
+    let inside = format!("GET http://169.254.169.254/ HTTP/1.1\nHost: 169.254.169.254\n{credentials}");
+    assert!(proxy.ask_raw(&inside).0.starts_with("HTTP/1.1 403 "));
+}
+
+#[test]
+fn websocket_echoes_through_the_proxy() {
+    use async_tungstenite::tungstenite::Message;
+    use futures_lite::StreamExt as _;
+
+    let example = Example::run("websocket");
+    assert!(example.get("/").contains("new WebSocket("));
+    assert_eq!(example.ask("GET", "/chat", ""), (400, "malformed request for another protocol\n".into()));
+    async_std::task::block_on(async {
+        let stream = async_std::net::TcpStream::connect(example.address).await.unwrap();
+        let url = format!("ws://{}/chat", example.address);
+        let (mut socket, _) = async_tungstenite::client_async(url, stream).await.unwrap();
+        for message in [Message::text("hello"), Message::binary(vec![7; 100_000])] {
+            socket.send(message.clone()).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), message);
+        }
+        socket.close(None).await.unwrap();
+    });
+    assert_eq!(example.line(), "closed after 2 messages");
+}
+
+#[test]
+fn hooks_asks_who_it_is_and_signs_what_comes_back() {
+    let hooks = Example::run("hooks");
+    assert_eq!(hooks.ask("GET", "/greeting", ""), (401, "who are you?\n".into()));
+    assert_eq!(hooks.line(), "GET /greeting: 401, 0 bytes");
+    let (head, body) = hooks.ask_raw("GET /greeting HTTP/1.1\nHost: test\nAuthorization: Bearer ada");
+    assert_eq!(body, r#"{"greeting":"hello, ada","seen_by":"eproxy"}"#);
+    assert!(head.contains("Content-Length: 44\r\n"), "{head}");
+    assert_eq!(hooks.line(), "GET /greeting: 200, 25 bytes");
+}
+
+#[test]
+fn mirror_copies_requests_and_forgets_the_answers() {
+    let mirror = Example::run("mirror");
+    assert_eq!(
+        mirror.ask("POST", "/notes", "some text"),
+        (200, "today's version has taken 9 bytes\n".into())
+    );
+    assert_eq!(mirror.line(), "tomorrow's version: POST /notes, 9 bytes");
 }
 
 #[test]

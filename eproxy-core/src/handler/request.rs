@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
-use crate::message::{Body, Field, Headers, RequestLine, Span, Version, http_types_field};
+use crate::message::{Body, Field, Headers, RequestLine, Span, Version, hop, http_types_field};
+use crate::tunnel::{Fields, Handshake};
 
 /// A request: its head as it came, and its body as a stream.
 ///
@@ -144,6 +145,40 @@ impl Request {
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.parts().headers
+    }
+
+    /// Checks that this is the handshake of a WebSocket (RFC 6455 §4.2.1), and gives the value of the
+    /// `Sec-WebSocket-Accept` field that answers it.
+    ///
+    /// ```
+    /// use eproxy_core::{Request, Response, Server};
+    ///
+    /// let server = Server::builder().get("/chat", |req: Request, res: Response| match req.websocket_accept() {
+    ///     Ok(accept) => {
+    ///         let connection = res.header("Sec-WebSocket-Accept", accept).upgrade("websocket");
+    ///         // Hand it to a WebSocket library: it reads and writes like a socket.
+    ///         drop(connection);
+    ///     }
+    ///     Err(error) => res.status(error.status()).header("Sec-WebSocket-Version", "13").send(error.to_string()),
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// It is none, with 400, or one of another version than 13, with 426.
+    pub fn websocket_accept(&self) -> Result<String> {
+        let headers = self.headers();
+        let names = |field: &str, word: &str| {
+            headers
+                .get_all(field)
+                .flat_map(hop::members)
+                .any(|member| member.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        if !names("connection", "upgrade") || !names("upgrade", "websocket") {
+            return Err(Kind::BadUpgrade.into());
+        }
+        let fields = Fields { bytes: headers.bytes(), fields: headers.fields() };
+        Ok(Handshake::of_request(self.method().as_bytes(), fields)?.into_accept())
     }
 
     /// The HTTP version of the client.

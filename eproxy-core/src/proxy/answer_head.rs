@@ -48,12 +48,13 @@ pub(super) fn encode(
 ) {
     encode_status_line(out, answering.line.status, answering.reason);
     let (mut has_date, mut names_places) = (false, false);
-    // The upstream's own Content-Length may stay where it is.
+    // The upstream's own Content-Length may stay where it is, unless hooks may have had their hands on it.
+    let is_its_own = lines.end.is_some();
     let mut has_length = !matches!(answering.coding, BodyCoding::Length(_));
     let rewrites = !rules.redirects.is_empty();
     rules.headers.encode(out, lines, |field| match field.known {
         Known::Other => true,
-        Known::ContentLength => !std::mem::replace(&mut has_length, true),
+        Known::ContentLength => is_its_own && !std::mem::replace(&mut has_length, true),
         Known::Date => {
             has_date = true;
             true

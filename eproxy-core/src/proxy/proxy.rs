@@ -167,9 +167,10 @@ impl Proxy {
         self
     }
 
-    /// Rewrites `Location` and `Content-Location` of answers where they name the upstream: its host and port become
-    /// those that the client asked for, and its paths lose what [`add_prefix`](Self::add_prefix) and the upstream's URL
-    /// put in front and get back what [`strip_prefix`](Self::strip_prefix) took off. Other places stay as they are.
+    /// Rewrites `Location` and `Content-Location` of answers where they name the upstream, by its own host and port or by
+    /// those that the client asked for. The latter is what they become, and their paths lose what
+    /// [`add_prefix`](Self::add_prefix) and the upstream's URL put in front and get back what
+    /// [`strip_prefix`](Self::strip_prefix) took off. Other places stay as they are.
     pub fn rewrite_locations(mut self) -> Self {
         self.answer.redirects.locations = true;
         self

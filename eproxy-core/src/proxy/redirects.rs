@@ -99,7 +99,8 @@ fn location(text: &str, host: &[u8], from: From<'_>) -> Option<Cow<'static, [u8]
         None => return None,
         Some(rest) => {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            if !same_authority(&rest[..end], &origin.authority) {
+            let is_ours = |known: &str| same_authority(&rest[..end], known);
+            if !is_ours(&origin.authority) && !std::str::from_utf8(host).is_ok_and(is_ours) {
                 return None;
             }
             (&rest[end..], true)
@@ -157,6 +158,7 @@ mod tests {
             ("http://10.0.0.7:3001/a", "http://10.0.0.7:3001/a"),
             ("https://10.0.0.7:3000/a", "https://10.0.0.7:3000/a"),
             ("http://other.test/a", "http://other.test/a"),
+            ("http://EXAMPLE.com:8080/a", "http://example.com:8080/a"),
             ("//other.test/a", "//other.test/a"),
             ("/a", "/a"),
             ("a/b", "a/b"),
@@ -167,6 +169,7 @@ mod tests {
         for (from, to) in [
             ("http://app.test:80/base/v2/x", "http://example.com:8080/api/x"),
             ("/base/v2/x?y", "/api/x?y"),
+            ("http://example.com:8080/base/v2/x", "http://example.com:8080/api/x"),
             ("/login", "/login"),
         ] {
             assert_eq!(rewritten(from, &mapped, "http://APP.test/base"), to, "{from}");

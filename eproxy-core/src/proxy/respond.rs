@@ -44,8 +44,10 @@ impl Answered<'_> {
         if upload.is_over() && self.is_there(relay) {
             return self.respond_at_once(relay, upload.rest(relay));
         }
-        let filters =
-            relay.hooked.as_mut().map_or_else(Filters::default, |hooked| std::mem::take(&mut hooked.answer_filters));
+        let filters = relay
+            .hooked
+            .as_mut()
+            .map_or_else(Filters::default, |hooked| std::mem::take(&mut hooked.answer_filters));
         let coding = match self.coding(relay) {
             BodyCoding::Length(_) if filters.may_resize() => self.unknown_length(relay),
             coding => coding,

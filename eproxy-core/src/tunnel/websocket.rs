@@ -62,6 +62,11 @@ impl Handshake {
         }
     }
 
+    /// What answers it.
+    pub(crate) fn into_accept(self) -> String {
+        self.accept
+    }
+
     /// Whether the upstream's answer is that to the request (RFC 6455 §4.1): its key, and nothing that was not offered.
     pub(crate) fn is_accepted(&self, request: Fields<'_>, answer: Fields<'_>) -> bool {
         let offered = |name: &'static str, word: &[u8]| {
