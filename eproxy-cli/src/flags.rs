@@ -17,7 +17,8 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// eproxy serves a demo: / lists its endpoints, /hello greets, /proxy relays an upstream's answer.
+/// eproxy is a reverse proxy with --to, and a forward proxy with --forward. Without either it serves a demo: / lists its
+/// endpoints, /hello greets, /proxy relays an upstream's answer.
 #[derive(Debug, FromArgs)]
 pub(crate) struct Flags {
     /// address to listen on; 127.0.0.1 unless given
@@ -32,21 +33,41 @@ pub(crate) struct Flags {
     #[argh(option, from_str_fn(workers))]
     pub(crate) workers: Option<usize>,
 
-    /// URL that /proxy asks; an origin inside eproxy unless given
-    #[argh(option, from_str_fn(upstream))]
-    pub(crate) upstream: Option<Url>,
-
-    /// URL to pass every request on to; may be given several times
+    /// pass every request on to this URL, http://HOST:PORT or unix:/PATH; given several times, to each by turns
     #[argh(option)]
     pub(crate) to: Vec<String>,
+
+    /// pass requests on to wherever they say: absolute targets, and CONNECT to port 443, on the public internet
+    #[argh(switch)]
+    pub(crate) forward: bool,
+
+    /// with --forward, an address, network (10.1.0.0/16) or host name that may be reached, too; may be given several times
+    #[argh(option)]
+    pub(crate) forward_allow: Vec<String>,
+
+    /// with --forward, a port that CONNECT may reach, in place of 443; may be given several times
+    #[argh(option)]
+    pub(crate) forward_port: Vec<u16>,
+
+    /// with --forward, credentials NAME:PASSWORD that clients must show; may be given several times
+    #[argh(option, from_str_fn(credentials))]
+    pub(crate) forward_user: Vec<(String, String)>,
+
+    /// with --forward, another forward proxy to pass everything on to: http://HOST:PORT, http://NAME:PASSWORD@HOST:PORT
+    #[argh(option, from_str_fn(parent))]
+    pub(crate) forward_parent: Option<Url>,
 
     /// how long a client may take to send a request head: 5s, 500ms; 30s unless given
     #[argh(option, from_str_fn(duration))]
     pub(crate) head_timeout: Option<Duration>,
 
-    /// how long an upstream may take to begin its answer, and pause within it; 60s unless given
+    /// with --to or --forward, how long an upstream may take to begin its answer, and pause within it; 60s unless given
     #[argh(option, from_str_fn(duration))]
     pub(crate) upstream_timeout: Option<Duration>,
+
+    /// URL that the demo's /proxy asks; an origin inside eproxy unless given
+    #[argh(option, from_str_fn(upstream))]
+    pub(crate) upstream: Option<Url>,
 
     /// debug, info, warn or error; info unless given
     #[argh(option, default = "LevelFilter::Info", from_str_fn(log_level))]
@@ -105,10 +126,36 @@ impl Flags {
             Ok(()) => Early::Answer(exit.output),
             Err(()) => Early::Usage(one_line(&exit.output)),
         })?;
-        match flags.version {
-            true => Err(Early::Answer(format!("eproxy {}", env!("CARGO_PKG_VERSION")))),
-            false => Ok(flags),
+        if flags.version {
+            return Err(Early::Answer(format!("eproxy {}", env!("CARGO_PKG_VERSION"))));
         }
+        match flags.contradiction() {
+            Some(what) => Err(Early::Usage(format!("{what} (see eproxy --help)"))),
+            None => Ok(flags),
+        }
+    }
+
+    /// Flags that would be without effect.
+    fn contradiction(&self) -> Option<&'static str> {
+        let tunes_forward = !self.forward_allow.is_empty()
+            || !self.forward_port.is_empty()
+            || !self.forward_user.is_empty()
+            || self.forward_parent.is_some();
+        if tunes_forward && !self.forward {
+            return Some("the --forward-... flags need --forward");
+        }
+        if self.upstream.is_some() && !self.serves_demo() {
+            return Some("--upstream is for the demo, which --to and --forward take the place of");
+        }
+        if self.upstream_timeout.is_some() && self.serves_demo() {
+            return Some("--upstream-timeout needs --to or --forward");
+        }
+        None
+    }
+
+    /// Neither kind of proxy was asked for.
+    pub(crate) fn serves_demo(&self) -> bool {
+        self.to.is_empty() && !self.forward
     }
 
     /// What to listen on, as eproxy-core takes it: IPv6 addresses in brackets.
@@ -151,6 +198,22 @@ fn upstream(text: &str) -> Result<Url, String> {
         "http" if url.has_host() => Ok(url),
         "https" => Err("https needs TLS, which this version does not have yet; use http://".into()),
         _ => Err("expected something like http://127.0.0.1:9000/get".into()),
+    }
+}
+
+fn credentials(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() => Ok((name.to_owned(), password.to_owned())),
+        _ => Err("expected NAME:PASSWORD".into()),
+    }
+}
+
+fn parent(text: &str) -> Result<Url, String> {
+    let expected = "expected something like http://127.0.0.1:3128";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {expected}"))?;
+    match url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none() {
+        true => Ok(url),
+        false => Err(expected.into()),
     }
 }
 
@@ -209,6 +272,14 @@ mod tests {
             (&["--upstream", "mailto:a@b"], "expected"),
             (&["--log-level", "loud"], "debug, info, warn or error"),
             (&["--log-format", "xml"], "pretty or json"),
+            (&["--forward-allow", "10.0.0.0/8"], "need --forward"),
+            (&["--forward", "--forward-user", "ada"], "NAME:PASSWORD"),
+            (&["--forward", "--forward-parent", "nowhere"], "http://127.0.0.1:3128"),
+            (&["--forward", "--forward-parent", "http://a/path"], "http://127.0.0.1:3128"),
+            (&["--to", "http://a", "--upstream", "http://b/"], "for the demo"),
+            (&["--upstream-timeout", "5s"], "needs --to"),
+            (&["--to", "http://a", "--upstream-timeout", "soon"], "5s or 500ms"),
+            (&["--head-timeout", "0s"], "more than nothing"),
         ] {
             let text = usage(given);
             assert!(text.contains(part) && !text.contains('\n'), "{given:?}: {text}");

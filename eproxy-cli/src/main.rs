@@ -1,15 +1,16 @@
-//! `eproxy`: a demo server and proxy over the public face of eproxy-core.
+//! `eproxy`: a reverse proxy, a forward proxy and a demo, over the public face of eproxy-core.
 
 mod flags;
 mod logging;
 mod origin;
+mod proxies;
 mod routes;
 mod signals;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use eproxy_core::{Client, Handle, Server};
+use eproxy_core::{Client, Handle, Server, Timeouts};
 
 use flags::Flags;
 
@@ -35,53 +36,47 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
-            ExitCode::FAILURE
+            // A flag's value that only the library can judge is wrong usage, too.
+            if error.name() == "bad_option" { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
-/// Starts the servers, says where, and serves until a signal ends it.
+/// Starts the server, says where, and serves until a signal ends it.
 async fn run(flags: &Flags) -> eproxy_core::Result<()> {
     let mut signals = signals::Signals::new();
     // The demo has an upstream of its own unless it is given a real one.
-    let (embedded, upstream) = match &flags.upstream {
-        Some(upstream) => (None, upstream.clone()),
-        None => {
-            let (origin, url) = origin::start()?;
-            (Some(origin), url)
-        }
+    let embedded = match flags.serves_demo() && flags.upstream.is_none() {
+        true => Some(origin::start()?),
+        false => None,
     };
-    let mut server = match flags.to.is_empty() {
-        true => routes::add(Server::builder(), Client::new(), &upstream).bind(flags.address()),
-        false => {
-            let mut proxy = eproxy_core::Proxy::to(flags.to.clone());
-            if let Some(timeout) = flags.upstream_timeout {
-                proxy = proxy.timeout(timeout);
-            }
-            Server::builder().at("/*path", proxy).bind(flags.address())
+    let (mut server, does) = match embedded.as_ref().map(|(_, url)| url).or(flags.upstream.as_ref()) {
+        Some(upstream) => {
+            (routes::add(Server::builder(), Client::new(), upstream), format!(", /proxy asks {upstream}"))
         }
+        None => (proxies::add(Server::builder(), flags), proxies::describe(flags)),
     };
     if let Some(head) = flags.head_timeout {
-        server = server.timeouts(eproxy_core::Timeouts { head, ..Default::default() });
+        server = server.timeouts(Timeouts { head, ..Timeouts::default() });
     }
     if let Some(workers) = flags.workers {
         server = server.workers(workers);
     }
-    let server = server.start()?;
-    announce(flags, &server, upstream.as_str());
+    let server = server.bind(flags.address()).start()?;
+    announce(flags, &server, &does);
 
     signals.until_stopped(&server).await;
-    if let Some(origin) = embedded {
+    if let Some((origin, _)) = embedded {
         origin.shutdown(std::time::Duration::ZERO).await;
     }
     Ok(())
 }
 
-/// Says where the server listens: in the log, and on standard output where the log would keep quiet about a port that
-/// only the system knows.
-fn announce(flags: &Flags, server: &Handle, upstream: &str) {
+/// Says where the server listens and what it does: in the log, and on standard output where the log would keep quiet about
+/// a port that only the system knows.
+fn announce(flags: &Flags, server: &Handle, does: &str) {
     for listener in server.listeners() {
-        let line = format!("listening on http://{listener}, /proxy asks {upstream}");
+        let line = format!("listening on http://{listener}{does}");
         if flags.port == 0 && !log::log_enabled!(log::Level::Info) {
             // Whoever closed standard output does not want to know.
             let _closed = writeln!(std::io::stdout(), "{line}");

@@ -14,6 +14,7 @@
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
 //! | `stream.rs` | streams, TCP and unix-domain |
+//! | `pipe.rs` | bytes from one socket to another without a copy (Linux; `no_pipe.rs` elsewhere) |
 //! | `connect.rs` | streams to somebody else's listener |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
@@ -23,6 +24,11 @@ mod cores;
 mod executor;
 mod listen;
 mod listener;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod pipe;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "no_pipe.rs"]
+mod pipe;
 mod reactor;
 mod stream;
 mod timer;
@@ -31,5 +37,6 @@ pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
 pub(crate) use listen::{Address, Bound};
 pub(crate) use listener::Listener;
+pub(crate) use pipe::Pipe;
 pub(crate) use reactor::{Direction, Wakeup};
 pub(crate) use stream::{Peer, Stream};

@@ -132,6 +132,29 @@ impl Stream {
         None
     }
 
+    /// Ready when a direction may be, as far as the reactor was told.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` past the direction's deadline.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        self.core.reactor.poll_ready(self.key, direction, cx)
+    }
+
+    /// Ends readiness of a direction.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn clear(&self, direction: Direction, why: Clear) {
+        self.core.reactor.clear(self.key, direction, why);
+    }
+
+    /// The socket.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        use std::os::fd::AsFd as _;
+        on_socket!(self, socket => socket.as_fd())
+    }
+
     /// Ready when there may be something to read.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.core.reactor.poll_ready(self.key, Direction::Read, cx).map(|_| ())
@@ -192,11 +215,16 @@ impl Stream {
         !self.core.reactor.is_readable(self.key)
     }
 
-    /// The same, with the kernel asked for what the reactor may not have been told yet.
+    /// The same, with the kernel asked: for what the reactor may not have been told yet, or for what it takes to be there
+    /// because nobody has read on.
     pub(crate) fn is_surely_quiet(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         let peeked = on_socket!(self, socket => SockRef::from(socket).peek(&mut byte));
-        self.is_quiet() && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if is_quiet {
+            self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
+        }
+        is_quiet
     }
 
     /// The port at the other end.

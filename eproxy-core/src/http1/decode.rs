@@ -66,6 +66,26 @@ impl Decoder {
         }
     }
 
+    /// Bytes that the body still has, none of them framing; `u64::MAX` up to the end of the connection. None where there
+    /// is framing among them.
+    pub(crate) fn raw_left(&self) -> Option<u64> {
+        match self.0 {
+            State::Length(left) => Some(left),
+            State::UntilClose => Some(u64::MAX),
+            State::Done(_) | State::Chunked(_) => None,
+        }
+    }
+
+    /// Says that so many bytes of a body without framing were moved by others.
+    pub(crate) fn skip(&mut self, n: u64) {
+        if let State::Length(left) = &mut self.0 {
+            *left -= n;
+            if *left == 0 {
+                self.0 = State::Done(None);
+            }
+        }
+    }
+
     /// Whether the body has ended.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.0, State::Done(_))

@@ -55,14 +55,29 @@ impl Content {
         self.moved
     }
 
+    /// Nobody looks at the bytes, and nothing is put between them.
+    pub(super) fn is_plain(&self) -> bool {
+        self.filters.is_none() && self.copy.is_none() && self.coding != BodyCoding::Chunked
+    }
+
+    /// Says that so many bytes of a plain body were moved by others.
+    ///
+    /// # Errors
+    ///
+    /// `BodyTooLarge`.
+    pub(super) fn count(&mut self, n: u64) -> Result<(), Kind> {
+        self.allowed = self.allowed.checked_sub(n).ok_or(Kind::BodyTooLarge)?;
+        self.moved += n;
+        Ok(())
+    }
+
     /// Takes a run of the body, which is not empty. `may_stay` allows that it is written from where it is.
     ///
     /// # Errors
     ///
     /// `BodyTooLarge`, `FilterFailed`.
     pub(super) fn take(&mut self, run: &[u8], out: &mut Vec<u8>, may_stay: bool) -> Result<Placed, Kind> {
-        self.allowed = self.allowed.checked_sub(run.len() as u64).ok_or(Kind::BodyTooLarge)?;
-        self.moved += run.len() as u64;
+        self.count(run.len() as u64)?;
         if let Some(filters) = &mut self.filters {
             let mut made = Vec::new();
             filters.run(run, &mut made).map_err(|_| Kind::FilterFailed)?;

@@ -12,7 +12,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::driver::{Core, Direction, Stream};
+use crate::driver::{Core, Direction, Pipe, Stream};
 use crate::error::Kind;
 use crate::http1::{Decoder, Step};
 use crate::message::{Buffer, LARGE, Pace, SMALL};
@@ -24,6 +24,9 @@ const COLLECT: usize = 16 * 1024;
 
 /// Bytes that are moved before others get a turn.
 const BUDGET: u64 = 1024 * 1024;
+
+/// Bytes from which on a body is moved by the kernel (docs/benchmarks.md).
+const SPLICE: u64 = 64 * 1024;
 
 /// The two ends of a pump, and the buffers between them.
 pub(super) struct Ends<'a> {
@@ -98,6 +101,9 @@ pub(super) struct Pump {
     /// The last byte was decoded, and what ends the body was collected.
     is_ending: bool,
     is_over: bool,
+    /// The kernel moves it, through this pipe if that still holds something.
+    splices: bool,
+    pipe: Option<Pipe>,
     /// Something of the body was taken from the source.
     has_begun: bool,
     /// Bytes that may be read while earlier ones can't be written.
@@ -140,6 +146,8 @@ impl Pump {
             written: 0,
             is_ending: false,
             is_over: false,
+            splices: false,
+            pipe: None,
             has_begun: false,
             ahead: 0,
             reads_late: false,
@@ -187,7 +195,8 @@ impl Pump {
                 return Poll::Pending;
             }
             let is_hungry = self.decode(ends)?;
-            if is_hungry && self.fill(core, ends)? {
+            let splices = is_hungry && self.may_splice();
+            if is_hungry && !splices && self.fill(core, ends)? {
                 continue;
             }
             if self.is_ending && self.ahead > 0 {
@@ -201,6 +210,8 @@ impl Pump {
             }
             if self.is_ending {
                 self.is_over = true;
+            } else if splices {
+                ready!(self.poll_splice(cx, core, ends))?;
             } else if is_hungry {
                 ready!(self.poll_fill(cx, core, ends))?;
             }
@@ -269,6 +280,44 @@ impl Pump {
         }
     }
 
+    /// Whether what is left of the body can be moved by the kernel, and is or was long enough to be worth it.
+    fn may_splice(&mut self) -> bool {
+        self.splices |= self.decoder.raw_left() >= Some(SPLICE) && self.ahead == 0 && self.content.is_plain();
+        self.splices
+    }
+
+    /// Has the kernel move a part of the body, when nothing that goes before it is left.
+    fn poll_splice(&mut self, cx: &mut Context<'_>, core: &Core, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+        let Some(mut pipe) = self.pipe.take().or_else(Pipe::take) else { return self.poll_fill(cx, core, ends) };
+        let moved = self.poll_through(cx, core, ends, &mut pipe);
+        match pipe.is_empty() {
+            true => pipe.put(),
+            false => self.pipe = Some(pipe),
+        }
+        moved
+    }
+
+    fn poll_through(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        ends: &mut Ends<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<Result<(), Fault>> {
+        if pipe.is_empty() {
+            let left = usize::try_from(self.decoder.raw_left().unwrap_or(0)).unwrap_or(usize::MAX);
+            let Poll::Ready(read) = pipe.poll_fill(cx, ends.from, left) else { return self.wait(core, ends) };
+            let n = self.heard(core, ends, read)?;
+            self.decoder.skip(n as u64);
+            self.content.count(n as u64).map_err(Fault::From)?;
+        }
+        while !pipe.is_empty() {
+            let Poll::Ready(written) = pipe.poll_drain(cx, ends.to) else { return self.wait_to_write(ends) };
+            self.gave(ends, written)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Waits until there is something to be read.
     fn poll_fill(
         &mut self,
@@ -276,20 +325,27 @@ impl Pump {
         core: &Core,
         ends: &mut Ends<'_>,
     ) -> Poll<Result<(), Fault>> {
-        let Poll::Ready(read) = ends.from.poll_read(cx, ends.input.space(self.room())) else {
-            ends.input.release();
-            let patience = match &mut self.patience {
-                Patience::Paced(pace) => pace.wait(core.now()),
-                Patience::Idle(idle) if !self.reads_late => Some(*idle),
-                Patience::Idle(_) => None,
-            };
-            if patience.is_some() {
-                ends.from.set_deadline(Direction::Read, patience);
-                self.reads_late = true;
+        match ends.from.poll_read(cx, ends.input.space(self.room())) {
+            Poll::Ready(read) => Poll::Ready(self.filled(core, ends, read)),
+            Poll::Pending => {
+                ends.input.release();
+                self.wait(core, ends)
             }
-            return Poll::Pending;
+        }
+    }
+
+    /// Gives the source its time.
+    fn wait(&mut self, core: &Core, ends: &Ends<'_>) -> Poll<Result<(), Fault>> {
+        let patience = match &mut self.patience {
+            Patience::Paced(pace) => pace.wait(core.now()),
+            Patience::Idle(idle) if !self.reads_late => Some(*idle),
+            Patience::Idle(_) => None,
         };
-        Poll::Ready(self.filled(core, ends, read))
+        if patience.is_some() {
+            ends.from.set_deadline(Direction::Read, patience);
+            self.reads_late = true;
+        }
+        Poll::Pending
     }
 
     /// The size of what is read into: that of a head until more than a few packets have come.
@@ -298,19 +354,25 @@ impl Pump {
     }
 
     fn filled(&mut self, core: &Core, ends: &mut Ends<'_>, read: io::Result<usize>) -> Result<(), Fault> {
+        let n = self.heard(core, ends, read)?;
+        ends.input.filled(n);
+        Ok(())
+    }
+
+    /// Takes what came of reading; 0 where that is the end of the body.
+    fn heard(&mut self, core: &Core, ends: &Ends<'_>, read: io::Result<usize>) -> Result<usize, Fault> {
         if std::mem::take(&mut self.reads_late) {
             ends.from.set_deadline(Direction::Read, None);
         }
         match read {
             // A client may only end a request by its length.
-            Ok(0) if self.decoder.ends_with_connection() => Ok(()),
+            Ok(0) if self.decoder.ends_with_connection() => Ok(0),
             Ok(0) => Err(Fault::From(self.names.ended)),
             Ok(n) => {
-                ends.input.filled(n);
                 if let Patience::Paced(pace) = &mut self.patience {
                     pace.got(core.now(), n);
                 }
-                Ok(())
+                Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Fault::From(self.names.stalled)),
             Err(_) => Err(Fault::From(self.names.broken)),
@@ -328,28 +390,35 @@ impl Pump {
             IoSlice::advance_slices(&mut left, self.written);
             let filled = left.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
             match ends.to.poll_write(cx, &left[..filled]) {
-                Poll::Ready(Ok(n)) if n > 0 => {
-                    self.written += n;
-                    if std::mem::take(&mut self.writes_late) {
-                        ends.to.set_deadline(Direction::Write, None);
-                    }
-                }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Poll::Ready(Err(Fault::To(self.names.refused)));
-                }
-                Poll::Ready(_) => return Poll::Ready(Err(Fault::To(self.names.lost))),
-                Poll::Pending => {
-                    // Each byte that is taken begins the time anew.
-                    if !std::mem::replace(&mut self.writes_late, true) {
-                        ends.to.set_deadline(Direction::Write, Some(self.write_idle));
-                    }
-                    return Poll::Pending;
-                }
+                Poll::Ready(written) => self.written += self.gave(ends, written)?,
+                Poll::Pending => return self.wait_to_write(ends),
             }
         }
         ends.out.clear();
         ends.input.consume(self.run);
         (self.run, self.written) = (0, 0);
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes what came of writing.
+    fn gave(&mut self, ends: &Ends<'_>, written: io::Result<usize>) -> Result<usize, Fault> {
+        match written {
+            Ok(n) if n > 0 => {
+                if std::mem::take(&mut self.writes_late) {
+                    ends.to.set_deadline(Direction::Write, None);
+                }
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Fault::To(self.names.refused)),
+            _ => Err(Fault::To(self.names.lost)),
+        }
+    }
+
+    /// Gives the other end its time; each byte that it takes begins it anew.
+    fn wait_to_write(&mut self, ends: &Ends<'_>) -> Poll<Result<(), Fault>> {
+        if !std::mem::replace(&mut self.writes_late, true) {
+            ends.to.set_deadline(Direction::Write, Some(self.write_idle));
+        }
+        Poll::Pending
     }
 }

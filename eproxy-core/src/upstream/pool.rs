@@ -104,6 +104,8 @@ impl Pool {
         keep: Duration,
         most: usize,
     ) {
+        // A body that was read to its last byte and no further leaves open whether there is more.
+        let is_quiet = stream.is_quiet() || stream.is_surely_quiet();
         let mut surplus = None;
         {
             let mut shelves = self.shelves.borrow_mut();
@@ -112,7 +114,7 @@ impl Pool {
             let entry = idle.vacant_entry();
             let number = entry.key() as u32;
             stream.set_deadline(Direction::Read, Some(keep));
-            if most > 0 && stream.park(number | MARK) {
+            if most > 0 && is_quiet && stream.park(number | MARK) {
                 entry.insert(Idle { stream, shelf, identity });
                 stack.push(number);
                 if stack.len() > most {
