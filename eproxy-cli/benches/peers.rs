@@ -12,7 +12,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `modes.rs` | the table of modes; who contends in each, and with which configuration |
+//! | `modes.rs` | the table of modes: what is asked, who contends |
+//! | `pages.rs` | what is asked, and the only right answers |
+//! | `contender.rs` | what a contender is |
+//! | `configs/` | how each program is told what a mode wants of it |
 //! | `load.rs` | the story of a load mode: check, warm up, rounds of wrk |
 //! | `idle.rs` | the story of the idle mode: thousands of quiet connections |
 //! | `options.rs` | the command line |
@@ -27,6 +30,10 @@
 
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+#[path = "peers/configs/mod.rs"]
+mod configs;
+#[path = "peers/contender.rs"]
+mod contender;
 #[path = "peers/idle.rs"]
 mod idle;
 #[path = "peers/load.rs"]
@@ -35,6 +42,8 @@ mod load;
 mod modes;
 #[path = "peers/options.rs"]
 mod options;
+#[path = "peers/pages.rs"]
+mod pages;
 #[path = "peers/probe.rs"]
 mod probe;
 #[path = "peers/procfs.rs"]

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::modes::Contender;
+use crate::contender::Contender;
 use crate::options::Options;
 use crate::procfs::{self, CpuTime};
 use crate::report;

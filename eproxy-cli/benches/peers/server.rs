@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Outcome;
-use crate::modes::{Launch, Site};
+use crate::contender::{Launch, Site};
 use crate::probe::{Connection, Expected};
 use crate::procfs::{self, Process};
 

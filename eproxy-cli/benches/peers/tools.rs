@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::modes::{Contender, Program};
+use crate::contender::{Contender, Program};
 
 /// The programs found on this machine.
 pub(crate) struct Tools {

@@ -1,0 +1,11 @@
+//! How each program is told what a mode wants of it: command lines and configuration files.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `eproxy.rs` | eproxy's flags |
+//! | `nginx.rs` | nginx as a server, as a proxy, and as the upstream behind everybody |
+//! | `haproxy.rs` | HAProxy as a server and as a proxy |
+
+pub(crate) mod eproxy;
+pub(crate) mod haproxy;
+pub(crate) mod nginx;
