@@ -1,8 +1,9 @@
-//! eproxy beside nginx and HAProxy on this machine: CPU time per request, latency and memory.
+//! eproxy beside nginx and HAProxy on this machine: CPU time per request and byte, latency and memory.
 //!
 //! ```text
 //! cargo bench -p eproxy-cli --bench peers -- hello --rounds 7 --seconds 3 --connections 64
-//! cargo bench -p eproxy-cli --bench peers -- idle
+//! cargo bench -p eproxy-cli --bench peers -- bulk --body-mib 100
+//! cargo bench -p eproxy-cli --bench peers -- --help                             # all modes
 //! EPROXY_BIN=$PWD/old/eproxy cargo bench -p eproxy-cli --bench peers -- fetch    # another build
 //! ```
 //!
@@ -12,15 +13,16 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `modes.rs` | the table of modes: what is asked, who contends |
+//! | `modes.rs` | the table of modes: what is asked, how it is measured, who contends |
 //! | `pages.rs` | what is asked, and the only right answers |
 //! | `contender.rs` | what a contender is |
 //! | `configs/` | how each program is told what a mode wants of it |
-//! | `load.rs` | the story of a load mode: check, warm up, rounds of wrk |
+//! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
+//! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
 //! | `idle.rs` | the story of the idle mode: thousands of quiet connections |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
-//! | `server.rs` | a contender as a child process; the scratch directory |
+//! | `server.rs` | a server as a child process; the scratch directory |
 //! | `probe.rs` | a small HTTP client: whole answers, checked byte for byte |
 //! | `wrk.rs` | one run of wrk |
 //! | `procfs.rs` | CPU time and memory of a process tree; what the machine is |
@@ -52,6 +54,8 @@ mod procfs;
 mod report;
 #[path = "peers/server.rs"]
 mod server;
+#[path = "peers/stage.rs"]
+mod stage;
 #[path = "peers/tools.rs"]
 mod tools;
 #[path = "peers/wrk.rs"]
@@ -59,7 +63,7 @@ mod wrk;
 
 use std::process::ExitCode;
 
-use modes::Story;
+use modes::{Story, Upstream};
 use options::{Command, Options};
 use tools::Tools;
 
@@ -98,7 +102,7 @@ fn run(options: &Options) -> Outcome<()> {
     let tools = Tools::find();
     report::machine(&tools);
     let contenders = tools.present(options.mode.contenders);
-    if options.mode.upstream.is_some() && tools.nginx.is_none() {
+    if matches!(options.mode.upstream, Upstream::Nginx { .. }) && tools.nginx.is_none() {
         println!(
             "skipped: nginx is also the upstream of the mode {}; nothing was measured",
             options.mode.name
@@ -106,7 +110,7 @@ fn run(options: &Options) -> Outcome<()> {
         return Ok(());
     }
     match options.mode.story {
-        Story::Load => load::run(options, &tools, &contenders),
+        Story::Load(load) => load::run(load, options, &tools, &contenders),
         Story::Idle => idle::run(options, &tools, &contenders),
     }
 }

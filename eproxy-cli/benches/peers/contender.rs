@@ -7,10 +7,14 @@ use std::path::Path;
 
 /// A program with its configuration for one mode.
 pub(crate) struct Contender {
+    /// How the report calls it: the program's name, and what is special where a mode has the program twice.
+    pub(crate) label: &'static str,
     pub(crate) program: Program,
     pub(crate) launch: fn(&Site<'_>) -> Launch,
 }
 
+/// The programs that contend. One more is a variant here, and in `tools.rs` a line on where it is found: on
+/// the PATH, or where cargo has built it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Eproxy,
@@ -18,39 +22,27 @@ pub(crate) enum Program {
     Haproxy,
 }
 
-impl Program {
-    /// The name in the report, which is also the executable's.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Eproxy => "eproxy",
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-        }
-    }
-}
-
 /// Where a server is to stand.
 pub(crate) struct Site<'a> {
     /// The loopback port to listen on.
     pub(crate) port: u16,
-    /// The loopback port of the mode's upstream.
-    pub(crate) upstream: Option<u16>,
+    /// The loopback ports of the mode's upstreams.
+    pub(crate) upstreams: &'a [u16],
     /// How many connections will be open at the same time.
     pub(crate) connections: usize,
-    /// The server's own scratch directory; `Launch::config` is written to `config` in it.
+    /// How long `Body::Noise` is.
+    pub(crate) body_mib: usize,
+    /// The server's own scratch directory, for the files of its launch and what it writes itself.
     pub(crate) dir: &'a Path,
 }
 
 impl Site<'_> {
-    pub(crate) fn upstream_port(&self) -> u16 {
-        self.upstream.expect("only modes that have an upstream use a configuration that names it")
+    /// The upstream's port in modes that have one.
+    pub(crate) fn upstream(&self) -> u16 {
+        *self.upstreams.first().expect("only modes that have an upstream use a configuration that names it")
     }
 
-    /// The path that the configuration is written to before the start.
-    pub(crate) fn config(&self) -> String {
-        self.path("config")
-    }
-
+    /// The path that a file of the launch is written to before the start.
     pub(crate) fn path(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
     }
@@ -58,12 +50,15 @@ impl Site<'_> {
     /// Connections on both sides of a proxy, and some to spare for listeners and for the checks before the
     /// load.
     pub(crate) fn room_for_connections(&self) -> usize {
-        self.connections * 2 + 256
+        self.connections * 2 + SPARE_CONNECTIONS
     }
 }
+
+pub(crate) const SPARE_CONNECTIONS: usize = 256;
 
 /// How a server is started.
 pub(crate) struct Launch {
     pub(crate) arguments: Vec<String>,
-    pub(crate) config: Option<String>,
+    /// Written to the site's directory first, by name.
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }

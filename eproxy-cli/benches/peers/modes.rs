@@ -1,9 +1,8 @@
-//! The table of modes: what is asked, and who contends.
+//! The table of modes: what is asked, how it is measured, who contends.
 
 use crate::configs::{eproxy, haproxy, nginx};
 use crate::contender::{Contender, Launch, Program, Site};
-use crate::pages::{HELLO, UPSTREAM};
-use crate::probe::Expected;
+use crate::pages::{BULK, FETCHED, HELLO, Page, SMALL};
 
 /// One thing to measure.
 pub(crate) struct Mode {
@@ -13,10 +12,13 @@ pub(crate) struct Mode {
     pub(crate) about: &'static str,
     /// How it is measured.
     pub(crate) story: Story,
+    /// How many connections are open at the same time unless the command line says so: usually, and in a
+    /// quick run.
+    pub(crate) connections: (usize, usize),
     /// What every contender is asked, and the only right answer.
-    pub(crate) expected: Expected,
-    /// The server behind the contenders, always nginx and never counted.
-    pub(crate) upstream: Option<Upstream>,
+    pub(crate) page: Page,
+    /// Who stands behind the contenders.
+    pub(crate) upstream: Upstream,
     /// Who takes part. The first is eproxy: the report compares it with each of the others.
     pub(crate) contenders: &'static [Contender],
 }
@@ -24,51 +26,95 @@ pub(crate) struct Mode {
 /// The ways of measuring; each is a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Story {
-    /// wrk as hard as it can, in rounds.
-    Load,
+    /// As much as the servers can do, in rounds.
+    Load(Load),
     /// Many connections that stay open and say nothing.
     Idle,
 }
 
-/// The server that the contenders of a mode fetch from.
-pub(crate) struct Upstream {
-    pub(crate) expected: Expected,
-    pub(crate) launch: fn(&Site<'_>) -> Launch,
+/// What a load consists of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// wrk; requests are counted.
+    Requests,
+    /// wrk; bytes of answers are counted.
+    Bytes,
+}
+
+/// The servers that the contenders of a mode pass requests on to. They are never counted.
+pub(crate) enum Upstream {
+    None,
+    Nginx { page: Page, launch: fn(&Site<'_>) -> Launch },
 }
 
 pub(crate) const MODES: &[Mode] = &[
     Mode {
         name: "hello",
         about: "GET /hello, a fixed short text: the cost of a request and nothing else",
-        story: Story::Load,
-        expected: HELLO,
-        upstream: None,
+        story: Story::Load(Load::Requests),
+        connections: (64, 64),
+        page: HELLO,
+        upstream: Upstream::None,
         contenders: &HELLO_CONTENDERS,
     },
     Mode {
         name: "fetch",
         about: "GET /proxy: eproxy's handler fetches from an upstream through the Client; the peers proxy it",
-        story: Story::Load,
-        expected: Expected { path: "/proxy", ..UPSTREAM },
-        upstream: Some(Upstream { expected: UPSTREAM, launch: nginx::upstream }),
+        story: Story::Load(Load::Requests),
+        connections: (64, 64),
+        page: FETCHED,
+        upstream: SMALL_UPSTREAM,
         contenders: &[
-            Contender { program: Program::Eproxy, launch: eproxy::fetch },
-            Contender { program: Program::Nginx, launch: nginx::fetch },
-            Contender { program: Program::Haproxy, launch: haproxy::fetch },
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::fetch },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::fetch },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::fetch },
+        ],
+    },
+    Mode {
+        name: "proxy",
+        about: "GET /get, a small answer, through a reverse proxy; the bare peers set no forwarding headers",
+        story: Story::Load(Load::Requests),
+        connections: (64, 64),
+        page: SMALL,
+        upstream: SMALL_UPSTREAM,
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay },
+            Contender { label: "nginx bare", program: Program::Nginx, launch: nginx::relay_bare },
+            Contender { label: "haproxy bare", program: Program::Haproxy, launch: haproxy::relay_bare },
+        ],
+    },
+    Mode {
+        name: "bulk",
+        about: "GET /bulk, a file of 1 MiB, through a reverse proxy: the cost of bytes",
+        story: Story::Load(Load::Bytes),
+        connections: (8, 8),
+        page: BULK,
+        upstream: Upstream::Nginx { page: BULK, launch: nginx::bulk_upstream },
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk },
+            Contender { label: "nginx tuned", program: Program::Nginx, launch: nginx::bulk_tuned },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay },
+            Contender { label: "haproxy splice", program: Program::Haproxy, launch: haproxy::bulk_spliced },
         ],
     },
     Mode {
         name: "idle",
         about: "resident memory for each kept-alive connection that has made one GET /hello and gone quiet",
         story: Story::Idle,
-        expected: HELLO,
-        upstream: None,
+        connections: (4_000, 1_000),
+        page: HELLO,
+        upstream: Upstream::None,
         contenders: &HELLO_CONTENDERS,
     },
 ];
 
 const HELLO_CONTENDERS: [Contender; 3] = [
-    Contender { program: Program::Eproxy, launch: eproxy::hello },
-    Contender { program: Program::Nginx, launch: nginx::hello },
-    Contender { program: Program::Haproxy, launch: haproxy::hello },
+    Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello },
+    Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello },
+    Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello },
 ];
+
+const SMALL_UPSTREAM: Upstream = Upstream::Nginx { page: SMALL, launch: nginx::upstream };

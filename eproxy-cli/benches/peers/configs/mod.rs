@@ -1,5 +1,9 @@
 //! How each program is told what a mode wants of it: command lines and configuration files.
 //!
+//! Production settings, as far as they concern the work that is measured: one worker, logs off, connections
+//! kept on all sides. Whatever one contender does for a request the others do too, or a second pair of them,
+//! labelled so, does without.
+//!
 //! | file | what it holds |
 //! |---|---|
 //! | `eproxy.rs` | eproxy's flags |
