@@ -1,4 +1,5 @@
-//! eproxy beside nginx and HAProxy on this machine: CPU time per request and byte, latency and memory.
+//! eproxy beside nginx and HAProxy on this machine: CPU time per request, byte and message, latency and
+//! memory.
 //!
 //! ```text
 //! cargo bench -p eproxy-cli --bench peers -- hello --rounds 7 --seconds 3 --connections 64
@@ -19,23 +20,32 @@
 //! | `configs/` | how each program is told what a mode wants of it |
 //! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
 //! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
-//! | `idle.rs` | the story of the idle mode: thousands of quiet connections |
+//! | `idle.rs` | the story of the idle modes: thousands of quiet connections or tunnels |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
 //! | `server.rs` | a server as a child process; the scratch directory |
 //! | `probe.rs` | a small HTTP client: whole answers, checked byte for byte |
 //! | `wrk.rs` | one run of wrk |
+//! | `websocket.rs` | handshake and frames of a WebSocket, in bytes |
+//! | `tunnel.rs` | a WebSocket of ours through a contender |
+//! | `talkers.rs` | many of them at once: the load of the echo mode |
+//! | `echo.rs` | the upstream that they talk to |
 //! | `procfs.rs` | CPU time and memory of a process tree; what the machine is |
+//! | `clock.rs` | the time |
 //! | `report.rs` | tables, medians and ratios |
 //!
 //! A new mode is a row in `modes.rs`; a new kind of measurement is a new story file beside `load.rs`.
 
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+#[path = "peers/clock.rs"]
+mod clock;
 #[path = "peers/configs/mod.rs"]
 mod configs;
 #[path = "peers/contender.rs"]
 mod contender;
+#[path = "peers/echo.rs"]
+mod echo;
 #[path = "peers/idle.rs"]
 mod idle;
 #[path = "peers/load.rs"]
@@ -56,8 +66,14 @@ mod report;
 mod server;
 #[path = "peers/stage.rs"]
 mod stage;
+#[path = "peers/talkers.rs"]
+mod talkers;
 #[path = "peers/tools.rs"]
 mod tools;
+#[path = "peers/tunnel.rs"]
+mod tunnel;
+#[path = "peers/websocket.rs"]
+mod websocket;
 #[path = "peers/wrk.rs"]
 mod wrk;
 
@@ -111,6 +127,6 @@ fn run(options: &Options) -> Outcome<()> {
     }
     match options.mode.story {
         Story::Load(load) => load::run(load, options, &tools, &contenders),
-        Story::Idle => idle::run(options, &tools, &contenders),
+        Story::Idle(quiet) => idle::run(quiet, options, &tools, &contenders),
     }
 }

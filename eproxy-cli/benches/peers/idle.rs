@@ -1,19 +1,21 @@
-//! The story of the idle mode: a fresh process, thousands of connections that make one request and go quiet,
-//! and what each of them costs in resident memory. Memory that the kernel holds for sockets isn't in it; it
-//! is the same for everyone. What a server has set aside for connections before the first one comes (nginx's
-//! slots, HAProxy's table) is in the memory before, not in the difference: both columns belong beside the
-//! figure.
+//! The story of the idle modes: a fresh process, thousands of connections or WebSockets that are used once
+//! and go quiet, and what each of them costs in resident memory. Memory that the kernel holds for sockets
+//! isn't in it; it is the same for everyone. What a server has set aside for connections before the first one
+//! comes (nginx's slots, HAProxy's table) is in the memory before, not in the difference: both columns belong
+//! beside the figure.
 
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::contender::Contender;
+use crate::modes::Quiet;
 use crate::options::Options;
 use crate::pages::Expected;
 use crate::probe::Connection;
 use crate::server::Server;
 use crate::stage::Stage;
 use crate::tools::Tools;
+use crate::tunnel::Tunnel;
 use crate::{Outcome, procfs, report};
 
 /// One fresh process of one contender.
@@ -29,26 +31,62 @@ pub(crate) struct Lane {
     pub(crate) samples: Vec<Sample>,
 }
 
-pub(crate) fn run(options: &Options, tools: &Tools, contenders: &[&'static Contender]) -> Outcome<()> {
+pub(crate) fn run(
+    quiet: Quiet,
+    options: &Options,
+    tools: &Tools,
+    contenders: &[&'static Contender],
+) -> Outcome<()> {
     let stage = Stage::set(options, tools)?;
     let mut lanes: Vec<Lane> =
         contenders.iter().map(|contender| Lane { name: contender.label, samples: Vec::new() }).collect();
     for _ in 0..options.rounds {
         for (lane, contender) in lanes.iter_mut().zip(contenders) {
             let server = stage.start(contender)?;
-            let sample = measure(options, stage.expected(), &server);
+            let sample = match quiet {
+                Quiet::Connections => measure::<Connection>(options, stage.expected(), &server),
+                Quiet::Tunnels => measure::<Tunnel>(options, stage.expected(), &server),
+            };
             lane.samples.push(sample.map_err(|err| format!("{}: {err}", lane.name))?);
         }
         if options.test {
             return report::checked(options.mode.name, lanes.iter().map(|lane| lane.name));
         }
     }
-    report::idle(options, &lanes);
+    report::idle(quiet, options, &lanes);
     Ok(())
 }
 
+/// What can be open and say nothing.
+trait CanBeQuiet: Sized {
+    fn open(port: u16, number: usize) -> Outcome<Self>;
+
+    /// Uses it once, and compares what comes back.
+    fn check(&mut self, expected: &Expected) -> Outcome<()>;
+}
+
+impl CanBeQuiet for Connection {
+    fn open(port: u16, _: usize) -> Outcome<Self> {
+        Self::open(port).map_err(|err| err.to_string())
+    }
+
+    fn check(&mut self, expected: &Expected) -> Outcome<()> {
+        self.check(expected)
+    }
+}
+
+impl CanBeQuiet for Tunnel {
+    fn open(port: u16, number: usize) -> Outcome<Self> {
+        Self::open(port, number)
+    }
+
+    fn check(&mut self, _: &Expected) -> Outcome<()> {
+        self.check()
+    }
+}
+
 /// With `--test` one is enough, and its memory tells nothing.
-fn measure(options: &Options, expected: &Expected, server: &Server) -> Outcome<Sample> {
+fn measure<C: CanBeQuiet>(options: &Options, expected: &Expected, server: &Server) -> Outcome<Sample> {
     let (count, rest) = match options.test {
         true => (1, Duration::ZERO),
         false => (options.connections, Duration::from_secs(options.seconds)),
@@ -57,7 +95,7 @@ fn measure(options: &Options, expected: &Expected, server: &Server) -> Outcome<S
     let mut open = Vec::with_capacity(count);
     for number in 1..=count {
         let context = |err: String| format!("connection {number} of {count}: {err}");
-        let mut connection = Connection::open(server.port()).map_err(|err| context(err.to_string()))?;
+        let mut connection = C::open(server.port(), number).map_err(context)?;
         connection.check(expected).map_err(context)?;
         open.push(connection);
     }

@@ -10,10 +10,11 @@ use crate::procfs::{self, CpuTime};
 use crate::server::Server;
 use crate::stage::Stage;
 use crate::tools::Tools;
+use crate::tunnel::Tunnel;
 use crate::wrk::Wrk;
-use crate::{Outcome, report};
+use crate::{Outcome, report, talkers};
 
-/// One contender in one round. A unit is what the mode counts: a request or a MiB.
+/// One contender in one round. A unit is what the mode counts: a request, a message, a MiB.
 pub(crate) struct Sample {
     pub(crate) cpu_us_per_unit: f64,
     pub(crate) units_per_second: f64,
@@ -48,19 +49,18 @@ pub(crate) fn run(
         let server = stage.start(contender)?;
         lanes.push(Lane { name: contender.label, samples: Vec::new(), server });
     }
+    if load == Load::Messages {
+        lanes.iter().try_for_each(check_tunnel)?;
+    }
     if options.test {
         return report::checked(options.mode.name, lanes.iter().map(|lane| lane.name));
     }
-    let Some(wrk) = &tools.wrk else {
+    let Some(client) = Client::find(load, options, tools, &stage)? else {
         println!("skipped: wrk is not installed (apt-get install wrk); nothing was measured");
         return Ok(());
     };
-    let bench = Bench {
-        load,
-        wrk: Wrk::new(wrk, stage.scratch().path(), options)?,
-        path: options.mode.page.path,
-        ticks_per_second: procfs::ticks_per_second(),
-    };
+    let bench =
+        Bench { load, client, path: options.mode.page.path, ticks_per_second: procfs::ticks_per_second() };
     for lane in &lanes {
         bench.measure(lane, WARM_UP_SECONDS)?;
     }
@@ -79,33 +79,80 @@ pub(crate) fn run(
     Ok(())
 }
 
+/// The second echo proves that the first was no accident of the handshake.
+fn check_tunnel(lane: &Lane) -> Outcome<()> {
+    let echoes = Tunnel::open(lane.server.port(), 0).and_then(|mut tunnel| {
+        tunnel.check()?;
+        tunnel.check()
+    });
+    echoes.map_err(|err| format!("{}: {err}", lane.name))
+}
+
 /// What all measurements of a run have in common.
 struct Bench {
     load: Load,
-    wrk: Wrk,
+    client: Client,
     path: &'static str,
     ticks_per_second: f64,
+}
+
+/// Who makes the load.
+enum Client {
+    Wrk(Wrk),
+    Talkers { connections: usize },
+}
+
+/// What the client saw in one run.
+struct Seen {
+    units: f64,
+    seconds: f64,
+    p99_us: f64,
+}
+
+impl Client {
+    /// None where it would be wrk, which is not installed.
+    fn find(load: Load, options: &Options, tools: &Tools, stage: &Stage<'_>) -> Outcome<Option<Self>> {
+        match (load, &tools.wrk) {
+            (Load::Messages, _) => Ok(Some(Self::Talkers { connections: options.connections })),
+            (Load::Requests | Load::Bytes, None) => Ok(None),
+            (Load::Requests | Load::Bytes, Some(wrk)) => {
+                Ok(Some(Self::Wrk(Wrk::new(wrk, stage.scratch().path(), options)?)))
+            }
+        }
+    }
 }
 
 impl Bench {
     fn measure(&self, lane: &Lane, seconds: u64) -> Outcome<Sample> {
         let pid = lane.server.pid();
-        let url = format!("http://127.0.0.1:{}{}", lane.server.port(), self.path);
         let before = CpuTime::of(pid)?;
-        let run = self.wrk.run(&url, seconds).map_err(|err| format!("{}: {err}", lane.name))?;
+        let seen = self.load(lane.server.port(), seconds).map_err(|err| format!("{}: {err}", lane.name))?;
         sleep(SETTLE);
         let cpu_seconds = CpuTime::of(pid)?.since(&before, self.ticks_per_second);
         if cpu_seconds <= 0.0 {
             return Err(format!("{} was loaded and used no CPU time: it can't be so", lane.name));
         }
-        // Bytes rather than answers: those that the end of the run cut short were work too.
-        let units = if self.load == Load::Bytes { run.bytes / MIB } else { run.requests };
         Ok(Sample {
-            cpu_us_per_unit: cpu_seconds * 1e6 / units,
-            units_per_second: units / run.seconds,
-            p99_us: run.p99_us,
+            cpu_us_per_unit: cpu_seconds * 1e6 / seen.units,
+            units_per_second: seen.units / seen.seconds,
+            p99_us: seen.p99_us,
             resident_bytes: procfs::resident_bytes(pid)?,
         })
+    }
+
+    fn load(&self, port: u16, seconds: u64) -> Outcome<Seen> {
+        match &self.client {
+            Client::Wrk(wrk) => {
+                let run = wrk.run(&format!("http://127.0.0.1:{port}{}", self.path), seconds)?;
+                // Bytes rather than answers: those that the end of the run cut short were work too.
+                let units = if self.load == Load::Bytes { run.bytes / MIB } else { run.requests };
+                Ok(Seen { units, seconds: run.seconds, p99_us: run.p99_us })
+            }
+            Client::Talkers { connections } => {
+                let run = talkers::run(port, *connections, seconds)?;
+                Ok(Seen { units: run.messages, seconds: run.seconds, p99_us: run.p99_us })
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::configs::{eproxy, haproxy, nginx};
 use crate::contender::{Contender, Launch, Program, Site};
-use crate::pages::{BULK, FETCHED, HELLO, Page, SMALL};
+use crate::pages::{BULK, FETCHED, HELLO, Page, READY, SMALL};
 
 /// One thing to measure.
 pub(crate) struct Mode {
@@ -29,7 +29,7 @@ pub(crate) enum Story {
     /// As much as the servers can do, in rounds.
     Load(Load),
     /// Many connections that stay open and say nothing.
-    Idle,
+    Idle(Quiet),
 }
 
 /// What a load consists of.
@@ -39,12 +39,28 @@ pub(crate) enum Load {
     Requests,
     /// wrk; bytes of answers are counted.
     Bytes,
+    /// A client of ours, each of whose WebSockets waits for the echo of its message before it sends the next.
+    Messages,
+}
+
+/// What the connections are that stay open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// Kept-alive connections, after one request each.
+    Connections,
+    /// WebSockets, after one echo each.
+    Tunnels,
 }
 
 /// The servers that the contenders of a mode pass requests on to. They are never counted.
 pub(crate) enum Upstream {
     None,
-    Nginx { page: Page, launch: fn(&Site<'_>) -> Launch },
+    Nginx {
+        page: Page,
+        launch: fn(&Site<'_>) -> Launch,
+    },
+    /// The WebSocket echo that is part of this program.
+    Echo,
 }
 
 pub(crate) const MODES: &[Mode] = &[
@@ -101,9 +117,27 @@ pub(crate) const MODES: &[Mode] = &[
         ],
     },
     Mode {
+        name: "echo",
+        about: "messages of 64 bytes through WebSockets to an upstream that echoes them, one at a time each",
+        story: Story::Load(Load::Messages),
+        connections: (64, 64),
+        page: READY,
+        upstream: Upstream::Echo,
+        contenders: &WEBSOCKET_CONTENDERS,
+    },
+    Mode {
+        name: "tunnels",
+        about: "resident memory for each WebSocket that has echoed one message and gone quiet",
+        story: Story::Idle(Quiet::Tunnels),
+        connections: (2_000, 500),
+        page: READY,
+        upstream: Upstream::Echo,
+        contenders: &WEBSOCKET_CONTENDERS,
+    },
+    Mode {
         name: "idle",
         about: "resident memory for each kept-alive connection that has made one GET /hello and gone quiet",
-        story: Story::Idle,
+        story: Story::Idle(Quiet::Connections),
         connections: (4_000, 1_000),
         page: HELLO,
         upstream: Upstream::None,
@@ -115,6 +149,12 @@ const HELLO_CONTENDERS: [Contender; 3] = [
     Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello },
     Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello },
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello },
+];
+
+const WEBSOCKET_CONTENDERS: [Contender; 3] = [
+    Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+    Contender { label: "nginx", program: Program::Nginx, launch: nginx::upgrade },
+    Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::upgrade },
 ];
 
 const SMALL_UPSTREAM: Upstream = Upstream::Nginx { page: SMALL, launch: nginx::upstream };

@@ -30,7 +30,7 @@ impl Options {
     pub(crate) fn open_files(&self) -> u64 {
         let each = match self.mode.upstream {
             Upstream::Nginx { .. } => self.mode.contenders.len().max(2),
-            Upstream::None => 2,
+            Upstream::None | Upstream::Echo => 2,
         };
         (self.connections * each) as u64 + SPARE_FILES
     }
@@ -82,13 +82,13 @@ pub(crate) fn usage() -> String {
     }
     text.push_str(
         "\noptions:
-  --rounds N       measure each contender N times (7; idle: 3, each with fresh processes)
+  --rounds N       measure each contender N times (7; idle and tunnels: 3, each with fresh processes)
   --seconds S      the load's time in each round, or the quiet time before memory is read (3)
-  --connections N  connections open at the same time (64; bulk: 8; idle: 4000)
+  --connections N  connections open at the same time (64; bulk: 8; idle: 4000; tunnels: 2000)
   --threads N      wrk's threads, at most one for each connection (2, as wrk itself has it; with 1, wrk is
                    slower than the servers in hello)
   --body-mib N     bulk: the length of the body (1)
-  --quick          1 round of 1 second (idle: 1000 connections); a number given explicitly wins
+  --quick          1 round of 1 second (idle: 1000 connections; tunnels: 500); a number given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
 
@@ -118,8 +118,8 @@ impl Given {
         let mode = self.mode.unwrap_or(&MODES[0]);
         let (rounds, seconds) = match (mode.story, self.quick) {
             (Story::Load(_), false) => (7, 3),
-            (Story::Idle, false) => (3, 3),
-            (Story::Load(_) | Story::Idle, true) => (1, 1),
+            (Story::Idle(_), false) => (3, 3),
+            (Story::Load(_) | Story::Idle(_), true) => (1, 1),
         };
         let connections = if self.quick { mode.connections.1 } else { mode.connections.0 };
         let connections = self.connections.map_or(connections, |number| number as usize);

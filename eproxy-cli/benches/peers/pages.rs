@@ -96,6 +96,10 @@ pub(crate) const FETCHED: Page = Page { path: "/proxy", ..SMALL };
 pub(crate) const BULK: Page =
     Page { path: "/bulk", content_type: "application/octet-stream", body: Body::Noise };
 
+/// What the echo upstream answers to a request that asks for no WebSocket: it tells that proxy and upstream
+/// are there.
+pub(crate) const READY: Page = Page { path: "/echo", content_type: "text/plain", body: Body::Text("ready") };
+
 /// Any number does; it must stay the same.
 const NOISE_SEED: u64 = 65_536;
 

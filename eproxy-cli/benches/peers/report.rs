@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::modes::Load;
+use crate::modes::{Load, Quiet};
 use crate::options::Options;
 use crate::tools::Tools;
 use crate::{Outcome, idle, load, procfs};
@@ -39,6 +39,7 @@ fn unit(load: Load) -> &'static str {
     match load {
         Load::Requests => "request",
         Load::Bytes => "MiB",
+        Load::Messages => "message",
     }
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn load(load: Load, options: &Options, lanes: &[load::Lane]) {
     let client = match load {
         Load::Requests => format!("wrk with {threads} threads"),
         Load::Bytes => format!("bodies of {body_mib} MiB, wrk with {threads} threads"),
+        Load::Messages => "one message at a time on each".to_owned(),
     };
     println!(
         "\n{}: {connections} connections, {client}, {seconds} s each, rounds: {rounds}; median (min..max)\n",
@@ -85,15 +87,19 @@ pub(crate) fn load(load: Load, options: &Options, lanes: &[load::Lane]) {
     }
 }
 
-pub(crate) fn idle(options: &Options, lanes: &[idle::Lane]) {
+pub(crate) fn idle(quiet: Quiet, options: &Options, lanes: &[idle::Lane]) {
     let Options { mode, rounds, seconds, connections, .. } = options;
+    let (what, use_) = match quiet {
+        Quiet::Connections => ("connection", "request"),
+        Quiet::Tunnels => ("tunnel", "message"),
+    };
     println!(
-        "\n{}: {connections} connections, {seconds} s after their only request, fresh processes: {rounds}; \
+        "\n{}: {connections} {what}s, {seconds} s after their only {use_}, fresh processes: {rounds}; \
          median (min..max)\n",
         mode.name
     );
-    let bytes_each = "bytes per idle connection";
-    let mut rows = vec![["contender", bytes_each, "RSS before MiB", "RSS after MiB"].map(str::to_owned)];
+    let bytes_each = format!("bytes per idle {what}");
+    let mut rows = vec![["contender", &bytes_each, "RSS before MiB", "RSS after MiB"].map(str::to_owned)];
     for lane in lanes {
         let spread = |pick: fn(&idle::Sample) -> f64| Spread::of(lane.samples.iter().map(pick));
         rows.push([

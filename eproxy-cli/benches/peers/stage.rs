@@ -3,6 +3,7 @@
 
 use crate::Outcome;
 use crate::contender::{Contender, Launch, Site};
+use crate::echo::Echo;
 use crate::modes::Upstream;
 use crate::options::Options;
 use crate::pages::{Expected, Page};
@@ -23,6 +24,7 @@ pub(crate) struct Stage<'a> {
 enum Upstreams {
     None,
     Nginx(Server),
+    Echo(Echo),
 }
 
 impl<'a> Stage<'a> {
@@ -33,6 +35,7 @@ impl<'a> Stage<'a> {
             Self { options, tools, expected, upstreams: Upstreams::None, scratch: Scratch::new()? };
         stage.upstreams = match &options.mode.upstream {
             Upstream::None => Upstreams::None,
+            Upstream::Echo => Upstreams::Echo(Echo::start()?),
             Upstream::Nginx { page, launch } => Upstreams::Nginx(stage.start_upstream(page, *launch)?),
         };
         Ok(stage)
@@ -80,6 +83,7 @@ impl Upstreams {
         match self {
             Self::None => Vec::new(),
             Self::Nginx(server) => vec![server.port()],
+            Self::Echo(echo) => vec![echo.port()],
         }
     }
 }

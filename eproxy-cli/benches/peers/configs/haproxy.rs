@@ -32,6 +32,11 @@ pub(crate) fn bulk_spliced(site: &Site<'_>) -> Launch {
     everything(site, &[FORWARDED, "option splice-response"])
 }
 
+/// WebSockets, which need nothing but time.
+pub(crate) fn upgrade(site: &Site<'_>) -> Launch {
+    everything(site, &[FORWARDED, "timeout tunnel 1h"])
+}
+
 /// What eproxy tells upstreams of where a request comes from; the client's own Host stays by itself.
 const FORWARDED: &str = "option forwardfor
             http-request set-header X-Forwarded-Proto http

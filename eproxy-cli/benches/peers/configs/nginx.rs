@@ -38,6 +38,18 @@ pub(crate) fn bulk_tuned(site: &Site<'_>) -> Launch {
     everything(site, &[KEEP, FORWARDED, "proxy_buffering off;", buffers])
 }
 
+/// WebSockets, as nginx's own documentation has them; `map` leaves Connection empty for requests that ask for
+/// none.
+pub(crate) fn upgrade(site: &Site<'_>) -> Launch {
+    let map = "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }";
+    let upgrade = "proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_read_timeout 1h;
+            proxy_send_timeout 1h;";
+    launch(site, &format!("{map}\n{}", group(site)), &relaying(&[upgrade, FORWARDED]))
+}
+
 /// The upstream: one small answer.
 pub(crate) fn upstream(site: &Site<'_>) -> Launch {
     launch(site, "", &answer(&SMALL))
