@@ -1,5 +1,5 @@
-//! eproxy beside nginx and HAProxy on this machine: CPU time per request, byte and message, latency and
-//! memory.
+//! eproxy beside nginx and HAProxy on this machine: CPU time per request, byte and message, latency, memory,
+//! and what becomes of requests when upstreams die.
 //!
 //! ```text
 //! cargo bench -p eproxy-cli --bench peers -- hello --rounds 7 --seconds 3 --connections 64
@@ -21,6 +21,7 @@
 //! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
 //! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
 //! | `idle.rs` | the story of the idle modes: thousands of quiet connections or tunnels |
+//! | `restart.rs` | the story of the restart mode: upstreams that are killed under load |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
 //! | `server.rs` | a server as a child process; the scratch directory |
@@ -62,6 +63,8 @@ mod probe;
 mod procfs;
 #[path = "peers/report.rs"]
 mod report;
+#[path = "peers/restart.rs"]
+mod restart;
 #[path = "peers/server.rs"]
 mod server;
 #[path = "peers/stage.rs"]
@@ -128,5 +131,6 @@ fn run(options: &Options) -> Outcome<()> {
     match options.mode.story {
         Story::Load(load) => load::run(load, options, &tools, &contenders),
         Story::Idle(quiet) => idle::run(quiet, options, &tools, &contenders),
+        Story::Restart => restart::run(options, &tools, &contenders),
     }
 }

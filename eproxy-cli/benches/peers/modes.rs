@@ -30,6 +30,8 @@ pub(crate) enum Story {
     Load(Load),
     /// Many connections that stay open and say nothing.
     Idle(Quiet),
+    /// Upstreams that are killed and started again while requests go on.
+    Restart,
 }
 
 /// What a load consists of.
@@ -55,7 +57,9 @@ pub(crate) enum Quiet {
 /// The servers that the contenders of a mode pass requests on to. They are never counted.
 pub(crate) enum Upstream {
     None,
+    /// nginx, so often.
     Nginx {
+        count: usize,
         page: Page,
         launch: fn(&Site<'_>) -> Launch,
     },
@@ -107,7 +111,7 @@ pub(crate) const MODES: &[Mode] = &[
         story: Story::Load(Load::Bytes),
         connections: (8, 8),
         page: BULK,
-        upstream: Upstream::Nginx { page: BULK, launch: nginx::bulk_upstream },
+        upstream: Upstream::Nginx { count: 1, page: BULK, launch: nginx::bulk_upstream },
         contenders: &[
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk },
@@ -135,6 +139,19 @@ pub(crate) const MODES: &[Mode] = &[
         contenders: &WEBSOCKET_CONTENDERS,
     },
     Mode {
+        name: "restart",
+        about: "GETs while one of two upstreams is killed and started again, by turns: how many fail",
+        story: Story::Restart,
+        connections: (64, 64),
+        page: SMALL,
+        upstream: Upstream::Nginx { count: 2, page: SMALL, launch: nginx::upstream },
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::restart },
+        ],
+    },
+    Mode {
         name: "idle",
         about: "resident memory for each kept-alive connection that has made one GET /hello and gone quiet",
         story: Story::Idle(Quiet::Connections),
@@ -157,4 +174,4 @@ const WEBSOCKET_CONTENDERS: [Contender; 3] = [
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::upgrade },
 ];
 
-const SMALL_UPSTREAM: Upstream = Upstream::Nginx { page: SMALL, launch: nginx::upstream };
+const SMALL_UPSTREAM: Upstream = Upstream::Nginx { count: 1, page: SMALL, launch: nginx::upstream };

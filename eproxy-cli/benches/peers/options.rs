@@ -10,9 +10,10 @@ pub(crate) enum Command {
 
 pub(crate) struct Options {
     pub(crate) mode: &'static Mode,
-    /// How often each contender is measured.
+    /// How often each contender is measured, or how often an upstream is killed.
     pub(crate) rounds: usize,
-    /// How long a load lasts, or how long connections are idle before memory is read.
+    /// How long a load lasts, how long connections are idle before memory is read, or how long it takes to
+    /// kill an upstream, start it again and go on to the next.
     pub(crate) seconds: u64,
     /// How many connections are open at the same time.
     pub(crate) connections: usize,
@@ -82,13 +83,16 @@ pub(crate) fn usage() -> String {
     }
     text.push_str(
         "\noptions:
-  --rounds N       measure each contender N times (7; idle and tunnels: 3, each with fresh processes)
-  --seconds S      the load's time in each round, or the quiet time before memory is read (3)
+  --rounds N       measure each contender N times (7; idle and tunnels: 3, each with fresh processes), or
+                   kill an upstream N times (restart: 6)
+  --seconds S      the load's time in each round, or the quiet time before memory is read (3), or the time
+                   from one kill to the next (restart: 2)
   --connections N  connections open at the same time (64; bulk: 8; idle: 4000; tunnels: 2000)
   --threads N      wrk's threads, at most one for each connection (2, as wrk itself has it; with 1, wrk is
                    slower than the servers in hello)
   --body-mib N     bulk: the length of the body (1)
-  --quick          1 round of 1 second (idle: 1000 connections; tunnels: 500); a number given explicitly wins
+  --quick          1 round of 1 second (restart: 2 kills; idle: 1000 connections; tunnels: 500); a number
+                   given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
 
@@ -120,6 +124,8 @@ impl Given {
             (Story::Load(_), false) => (7, 3),
             (Story::Idle(_), false) => (3, 3),
             (Story::Load(_) | Story::Idle(_), true) => (1, 1),
+            (Story::Restart, false) => (6, 2),
+            (Story::Restart, true) => (2, 1),
         };
         let connections = if self.quick { mode.connections.1 } else { mode.connections.0 };
         let connections = self.connections.map_or(connections, |number| number as usize);

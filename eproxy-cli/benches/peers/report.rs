@@ -7,7 +7,7 @@ use std::fmt;
 use crate::modes::{Load, Quiet};
 use crate::options::Options;
 use crate::tools::Tools;
-use crate::{Outcome, idle, load, procfs};
+use crate::{Outcome, idle, load, procfs, restart};
 
 pub(crate) fn machine(tools: &Tools) {
     println!("{}; {}", procfs::machine(), tools.versions());
@@ -115,6 +115,30 @@ pub(crate) fn idle(quiet: Quiet, options: &Options, lanes: &[idle::Lane]) {
     for peer in peers {
         let ratio = Spread::of_ratios(&ours.samples, &peer.samples, |sample| sample.bytes_each);
         println!("{} / {}: {bytes_each} {ratio:.2}", ours.name, peer.name);
+    }
+}
+
+pub(crate) fn restart(options: &Options, lanes: &[restart::Lane]) {
+    let Options { mode, rounds, seconds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} connections, an upstream of two killed {rounds} times by turns, {seconds} s from \
+         one to the next\n",
+        mode.name
+    );
+    let mut rows = vec![["contender", "requests", "failed", "requests/s", "longest ms"].map(str::to_owned)];
+    for restart::Lane { name, tally } in lanes {
+        rows.push([
+            (*name).to_owned(),
+            tally.requests.to_string(),
+            tally.failed.to_string(),
+            format!("{:.0}", tally.requests as f64 / tally.elapsed.as_secs_f64()),
+            format!("{:.0}", tally.longest.as_secs_f64() * 1e3),
+        ]);
+    }
+    print_table(&rows);
+    for restart::Lane { name, tally } in lanes.iter().filter(|lane| lane.tally.failed > 0) {
+        println!("\n{name} failed, among others:");
+        tally.complaints.iter().for_each(|complaint| println!("  {complaint}"));
     }
 }
 

@@ -74,7 +74,11 @@ pub(crate) struct Plan<'a> {
 impl Server {
     /// Starts a server on a free port and returns when it has answered as expected, twice on one connection.
     pub(crate) fn start(plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
-        let port = free_port()?;
+        Self::start_at(free_port()?, plan, scratch)
+    }
+
+    /// The same on a certain port: where the same server has been before.
+    pub(crate) fn start_at(port: u16, plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
         // nginx takes paths as they come only if there is no space in them.
         let dir = scratch.path().join(format!("{}-{port}", plan.name.replace(' ', "-")));
         let Plan { upstreams, connections, body_mib, .. } = *plan;
@@ -96,7 +100,7 @@ impl Server {
     }
 
     fn spawn(plan: &Plan<'_>, site: &Site<'_>) -> std::io::Result<Self> {
-        fs::create_dir(site.dir)?;
+        fs::create_dir_all(site.dir)?;
         let launch = (plan.launch)(site);
         for (name, bytes) in &launch.files {
             fs::write(site.path(name), bytes)?;
@@ -154,6 +158,20 @@ impl Server {
             [] => "; it printed nothing".to_owned(),
             lines => format!("; its last lines:\n  {}", lines.join("\n  ")),
         }
+    }
+
+    /// Ends it without a warning, all its processes at once, as a machine does that loses its power.
+    pub(crate) fn kill(&mut self) -> Outcome<()> {
+        let family = procfs::tree(self.pid())?;
+        signal("KILL", &family);
+        let _ = self.child.wait();
+        for _ in 0..STOP_LIMIT.as_millis() / POLL.as_millis() {
+            if !family.iter().any(Process::still_runs) {
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        Err(format!("{} still runs after it was killed", self.name))
     }
 
     /// Asks first: nginx's master and HAProxy stop their workers themselves. Then insists, by id.

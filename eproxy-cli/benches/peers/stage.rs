@@ -23,7 +23,7 @@ pub(crate) struct Stage<'a> {
 /// The upstreams that run.
 enum Upstreams {
     None,
-    Nginx(Server),
+    Nginx(Vec<Server>),
     Echo(Echo),
 }
 
@@ -36,7 +36,10 @@ impl<'a> Stage<'a> {
         stage.upstreams = match &options.mode.upstream {
             Upstream::None => Upstreams::None,
             Upstream::Echo => Upstreams::Echo(Echo::start()?),
-            Upstream::Nginx { page, launch } => Upstreams::Nginx(stage.start_upstream(page, *launch)?),
+            Upstream::Nginx { count, page, launch } => {
+                let nginx = (0..*count).map(|_| stage.start_upstream(page, *launch, None));
+                Upstreams::Nginx(nginx.collect::<Outcome<_>>()?)
+            }
         };
         Ok(stage)
     }
@@ -47,6 +50,11 @@ impl<'a> Stage<'a> {
 
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
+    }
+
+    /// How many upstreams there are.
+    pub(crate) fn upstreams(&self) -> usize {
+        self.upstreams.ports().len()
     }
 
     /// Starts a contender in front of the upstreams, and checks its answer.
@@ -63,7 +71,31 @@ impl<'a> Stage<'a> {
         Server::start(&plan, &self.scratch)
     }
 
-    fn start_upstream(&self, page: &Page, launch: fn(&Site<'_>) -> Launch) -> Outcome<Server> {
+    /// Kills one of the nginx upstreams.
+    pub(crate) fn kill_upstream(&mut self, number: usize) -> Outcome<()> {
+        match &mut self.upstreams {
+            Upstreams::Nginx(servers) => servers[number].kill(),
+            Upstreams::None | Upstreams::Echo(_) => Ok(()),
+        }
+    }
+
+    /// Starts one of the nginx upstreams again, on its port.
+    pub(crate) fn revive_upstream(&mut self, number: usize) -> Outcome<()> {
+        let Upstream::Nginx { page, launch, .. } = &self.options.mode.upstream else { return Ok(()) };
+        let port = self.upstreams.ports()[number];
+        let server = self.start_upstream(page, *launch, Some(port))?;
+        if let Upstreams::Nginx(servers) = &mut self.upstreams {
+            servers[number] = server;
+        }
+        Ok(())
+    }
+
+    fn start_upstream(
+        &self,
+        page: &Page,
+        launch: fn(&Site<'_>) -> Launch,
+        port: Option<u16>,
+    ) -> Outcome<Server> {
         let plan = Plan {
             name: "upstream",
             program: self.tools.nginx.as_deref().expect("without nginx the mode was skipped"),
@@ -74,7 +106,10 @@ impl<'a> Stage<'a> {
             connections: self.options.connections * self.options.mode.contenders.len(),
             body_mib: self.options.body_mib,
         };
-        Server::start(&plan, &self.scratch)
+        match port {
+            Some(port) => Server::start_at(port, &plan, &self.scratch),
+            None => Server::start(&plan, &self.scratch),
+        }
     }
 }
 
@@ -82,7 +117,7 @@ impl Upstreams {
     fn ports(&self) -> Vec<u16> {
         match self {
             Self::None => Vec::new(),
-            Self::Nginx(server) => vec![server.port()],
+            Self::Nginx(servers) => servers.iter().map(Server::port).collect(),
             Self::Echo(echo) => vec![echo.port()],
         }
     }

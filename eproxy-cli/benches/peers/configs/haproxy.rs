@@ -37,6 +37,15 @@ pub(crate) fn upgrade(site: &Site<'_>) -> Launch {
     everything(site, &[FORWARDED, "timeout tunnel 1h"])
 }
 
+/// Requests go to the other upstream, and are sent again where HAProxy knows that to be safe enough: it does
+/// neither by itself.
+pub(crate) fn restart(site: &Site<'_>) -> Launch {
+    let again = "option redispatch
+            retries 3
+            retry-on conn-failure empty-response";
+    everything(site, &[FORWARDED, again])
+}
+
 /// What eproxy tells upstreams of where a request comes from; the client's own Host stays by itself.
 const FORWARDED: &str = "option forwardfor
             http-request set-header X-Forwarded-Proto http
