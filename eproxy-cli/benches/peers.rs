@@ -1,8 +1,10 @@
-//! eproxy beside nginx and HAProxy on this machine: CPU time per request, latency and memory.
+//! eproxy beside nginx and HAProxy on this machine: CPU time per request, byte and message, latency, memory,
+//! and what becomes of requests when upstreams die.
 //!
 //! ```text
 //! cargo bench -p eproxy-cli --bench peers -- hello --rounds 7 --seconds 3 --connections 64
-//! cargo bench -p eproxy-cli --bench peers -- idle
+//! cargo bench -p eproxy-cli --bench peers -- bulk --body-mib 100
+//! cargo bench -p eproxy-cli --bench peers -- --help                             # all modes
 //! EPROXY_BIN=$PWD/old/eproxy cargo bench -p eproxy-cli --bench peers -- fetch    # another build
 //! ```
 //!
@@ -12,21 +14,39 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `modes.rs` | the table of modes; who contends in each, and with which configuration |
-//! | `load.rs` | the story of a load mode: check, warm up, rounds of wrk |
-//! | `idle.rs` | the story of the idle mode: thousands of quiet connections |
+//! | `modes.rs` | the table of modes: what is asked, how it is measured, who contends |
+//! | `pages.rs` | what is asked, and the only right answers |
+//! | `contender.rs` | what a contender is |
+//! | `configs/` | how each program is told what a mode wants of it |
+//! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
+//! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
+//! | `idle.rs` | the story of the idle modes: thousands of quiet connections or tunnels |
+//! | `restart.rs` | the story of the restart mode: upstreams that are killed under load |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
-//! | `server.rs` | a contender as a child process; the scratch directory |
+//! | `server.rs` | a server as a child process; the scratch directory |
 //! | `probe.rs` | a small HTTP client: whole answers, checked byte for byte |
 //! | `wrk.rs` | one run of wrk |
+//! | `websocket.rs` | handshake and frames of a WebSocket, in bytes |
+//! | `tunnel.rs` | a WebSocket of ours through a contender |
+//! | `talkers.rs` | many of them at once: the load of the echo mode |
+//! | `echo.rs` | the upstream that they talk to |
 //! | `procfs.rs` | CPU time and memory of a process tree; what the machine is |
+//! | `clock.rs` | the time |
 //! | `report.rs` | tables, medians and ratios |
 //!
 //! A new mode is a row in `modes.rs`; a new kind of measurement is a new story file beside `load.rs`.
 
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+#[path = "peers/clock.rs"]
+mod clock;
+#[path = "peers/configs/mod.rs"]
+mod configs;
+#[path = "peers/contender.rs"]
+mod contender;
+#[path = "peers/echo.rs"]
+mod echo;
 #[path = "peers/idle.rs"]
 mod idle;
 #[path = "peers/load.rs"]
@@ -35,22 +55,34 @@ mod load;
 mod modes;
 #[path = "peers/options.rs"]
 mod options;
+#[path = "peers/pages.rs"]
+mod pages;
 #[path = "peers/probe.rs"]
 mod probe;
 #[path = "peers/procfs.rs"]
 mod procfs;
 #[path = "peers/report.rs"]
 mod report;
+#[path = "peers/restart.rs"]
+mod restart;
 #[path = "peers/server.rs"]
 mod server;
+#[path = "peers/stage.rs"]
+mod stage;
+#[path = "peers/talkers.rs"]
+mod talkers;
 #[path = "peers/tools.rs"]
 mod tools;
+#[path = "peers/tunnel.rs"]
+mod tunnel;
+#[path = "peers/websocket.rs"]
+mod websocket;
 #[path = "peers/wrk.rs"]
 mod wrk;
 
 use std::process::ExitCode;
 
-use modes::Story;
+use modes::{Story, Upstream};
 use options::{Command, Options};
 use tools::Tools;
 
@@ -89,7 +121,7 @@ fn run(options: &Options) -> Outcome<()> {
     let tools = Tools::find();
     report::machine(&tools);
     let contenders = tools.present(options.mode.contenders);
-    if options.mode.upstream.is_some() && tools.nginx.is_none() {
+    if matches!(options.mode.upstream, Upstream::Nginx { .. }) && tools.nginx.is_none() {
         println!(
             "skipped: nginx is also the upstream of the mode {}; nothing was measured",
             options.mode.name
@@ -97,7 +129,8 @@ fn run(options: &Options) -> Outcome<()> {
         return Ok(());
     }
     match options.mode.story {
-        Story::Load => load::run(options, &tools, &contenders),
-        Story::Idle => idle::run(options, &tools, &contenders),
+        Story::Load(load) => load::run(load, options, &tools, &contenders),
+        Story::Idle(quiet) => idle::run(quiet, options, &tools, &contenders),
+        Story::Restart => restart::run(options, &tools, &contenders),
     }
 }

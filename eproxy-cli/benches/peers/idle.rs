@@ -1,26 +1,28 @@
-//! The story of the idle mode: a fresh process, thousands of connections that make one request and go quiet,
-//! and what each of them costs in resident memory. Memory that the kernel holds for sockets isn't in it; it
-//! is the same for everyone. What a server has set aside for connections before the first one comes (nginx's
-//! slots, HAProxy's table) is in the memory before, not in the difference: both columns belong beside the
-//! figure.
+//! The story of the idle modes: a fresh process, thousands of connections or WebSockets that are used once
+//! and go quiet, and what each of them costs in resident memory. Memory that the kernel holds for sockets
+//! isn't in it; it is the same for everyone. What a server has set aside for connections before the first one
+//! comes (nginx's slots, HAProxy's table) is in the memory before, not in the difference: both columns belong
+//! beside the figure.
 
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::Outcome;
-use crate::modes::Contender;
+use crate::contender::Contender;
+use crate::modes::Quiet;
 use crate::options::Options;
+use crate::pages::Expected;
 use crate::probe::Connection;
-use crate::procfs;
-use crate::report;
-use crate::server::{Plan, Scratch, Server};
+use crate::server::Server;
+use crate::stage::Stage;
 use crate::tools::Tools;
+use crate::tunnel::Tunnel;
+use crate::{Outcome, procfs, report};
 
 /// One fresh process of one contender.
 pub(crate) struct Sample {
     pub(crate) before_bytes: u64,
     pub(crate) after_bytes: u64,
-    pub(crate) bytes_per_connection: f64,
+    pub(crate) bytes_each: f64,
 }
 
 /// A contender with what was measured so far, one sample a round.
@@ -29,56 +31,83 @@ pub(crate) struct Lane {
     pub(crate) samples: Vec<Sample>,
 }
 
-pub(crate) fn run(options: &Options, tools: &Tools, contenders: &[&'static Contender]) -> Outcome<()> {
-    let scratch = Scratch::new()?;
-    let mut lanes: Vec<Lane> = contenders
-        .iter()
-        .map(|contender| Lane { name: contender.program.name(), samples: Vec::new() })
-        .collect();
+pub(crate) fn run(
+    quiet: Quiet,
+    options: &Options,
+    tools: &Tools,
+    contenders: &[&'static Contender],
+) -> Outcome<()> {
+    let stage = Stage::set(options, tools)?;
+    let mut lanes: Vec<Lane> =
+        contenders.iter().map(|contender| Lane { name: contender.label, samples: Vec::new() }).collect();
     for _ in 0..options.rounds {
         for (lane, contender) in lanes.iter_mut().zip(contenders) {
-            let program = tools.path(contender.program).expect("absent contenders were left out");
-            let plan = Plan {
-                name: lane.name,
-                program,
-                launch: contender.launch,
-                expected: &options.mode.expected,
-                upstream: None,
-                connections: options.connections,
+            let server = stage.start(contender)?;
+            let sample = match quiet {
+                Quiet::Connections => measure::<Connection>(options, stage.expected(), &server),
+                Quiet::Tunnels => measure::<Tunnel>(options, stage.expected(), &server),
             };
-            let server = Server::start(&plan, &scratch)?;
-            if !options.test {
-                lane.samples.push(measure(options, &server).map_err(|err| format!("{}: {err}", lane.name))?);
-            }
+            lane.samples.push(sample.map_err(|err| format!("{}: {err}", lane.name))?);
         }
         if options.test {
             return report::checked(options.mode.name, lanes.iter().map(|lane| lane.name));
         }
     }
-    report::idle(options, &lanes);
+    report::idle(quiet, options, &lanes);
     Ok(())
 }
 
-fn measure(options: &Options, server: &Server) -> Outcome<Sample> {
-    let count = options.connections;
-    let expected = &options.mode.expected;
+/// What can be open and say nothing.
+trait CanBeQuiet: Sized {
+    fn open(port: u16, number: usize) -> Outcome<Self>;
+
+    /// Uses it once, and compares what comes back.
+    fn check(&mut self, expected: &Expected) -> Outcome<()>;
+}
+
+impl CanBeQuiet for Connection {
+    fn open(port: u16, _: usize) -> Outcome<Self> {
+        Self::open(port).map_err(|err| err.to_string())
+    }
+
+    fn check(&mut self, expected: &Expected) -> Outcome<()> {
+        self.check(expected)
+    }
+}
+
+impl CanBeQuiet for Tunnel {
+    fn open(port: u16, number: usize) -> Outcome<Self> {
+        Self::open(port, number)
+    }
+
+    fn check(&mut self, _: &Expected) -> Outcome<()> {
+        self.check()
+    }
+}
+
+/// With `--test` one is enough, and its memory tells nothing.
+fn measure<C: CanBeQuiet>(options: &Options, expected: &Expected, server: &Server) -> Outcome<Sample> {
+    let (count, rest) = match options.test {
+        true => (1, Duration::ZERO),
+        false => (options.connections, Duration::from_secs(options.seconds)),
+    };
     let before_bytes = procfs::resident_bytes(server.pid())?;
-    let mut connections = Vec::with_capacity(count);
+    let mut open = Vec::with_capacity(count);
     for number in 1..=count {
         let context = |err: String| format!("connection {number} of {count}: {err}");
-        let mut connection = Connection::open(server.port()).map_err(|err| context(err.to_string()))?;
+        let mut connection = C::open(server.port(), number).map_err(context)?;
         connection.check(expected).map_err(context)?;
-        connections.push(connection);
+        open.push(connection);
     }
-    sleep(Duration::from_secs(options.seconds));
+    sleep(rest);
     let after_bytes = procfs::resident_bytes(server.pid())?;
     // A server that had dropped the quiet connections would win unfairly: all of them still have to answer.
-    for (index, connection) in connections.iter_mut().enumerate() {
+    for (index, connection) in open.iter_mut().enumerate() {
         let number = index + 1;
         connection
             .check(expected)
             .map_err(|err| format!("connection {number} of {count} after its idle time: {err}"))?;
     }
-    let bytes_per_connection = (after_bytes as f64 - before_bytes as f64) / count as f64;
-    Ok(Sample { before_bytes, after_bytes, bytes_per_connection })
+    let bytes_each = (after_bytes as f64 - before_bytes as f64) / count as f64;
+    Ok(Sample { before_bytes, after_bytes, bytes_each })
 }

@@ -1,30 +1,32 @@
-//! The story of a load mode: start everyone, check every answer, warm up, then rounds of wrk in turns.
+//! The story of a load mode: start everyone, check every answer, warm up, then rounds of load in turns.
 
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::Outcome;
-use crate::modes::Contender;
+use crate::contender::Contender;
+use crate::modes::Load;
 use crate::options::Options;
 use crate::procfs::{self, CpuTime};
-use crate::report;
-use crate::server::{Plan, Scratch, Server};
+use crate::server::Server;
+use crate::stage::Stage;
 use crate::tools::Tools;
+use crate::tunnel::Tunnel;
 use crate::wrk::Wrk;
+use crate::{Outcome, report, talkers};
 
-/// One contender in one round.
+/// One contender in one round. A unit is what the mode counts: a request, a message, a MiB.
 pub(crate) struct Sample {
-    pub(crate) cpu_us_per_request: f64,
-    pub(crate) requests_per_second: f64,
+    pub(crate) cpu_us_per_unit: f64,
+    pub(crate) units_per_second: f64,
     pub(crate) p99_us: f64,
     pub(crate) resident_bytes: u64,
 }
 
 impl Sample {
-    /// Well below 1, wrk was the slower side: requests/s and p99 then tell about wrk as much as about the
+    /// Well below 1, the client was the slower side: units/s and p99 then tell about it as much as about the
     /// server.
     pub(crate) fn cores_busy(&self) -> f64 {
-        self.cpu_us_per_request * self.requests_per_second / 1e6
+        self.cpu_us_per_unit * self.units_per_second / 1e6
     }
 }
 
@@ -35,26 +37,30 @@ pub(crate) struct Lane {
     server: Server,
 }
 
-pub(crate) fn run(options: &Options, tools: &Tools, contenders: &[&'static Contender]) -> Outcome<()> {
-    if tools.wrk.is_none() && !options.test {
-        println!("skipped: wrk is not installed (apt-get install wrk); nothing was measured");
-        return Ok(());
-    }
-    let scratch = Scratch::new()?;
-    let upstream = start_upstream(options, tools, &scratch)?;
+pub(crate) fn run(
+    load: Load,
+    options: &Options,
+    tools: &Tools,
+    contenders: &[&'static Contender],
+) -> Outcome<()> {
+    let stage = Stage::set(options, tools)?;
     let mut lanes = Vec::new();
     for contender in contenders {
-        let port = upstream.as_ref().map(Server::port);
-        lanes.push(start_lane(options, tools, contender, port, &scratch)?);
+        let server = stage.start(contender)?;
+        lanes.push(Lane { name: contender.label, samples: Vec::new(), server });
     }
-    let Some(wrk) = tools.wrk.as_ref().filter(|_| !options.test) else {
+    if load == Load::Messages {
+        lanes.iter().try_for_each(check_tunnel)?;
+    }
+    if options.test {
         return report::checked(options.mode.name, lanes.iter().map(|lane| lane.name));
+    }
+    let Some(client) = Client::find(load, options, tools, &stage)? else {
+        println!("skipped: wrk is not installed (apt-get install wrk); nothing was measured");
+        return Ok(());
     };
-    let bench = Bench {
-        wrk: Wrk::new(wrk, scratch.path(), options.connections, options.threads)?,
-        path: options.mode.expected.path,
-        ticks_per_second: procfs::ticks_per_second(),
-    };
+    let bench =
+        Bench { load, client, path: options.mode.page.path, ticks_per_second: procfs::ticks_per_second() };
     for lane in &lanes {
         bench.measure(lane, WARM_UP_SECONDS)?;
     }
@@ -66,77 +72,94 @@ pub(crate) fn run(options: &Options, tools: &Tools, contenders: &[&'static Conte
             let sample = bench.measure(&lanes[place], options.seconds)?;
             lanes[place].samples.push(sample);
         }
-        report::progress(round, options.rounds, lanes.iter().map(|lane| (lane.name, lane.samples.last())));
+        let latest = lanes.iter().map(|lane| (lane.name, lane.samples.last()));
+        report::progress(load, round, options.rounds, latest);
     }
-    report::load(options, &lanes);
+    report::load(load, options, &lanes);
     Ok(())
 }
 
-fn start_upstream(options: &Options, tools: &Tools, scratch: &Scratch) -> Outcome<Option<Server>> {
-    let (Some(upstream), Some(program)) = (&options.mode.upstream, &tools.nginx) else { return Ok(None) };
-    let plan = Plan {
-        name: "upstream",
-        program,
-        launch: upstream.launch,
-        expected: &upstream.expected,
-        upstream: None,
-        // One contender after the other is loaded, but each may keep its pool meanwhile.
-        connections: options.connections * options.mode.contenders.len(),
-    };
-    Server::start(&plan, scratch).map(Some)
-}
-
-fn start_lane(
-    options: &Options,
-    tools: &Tools,
-    contender: &Contender,
-    upstream: Option<u16>,
-    scratch: &Scratch,
-) -> Outcome<Lane> {
-    let name = contender.program.name();
-    let plan = Plan {
-        name,
-        program: tools.path(contender.program).expect("absent contenders were left out"),
-        launch: contender.launch,
-        expected: &options.mode.expected,
-        upstream,
-        connections: options.connections,
-    };
-    Ok(Lane { name, samples: Vec::new(), server: Server::start(&plan, scratch)? })
+/// The second echo proves that the first was no accident of the handshake.
+fn check_tunnel(lane: &Lane) -> Outcome<()> {
+    let echoes = Tunnel::open(lane.server.port(), 0).and_then(|mut tunnel| {
+        tunnel.check()?;
+        tunnel.check()
+    });
+    echoes.map_err(|err| format!("{}: {err}", lane.name))
 }
 
 /// What all measurements of a run have in common.
 struct Bench {
-    wrk: Wrk,
+    load: Load,
+    client: Client,
     path: &'static str,
     ticks_per_second: f64,
+}
+
+/// Who makes the load.
+enum Client {
+    Wrk(Wrk),
+    Talkers { connections: usize },
+}
+
+/// What the client saw in one run.
+struct Seen {
+    units: f64,
+    seconds: f64,
+    p99_us: f64,
+}
+
+impl Client {
+    /// None where it would be wrk, which is not installed.
+    fn find(load: Load, options: &Options, tools: &Tools, stage: &Stage<'_>) -> Outcome<Option<Self>> {
+        match (load, &tools.wrk) {
+            (Load::Messages, _) => Ok(Some(Self::Talkers { connections: options.connections })),
+            (Load::Requests | Load::Bytes, None) => Ok(None),
+            (Load::Requests | Load::Bytes, Some(wrk)) => {
+                Ok(Some(Self::Wrk(Wrk::new(wrk, stage.scratch().path(), options)?)))
+            }
+        }
+    }
 }
 
 impl Bench {
     fn measure(&self, lane: &Lane, seconds: u64) -> Outcome<Sample> {
         let pid = lane.server.pid();
-        let url = format!("http://127.0.0.1:{}{}", lane.server.port(), self.path);
         let before = CpuTime::of(pid)?;
-        let run = self.wrk.run(&url, seconds).map_err(|err| format!("{}: {err}", lane.name))?;
+        let seen = self.load(lane.server.port(), seconds).map_err(|err| format!("{}: {err}", lane.name))?;
         sleep(SETTLE);
         let cpu_seconds = CpuTime::of(pid)?.since(&before, self.ticks_per_second);
         if cpu_seconds <= 0.0 {
-            return Err(format!(
-                "{} answered {} requests and used no CPU time: it can't be so",
-                lane.name, run.requests
-            ));
+            return Err(format!("{} was loaded and used no CPU time: it can't be so", lane.name));
         }
         Ok(Sample {
-            cpu_us_per_request: cpu_seconds * 1e6 / run.requests as f64,
-            requests_per_second: run.per_second,
-            p99_us: run.p99_us,
+            cpu_us_per_unit: cpu_seconds * 1e6 / seen.units,
+            units_per_second: seen.units / seen.seconds,
+            p99_us: seen.p99_us,
             resident_bytes: procfs::resident_bytes(pid)?,
         })
+    }
+
+    fn load(&self, port: u16, seconds: u64) -> Outcome<Seen> {
+        match &self.client {
+            Client::Wrk(wrk) => {
+                let run = wrk.run(&format!("http://127.0.0.1:{port}{}", self.path), seconds)?;
+                // Bytes rather than answers: those that the end of the run cut short were work too.
+                let units = if self.load == Load::Bytes { run.bytes / MIB } else { run.requests };
+                Ok(Seen { units, seconds: run.seconds, p99_us: run.p99_us })
+            }
+            Client::Talkers { connections } => {
+                let run = talkers::run(port, *connections, seconds)?;
+                Ok(Seen { units: run.messages, seconds: run.seconds, p99_us: run.p99_us })
+            }
+        }
     }
 }
 
 /// One run for each contender fills caches, pools and arenas; it isn't counted.
 const WARM_UP_SECONDS: u64 = 1;
 
-/// wrk leaves by closing all connections, and noticing that is part of a server's work.
+/// Clients leave by closing all connections, and noticing that is part of a server's work.
 const SETTLE: Duration = Duration::from_millis(100);
+
+const MIB: f64 = 1024.0 * 1024.0;

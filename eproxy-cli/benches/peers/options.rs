@@ -1,6 +1,6 @@
 //! The command line: one mode, a few numbers.
 
-use crate::modes::{MODES, Mode, Story};
+use crate::modes::{MODES, Mode, Story, Upstream};
 
 /// What the command line asks for.
 pub(crate) enum Command {
@@ -10,28 +10,38 @@ pub(crate) enum Command {
 
 pub(crate) struct Options {
     pub(crate) mode: &'static Mode,
-    /// How often each contender is measured.
+    /// How often each contender is measured, or how often an upstream is killed.
     pub(crate) rounds: usize,
-    /// How long wrk runs each time, or how long connections are idle before memory is read.
+    /// How long a load lasts, how long connections are idle before memory is read, or how long it takes to
+    /// kill an upstream, start it again and go on to the next.
     pub(crate) seconds: u64,
     /// How many connections are open at the same time.
     pub(crate) connections: usize,
-    /// wrk's threads, which are the clients' processors.
-    pub(crate) threads: u64,
+    /// wrk's threads, which are the clients' processors; it refuses to have more of them than connections.
+    pub(crate) threads: usize,
+    /// How long the bodies of the mode bulk are.
+    pub(crate) body_mib: usize,
     /// Check the answers and time nothing.
     pub(crate) test: bool,
 }
 
 impl Options {
-    /// Open files that one process of the run may need: HAProxy insists on two for each connection, and some
-    /// to spare.
+    /// Open files that one process of the run may need: a proxy has two for each connection, and the upstream
+    /// one for each that a contender keeps open while another is measured; some to spare.
     pub(crate) fn open_files(&self) -> u64 {
-        self.connections as u64 * 2 + SPARE_FILES
+        let each = match self.mode.upstream {
+            Upstream::Nginx { .. } => self.mode.contenders.len().max(2),
+            Upstream::None | Upstream::Echo => 2,
+        };
+        (self.connections * each) as u64 + SPARE_FILES
     }
 }
 
 /// HAProxy's `maxconn` has 256 to spare, again two files each, and then come listeners, pipes and logs.
 const SPARE_FILES: u64 = 768;
+
+/// Two copies of a body are in this program's memory while it is checked.
+const MOST_BODY_MIB: u64 = 1024;
 
 /// More would run out of loopback's ephemeral ports, about 28,000 for one address.
 const MOST_CONNECTIONS: u64 = 20_000;
@@ -50,6 +60,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--seconds" => given.seconds = Some(number(3_600)?),
             "--connections" => given.connections = Some(number(MOST_CONNECTIONS)?),
             "--threads" => given.threads = Some(number(64)?),
+            "--body-mib" => given.body_mib = Some(number(MOST_BODY_MIB)?),
             "--quick" => given.quick = true,
             "--test" => given.test = true,
             "--bench" => given.bench = true,
@@ -72,16 +83,21 @@ pub(crate) fn usage() -> String {
     }
     text.push_str(
         "\noptions:
-  --rounds N       measure each contender N times (7; idle: 3, each with fresh processes)
-  --seconds S      wrk's time in each round, or the quiet time before memory is read (3)
-  --connections N  connections open at the same time (64; idle: 4000)
-  --threads N      wrk's threads (2, as wrk itself has it; with 1, wrk is slower than the servers in hello)
-  --quick          1 round of 1 second (idle: and 1000 connections); a number given explicitly wins
+  --rounds N       measure each contender N times (7; idle and tunnels: 3, each with fresh processes), or
+                   kill an upstream N times (restart: 6)
+  --seconds S      the load's time in each round, or the quiet time before memory is read (3), or the time
+                   from one kill to the next (restart: 2)
+  --connections N  connections open at the same time (64; bulk: 8; idle: 4000; tunnels: 2000)
+  --threads N      wrk's threads, at most one for each connection (2, as wrk itself has it; with 1, wrk is
+                   slower than the servers in hello)
+  --body-mib N     bulk: the length of the body (1)
+  --quick          1 round of 1 second (restart: 2 kills; idle: 1000 connections; tunnels: 500); a number
+                   given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
 
 Without a mode it runs hello. EPROXY_BIN=/FULL/PATH in the environment measures another build of eproxy.
-Each process may need two open files for each connection; the soft limit is raised where the hard one allows.\n",
+Each process may need some open files for each connection; the soft limit is raised where the hard one allows.\n",
     );
     text
 }
@@ -94,6 +110,7 @@ struct Given {
     seconds: Option<u64>,
     connections: Option<u64>,
     threads: Option<u64>,
+    body_mib: Option<u64>,
     quick: bool,
     test: bool,
     /// `cargo bench` says `--bench`; `cargo test --benches` says nothing at all.
@@ -103,18 +120,22 @@ struct Given {
 impl Given {
     fn into_options(self) -> Options {
         let mode = self.mode.unwrap_or(&MODES[0]);
-        let (rounds, seconds, connections) = match (mode.story, self.quick) {
-            (Story::Load, false) => (7, 3, 64),
-            (Story::Load, true) => (1, 1, 64),
-            (Story::Idle, false) => (3, 3, 4_000),
-            (Story::Idle, true) => (1, 1, 1_000),
+        let (rounds, seconds) = match (mode.story, self.quick) {
+            (Story::Load(_), false) => (7, 3),
+            (Story::Idle(_), false) => (3, 3),
+            (Story::Load(_) | Story::Idle(_), true) => (1, 1),
+            (Story::Restart, false) => (6, 2),
+            (Story::Restart, true) => (2, 1),
         };
+        let connections = if self.quick { mode.connections.1 } else { mode.connections.0 };
+        let connections = self.connections.map_or(connections, |number| number as usize);
         Options {
             mode,
             rounds: self.rounds.unwrap_or(rounds) as usize,
             seconds: self.seconds.unwrap_or(seconds),
-            connections: self.connections.unwrap_or(connections) as usize,
-            threads: self.threads.unwrap_or(2),
+            connections,
+            threads: (self.threads.unwrap_or(2) as usize).min(connections),
+            body_mib: self.body_mib.unwrap_or(1) as usize,
             test: self.test || (!self.bench && self.mode.is_none()),
         }
     }

@@ -4,18 +4,31 @@ use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A request and the only right answer to it: status 200, this media type, exactly these bytes.
-pub(crate) struct Expected {
-    pub(crate) path: &'static str,
-    pub(crate) content_type: &'static str,
-    pub(crate) body: &'static str,
-}
+use crate::pages::Expected;
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The media type without parameters, in lower case.
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
+    /// The connection is good for another request.
+    pub(crate) is_kept: bool,
+}
+
+impl Answer {
+    /// Whether it is the expected one; otherwise a sentence on what is wrong.
+    pub(crate) fn check(&self, expected: &Expected) -> Result<(), String> {
+        if self.status != 200 {
+            return Err(format!("the status is {}, not 200", self.status));
+        }
+        if self.content_type != expected.content_type {
+            return Err(format!(
+                "the content type is {:?}, not {}",
+                self.content_type, expected.content_type
+            ));
+        }
+        expected.compare(&self.body)
+    }
 }
 
 pub(crate) struct Connection {
@@ -32,14 +45,14 @@ impl Connection {
         Ok(Self { stream: BufReader::with_capacity(1024, stream) })
     }
 
-    /// One GET; the connection is good for the next one afterwards.
+    /// One GET.
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         let status = parse_status(&self.read_line()?)?;
         let mut content_type = String::new();
         let mut length = None;
-        let mut chunked = false;
+        let (mut chunked, mut is_kept) = (false, true);
         loop {
             let line = self.read_line()?;
             if line.is_empty() {
@@ -53,6 +66,7 @@ impl Connection {
                 }
                 "content-length" => length = Some(value.parse().map_err(|_| malformed(&line))?),
                 "transfer-encoding" => chunked = value == "chunked",
+                "connection" => is_kept = value != "close",
                 _ => {}
             }
         }
@@ -63,26 +77,18 @@ impl Connection {
                 return Err(Error::new(ErrorKind::InvalidData, "the answer has no length and isn't chunked"));
             }
         };
-        Ok(Answer { status, content_type, body })
+        Ok(Answer { status, content_type, body, is_kept })
     }
 
-    /// One GET whose answer has to be the expected one; otherwise a sentence on what is wrong.
+    /// One GET whose answer has to be the expected one, and leave the connection open; otherwise a sentence
+    /// on what is wrong.
     pub(crate) fn check(&mut self, expected: &Expected) -> Result<(), String> {
         let answer = self.get(expected.path).map_err(|err| format!("the answer can't be read: {err}"))?;
-        if answer.status != 200 {
-            return Err(format!("the status is {}, not 200", answer.status));
+        answer.check(expected)?;
+        match answer.is_kept {
+            true => Ok(()),
+            false => Err("the answer ends its connection".to_owned()),
         }
-        if answer.content_type != expected.content_type {
-            return Err(format!(
-                "the content type is {:?}, not {}",
-                answer.content_type, expected.content_type
-            ));
-        }
-        if answer.body != expected.body.as_bytes() {
-            let body = String::from_utf8_lossy(&answer.body);
-            return Err(format!("the body is {body:?} instead of {:?}", expected.body));
-        }
-        Ok(())
     }
 
     fn read_line(&mut self) -> io::Result<String> {

@@ -100,6 +100,13 @@ pub(crate) fn resident_bytes(root: u32) -> Outcome<u64> {
     Ok(kib * 1024)
 }
 
+/// Where the ports begin that the kernel gives to outgoing connections.
+pub(crate) fn first_outgoing_port() -> u16 {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    // The kernel's own default, where it does not tell.
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768)
+}
+
 /// Makes sure that this process and its children may have that many files open, starting itself anew with a
 /// higher soft limit if need be: changing the limit of a running process takes a system call that the
 /// standard library doesn't offer.

@@ -4,9 +4,10 @@
 
 use std::fmt;
 
+use crate::modes::{Load, Quiet};
 use crate::options::Options;
 use crate::tools::Tools;
-use crate::{Outcome, idle, load, procfs};
+use crate::{Outcome, idle, load, procfs, restart};
 
 pub(crate) fn machine(tools: &Tools) {
     println!("{}; {}", procfs::machine(), tools.versions());
@@ -23,31 +24,48 @@ pub(crate) fn checked(mode: &str, names: impl Iterator<Item = &'static str>) -> 
 
 /// One line for a round as it ends, on standard error: the report itself stays clean.
 pub(crate) fn progress<'a>(
+    load: Load,
     round: usize,
     rounds: usize,
     latest: impl Iterator<Item = (&'static str, Option<&'a load::Sample>)>,
 ) {
-    let figures: Vec<String> = latest
-        .filter_map(|(name, sample)| Some(format!("{name} {:.2}", sample?.cpu_us_per_request)))
-        .collect();
-    eprintln!("round {} of {rounds}, CPU µs/request: {}", round + 1, figures.join(", "));
+    let figures: Vec<String> =
+        latest.filter_map(|(name, sample)| Some(format!("{name} {:.2}", sample?.cpu_us_per_unit))).collect();
+    eprintln!("round {} of {rounds}, CPU µs/{}: {}", round + 1, unit(load), figures.join(", "));
 }
 
-pub(crate) fn load(options: &Options, lanes: &[load::Lane]) {
-    let Options { mode, rounds, seconds, connections, threads, .. } = options;
+/// What is counted, and what CPU time is divided by.
+fn unit(load: Load) -> &'static str {
+    match load {
+        Load::Requests => "request",
+        Load::Bytes => "MiB",
+        Load::Messages => "message",
+    }
+}
+
+pub(crate) fn load(load: Load, options: &Options, lanes: &[load::Lane]) {
+    let Options { mode, rounds, seconds, connections, threads, body_mib, .. } = options;
+    let client = match load {
+        Load::Requests => format!("wrk with {threads} threads"),
+        Load::Bytes => format!("bodies of {body_mib} MiB, wrk with {threads} threads"),
+        Load::Messages => "one message at a time on each".to_owned(),
+    };
     println!(
-        "\n{}: {connections} connections, wrk with {threads} threads, {seconds} s each, rounds: {rounds}; median (min..max)\n",
+        "\n{}: {connections} connections, {client}, {seconds} s each, rounds: {rounds}; median (min..max)\n",
         mode.name
     );
+    let unit = unit(load);
+    let units_per_second = if load == Load::Bytes { "MiB/s".to_owned() } else { format!("{unit}s/s") };
     let mut rows = vec![
-        ["contender", "CPU µs/request", "requests/s", "cores busy", "p99 µs", "RSS MiB"].map(str::to_owned),
+        ["contender", &format!("CPU µs/{unit}"), &units_per_second, "cores busy", "p99 µs", "RSS MiB"]
+            .map(str::to_owned),
     ];
     for lane in lanes {
         let spread = |pick: fn(&load::Sample) -> f64| Spread::of(lane.samples.iter().map(pick));
         rows.push([
             lane.name.to_owned(),
-            format!("{:.2}", spread(|sample| sample.cpu_us_per_request)),
-            format!("{:.0}", spread(|sample| sample.requests_per_second).median),
+            format!("{:.2}", spread(|sample| sample.cpu_us_per_unit)),
+            format!("{:.0}", spread(|sample| sample.units_per_second).median),
             format!("{:.2}", spread(load::Sample::cores_busy).median),
             format!("{:.0}", spread(|sample| sample.p99_us)),
             format!("{:.1}", spread(|sample| sample.resident_bytes as f64 / MIB).median),
@@ -63,27 +81,30 @@ pub(crate) fn load(options: &Options, lanes: &[load::Lane]) {
     }
     for peer in peers {
         let ratio = |pick: fn(&load::Sample) -> f64| Spread::of_ratios(&ours.samples, &peer.samples, pick);
-        let cpu = ratio(|sample| sample.cpu_us_per_request);
+        let cpu = ratio(|sample| sample.cpu_us_per_unit);
         let p99 = ratio(|sample| sample.p99_us);
-        println!("{} / {}: CPU per request {cpu:.2}, p99 {p99:.2}", ours.name, peer.name);
+        println!("{} / {}: CPU per {unit} {cpu:.2}, p99 {p99:.2}", ours.name, peer.name);
     }
 }
 
-pub(crate) fn idle(options: &Options, lanes: &[idle::Lane]) {
+pub(crate) fn idle(quiet: Quiet, options: &Options, lanes: &[idle::Lane]) {
     let Options { mode, rounds, seconds, connections, .. } = options;
+    let (what, use_) = match quiet {
+        Quiet::Connections => ("connection", "request"),
+        Quiet::Tunnels => ("tunnel", "message"),
+    };
     println!(
-        "\n{}: {connections} connections, {seconds} s after their only request, fresh processes: {rounds}; \
+        "\n{}: {connections} {what}s, {seconds} s after their only {use_}, fresh processes: {rounds}; \
          median (min..max)\n",
         mode.name
     );
-    let mut rows = vec![
-        ["contender", "bytes per idle connection", "RSS before MiB", "RSS after MiB"].map(str::to_owned),
-    ];
+    let bytes_each = format!("bytes per idle {what}");
+    let mut rows = vec![["contender", &bytes_each, "RSS before MiB", "RSS after MiB"].map(str::to_owned)];
     for lane in lanes {
         let spread = |pick: fn(&idle::Sample) -> f64| Spread::of(lane.samples.iter().map(pick));
         rows.push([
             lane.name.to_owned(),
-            format!("{:.0}", spread(|sample| sample.bytes_per_connection)),
+            format!("{:.0}", spread(|sample| sample.bytes_each)),
             format!("{:.1}", spread(|sample| sample.before_bytes as f64 / MIB).median),
             format!("{:.1}", spread(|sample| sample.after_bytes as f64 / MIB).median),
         ]);
@@ -92,8 +113,32 @@ pub(crate) fn idle(options: &Options, lanes: &[idle::Lane]) {
     let Some((ours, peers)) = lanes.split_first() else { return };
     println!();
     for peer in peers {
-        let ratio = Spread::of_ratios(&ours.samples, &peer.samples, |sample| sample.bytes_per_connection);
-        println!("{} / {}: bytes per idle connection {ratio:.2}", ours.name, peer.name);
+        let ratio = Spread::of_ratios(&ours.samples, &peer.samples, |sample| sample.bytes_each);
+        println!("{} / {}: {bytes_each} {ratio:.2}", ours.name, peer.name);
+    }
+}
+
+pub(crate) fn restart(options: &Options, lanes: &[restart::Lane]) {
+    let Options { mode, rounds, seconds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} connections, an upstream of two killed {rounds} times by turns, {seconds} s from \
+         one to the next\n",
+        mode.name
+    );
+    let mut rows = vec![["contender", "requests", "failed", "requests/s", "longest ms"].map(str::to_owned)];
+    for restart::Lane { name, tally } in lanes {
+        rows.push([
+            (*name).to_owned(),
+            tally.requests.to_string(),
+            tally.failed.to_string(),
+            format!("{:.0}", tally.requests as f64 / tally.elapsed.as_secs_f64()),
+            format!("{:.0}", tally.longest.as_secs_f64() * 1e3),
+        ]);
+    }
+    print_table(&rows);
+    for restart::Lane { name, tally } in lanes.iter().filter(|lane| lane.tally.failed > 0) {
+        println!("\n{name} failed, among others:");
+        tally.complaints.iter().for_each(|complaint| println!("  {complaint}"));
     }
 }
 

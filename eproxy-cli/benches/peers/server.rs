@@ -12,8 +12,9 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Outcome;
-use crate::modes::{Launch, Site};
-use crate::probe::{Connection, Expected};
+use crate::contender::{Launch, Site};
+use crate::pages::Expected;
+use crate::probe::Connection;
 use crate::procfs::{self, Process};
 
 /// A directory for configuration files and logs that is gone at the end of the run, failed or not.
@@ -65,16 +66,23 @@ pub(crate) struct Plan<'a> {
     pub(crate) program: &'a Path,
     pub(crate) launch: fn(&Site<'_>) -> Launch,
     pub(crate) expected: &'a Expected,
-    pub(crate) upstream: Option<u16>,
+    pub(crate) upstreams: &'a [u16],
     pub(crate) connections: usize,
+    pub(crate) body_mib: usize,
 }
 
 impl Server {
     /// Starts a server on a free port and returns when it has answered as expected, twice on one connection.
     pub(crate) fn start(plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
-        let port = free_port()?;
-        let dir = scratch.path().join(format!("{}-{port}", plan.name));
-        let site = Site { port, upstream: plan.upstream, connections: plan.connections, dir: &dir };
+        Self::start_at(free_port()?, plan, scratch)
+    }
+
+    /// The same on a certain port: where the same server has been before.
+    pub(crate) fn start_at(port: u16, plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
+        // nginx takes paths as they come only if there is no space in them.
+        let dir = scratch.path().join(format!("{}-{port}", plan.name.replace(' ', "-")));
+        let Plan { upstreams, connections, body_mib, .. } = *plan;
+        let site = Site { port, upstreams, connections, body_mib, dir: &dir };
         let mut server = Self::spawn(plan, &site)
             .map_err(|err| format!("{} ({}) can't be started: {err}", plan.name, plan.program.display()))?;
         server.wait_until_it_answers(plan.expected)?;
@@ -92,10 +100,10 @@ impl Server {
     }
 
     fn spawn(plan: &Plan<'_>, site: &Site<'_>) -> std::io::Result<Self> {
-        fs::create_dir(site.dir)?;
+        fs::create_dir_all(site.dir)?;
         let launch = (plan.launch)(site);
-        if let Some(text) = &launch.config {
-            fs::write(site.config(), text)?;
+        for (name, bytes) in &launch.files {
+            fs::write(site.path(name), bytes)?;
         }
         let log = site.dir.join("output");
         let output = File::create(&log)?;
@@ -152,12 +160,27 @@ impl Server {
         }
     }
 
+    /// Ends it without a warning, all its processes at once, as a machine does that loses its power.
+    pub(crate) fn kill(&mut self) -> Outcome<()> {
+        let family = procfs::tree(self.pid())?;
+        signal("KILL", &family);
+        let _ = self.child.wait();
+        for _ in 0..STOP_LIMIT.as_millis() / POLL.as_millis() {
+            if !family.iter().any(Process::still_runs) {
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        Err(format!("{} still runs after it was killed", self.name))
+    }
+
     /// Asks first: nginx's master and HAProxy stop their workers themselves. Then insists, by id.
     fn stop(&mut self) {
-        let mut family = procfs::tree(self.pid()).unwrap_or_default();
-        family.append(&mut self.family);
+        let mut family = std::mem::take(&mut self.family);
         if matches!(self.child.try_wait(), Ok(None)) {
-            signal("TERM", self.pid());
+            // As long as it was not waited for, its id can't be another's.
+            family.append(&mut procfs::tree(self.pid()).unwrap_or_default());
+            signal("TERM", family.iter().filter(|process| process.pid == self.pid()).take(1));
             for _ in 0..STOP_LIMIT.as_millis() / POLL.as_millis() {
                 if !matches!(self.child.try_wait(), Ok(None)) {
                     break;
@@ -168,9 +191,7 @@ impl Server {
         // Both fail only when the child has been reaped already, and then there is nothing left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for process in family.iter().filter(|process| process.pid != self.pid() && process.still_runs()) {
-            signal("KILL", process.pid);
-        }
+        signal("KILL", family.iter().filter(|process| process.still_runs()));
     }
 }
 
@@ -180,19 +201,35 @@ impl Drop for Server {
     }
 }
 
-/// A port that was free a moment ago; nothing can hold it for a process that is still to start.
+/// A port that was free a moment ago; nothing can hold it for a process that is still to start. It is none of
+/// those that the kernel gives to outgoing connections, if there are others: one of them could take the place
+/// of an upstream that is down, even the very connection that is being made to it.
 fn free_port() -> Outcome<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    Ok(listener.map_err(|err| format!("no free port on 127.0.0.1: {err}"))?.port())
+    let ports = match procfs::first_outgoing_port() {
+        first if first > LOWEST_PORT => LOWEST_PORT..first,
+        _ => LOWEST_PORT..u16::MAX,
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut some = std::iter::repeat_with(|| fastrand::u16(ports.clone())).take(PORTS_TRIED);
+    some.find(is_free).ok_or_else(|| format!("no free port among {PORTS_TRIED} of 127.0.0.1"))
 }
 
 /// The standard library can only send KILL, and only to a direct child; the shell's builtin can do the rest.
-fn signal(name: &str, pid: u32) {
-    let script = format!("kill -{name} {pid} 2>/dev/null");
+fn signal<'a>(name: &str, processes: impl IntoIterator<Item = &'a Process>) {
+    let pids: Vec<String> = processes.into_iter().map(|process| process.pid.to_string()).collect();
+    if pids.is_empty() {
+        return;
+    }
+    let script = format!("kill -{name} {} 2>/dev/null", pids.join(" "));
     if let Err(err) = Command::new("sh").args(["-c", &script]).status() {
-        eprintln!("peers: process {pid} can't be sent {name}: {err}");
+        eprintln!("peers: {name} can't be sent to {}: {err}", pids.join(", "));
     }
 }
+
+/// Those below are other programs' by custom.
+const LOWEST_PORT: u16 = 10_000;
+
+const PORTS_TRIED: usize = 100;
 
 /// How long a server may take from its start to its first answer; generous, as CI machines are slow.
 const START_LIMIT: Duration = Duration::from_secs(10);

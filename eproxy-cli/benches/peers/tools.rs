@@ -4,13 +4,13 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::modes::{Contender, Program};
+use crate::contender::{Contender, Program};
 
 /// The programs found on this machine.
 pub(crate) struct Tools {
-    pub(crate) eproxy: PathBuf,
+    eproxy: PathBuf,
     pub(crate) nginx: Option<PathBuf>,
-    pub(crate) haproxy: Option<PathBuf>,
+    haproxy: Option<PathBuf>,
     pub(crate) wrk: Option<PathBuf>,
 }
 
@@ -30,13 +30,12 @@ impl Tools {
         }
     }
 
-    /// The contenders whose program is installed; says aloud which aren't.
+    /// The contenders whose program is installed; says aloud which aren't, and what would help.
     pub(crate) fn present(&self, contenders: &'static [Contender]) -> Vec<&'static Contender> {
         let (present, absent): (Vec<_>, Vec<_>) =
             contenders.iter().partition(|contender| self.path(contender.program).is_some());
-        for contender in absent {
-            let name = contender.program.name();
-            println!("skipped: {name} is not installed (apt-get install {name})");
+        for Contender { label, program, .. } in absent {
+            println!("skipped: {label}, whose program is not installed ({})", remedy(*program));
         }
         present
     }
@@ -53,6 +52,15 @@ impl Tools {
             }
         }
         all
+    }
+}
+
+/// How a program that is not there comes to be there.
+fn remedy(program: Program) -> &'static str {
+    match program {
+        Program::Eproxy => "cargo build --release -p eproxy-cli",
+        Program::Nginx => "apt-get install nginx",
+        Program::Haproxy => "apt-get install haproxy",
     }
 }
 

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Outcome;
+use crate::options::Options;
 
 /// What one run of wrk saw.
 pub(crate) struct Run {
-    pub(crate) requests: u64,
-    pub(crate) per_second: f64,
+    pub(crate) requests: f64,
+    /// Of answers that were not finished too, and of heads.
+    pub(crate) bytes: f64,
+    pub(crate) seconds: f64,
     pub(crate) p99_us: f64,
 }
 
@@ -19,14 +22,22 @@ pub(crate) struct Wrk {
     program: PathBuf,
     script: PathBuf,
     connections: usize,
-    threads: u64,
+    threads: usize,
+    patience_seconds: usize,
 }
 
 impl Wrk {
-    pub(crate) fn new(program: &Path, dir: &Path, connections: usize, threads: u64) -> Outcome<Self> {
+    pub(crate) fn new(program: &Path, dir: &Path, options: &Options) -> Outcome<Self> {
         let script = dir.join("result.lua");
         fs::write(&script, SCRIPT).map_err(|err| format!("{} can't be written: {err}", script.display()))?;
-        Ok(Self { program: program.to_owned(), script, connections, threads })
+        Ok(Self {
+            program: program.to_owned(),
+            script,
+            connections: options.connections,
+            threads: options.threads,
+            // wrk's own default, and time for long bodies.
+            patience_seconds: 2 + options.body_mib,
+        })
     }
 
     /// Loads one URL. An answer that isn't a success, or any socket error, is an error: such a run measures
@@ -38,6 +49,7 @@ impl Wrk {
                 &format!("-c{}", self.connections),
                 &format!("-d{seconds}s"),
             ])
+            .args(["--timeout", &format!("{}s", self.patience_seconds)])
             .args(["--latency", "-s"])
             .arg(&self.script)
             .arg(url)
@@ -51,7 +63,8 @@ impl Wrk {
             return Err(format!("wrk on {url} failed ({}): {text}{complaint}", output.status));
         };
         let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [requests, duration_us, p99_us, status, connect, read, write, timeout] = numbers[..] else {
+        let [requests, bytes, duration_us, p99_us, status, connect, read, write, timeout] = numbers[..]
+        else {
             return Err(format!("wrk's result can't be read: {line}"));
         };
         if [status, connect, read, write, timeout].iter().any(|&errors| errors != 0.0) {
@@ -63,7 +76,7 @@ impl Wrk {
         if requests == 0.0 {
             return Err(format!("wrk on {url} completed no request"));
         }
-        Ok(Run { requests: requests as u64, per_second: requests / (duration_us / 1e6), p99_us })
+        Ok(Run { requests, bytes, seconds: duration_us / 1e6, p99_us })
     }
 }
 
@@ -74,8 +87,8 @@ const MARK: &str = "eproxy-peers ";
 const SCRIPT: &str = r#"
 function done(summary, latency, requests)
     local errors = summary.errors
-    print(string.format("eproxy-peers %d %d %f %d %d %d %d %d",
-        summary.requests, summary.duration, latency:percentile(99),
+    print(string.format("eproxy-peers %d %d %d %f %d %d %d %d %d",
+        summary.requests, summary.bytes, summary.duration, latency:percentile(99),
         errors.status, errors.connect, errors.read, errors.write, errors.timeout))
 end
 "#;

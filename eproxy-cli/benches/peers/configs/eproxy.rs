@@ -1,0 +1,28 @@
+//! eproxy's flags for each mode.
+
+use crate::contender::{Launch, Site};
+use crate::pages::SMALL;
+
+/// The demo.
+pub(crate) fn hello(site: &Site<'_>) -> Launch {
+    launch(site, &[])
+}
+
+/// The demo, whose handler asks an upstream.
+pub(crate) fn fetch(site: &Site<'_>) -> Launch {
+    let url = format!("http://127.0.0.1:{}{}", site.upstream(), SMALL.path);
+    launch(site, &["--upstream", &url])
+}
+
+/// A reverse proxy of everything; of all upstreams by turns, where there are several.
+pub(crate) fn relay(site: &Site<'_>) -> Launch {
+    let urls: Vec<String> = site.upstreams.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let flags: Vec<&str> = urls.iter().flat_map(|url| ["--to", url]).collect();
+    launch(site, &flags)
+}
+
+fn launch(site: &Site<'_>, more: &[&str]) -> Launch {
+    let port = site.port.to_string();
+    let common = ["--host", "127.0.0.1", "--port", &port, "--workers", "1", "--log-level", "error"];
+    Launch { arguments: common.iter().chain(more).map(ToString::to_string).collect(), files: Vec::new() }
+}

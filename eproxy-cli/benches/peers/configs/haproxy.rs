@@ -1,0 +1,95 @@
+//! HAProxy as a server and as a proxy.
+
+use crate::contender::{Launch, SPARE_CONNECTIONS, Site};
+use crate::pages::{FETCHED, HELLO, SMALL};
+
+pub(crate) fn hello(site: &Site<'_>) -> Launch {
+    let (path, content_type, text) = (HELLO.path, HELLO.content_type, HELLO.text());
+    let rule = format!(
+        "http-request return status 200 content-type {content_type} string \"{text}\" if {{ path {path} }}"
+    );
+    launch(site, &rule, "")
+}
+
+pub(crate) fn fetch(site: &Site<'_>) -> Launch {
+    let backend = backend(site, &format!("http-request set-path {}", SMALL.path));
+    launch(site, &format!("use_backend behind if {{ path {} }}", FETCHED.path), &backend)
+}
+
+/// A reverse proxy that tells its upstream what eproxy tells it.
+pub(crate) fn relay(site: &Site<'_>) -> Launch {
+    everything(site, &[FORWARDED])
+}
+
+/// A reverse proxy that tells its upstream nothing: the least work that HAProxy can do.
+pub(crate) fn relay_bare(site: &Site<'_>) -> Launch {
+    everything(site, &[])
+}
+
+/// Long bodies pass through pipes in the kernel, whenever there is something to be read: `splice-auto`,
+/// HAProxy's own guess whether that pays, is off for streams that look slow.
+pub(crate) fn bulk_spliced(site: &Site<'_>) -> Launch {
+    everything(site, &[FORWARDED, "option splice-response"])
+}
+
+/// WebSockets, which need nothing but time.
+pub(crate) fn upgrade(site: &Site<'_>) -> Launch {
+    everything(site, &[FORWARDED, "timeout tunnel 1h"])
+}
+
+/// Requests go to the other upstream, and are sent again where HAProxy knows that to be safe enough: it does
+/// neither by itself.
+pub(crate) fn restart(site: &Site<'_>) -> Launch {
+    let again = "option redispatch
+            retries 3
+            retry-on conn-failure empty-response";
+    everything(site, &[FORWARDED, again])
+}
+
+/// What eproxy tells upstreams of where a request comes from; the client's own Host stays by itself.
+const FORWARDED: &str = "option forwardfor
+            http-request set-header X-Forwarded-Proto http
+            http-request set-header X-Forwarded-Host %[req.hdr(host)]
+            http-request set-header Forwarded for=%[src];host=\\\"%[req.hdr(host)]\\\";proto=http
+            http-request add-header Via \"1.1 haproxy\"";
+
+fn everything(site: &Site<'_>, directives: &[&str]) -> Launch {
+    launch(site, "default_backend behind", &backend(site, &directives.join("\n            ")))
+}
+
+fn backend(site: &Site<'_>, directives: &str) -> String {
+    let servers: String = site
+        .upstreams
+        .iter()
+        .map(|port| format!("            server behind-{port} 127.0.0.1:{port}\n"))
+        .collect();
+    format!("backend behind\n            {directives}\n{servers}")
+}
+
+/// `-db` keeps HAProxy in the foreground without a master process; no `log` line means no logging. The ratios
+/// keep connections to the upstream: by default HAProxy closes those that rest when a quarter of its files are
+/// open, and its files are few here, so that it would connect anew all the time.
+fn launch(site: &Site<'_>, rule: &str, backend: &str) -> Launch {
+    let config = format!(
+        "global
+            nbthread 1
+            maxconn {}
+            tune.pool-low-fd-ratio 100
+            tune.pool-high-fd-ratio 100
+        defaults
+            mode http
+            http-reuse always
+            timeout connect 5s
+            timeout client 75s
+            timeout server 75s
+            timeout http-keep-alive 75s
+        frontend front
+            bind 127.0.0.1:{}
+            {rule}
+        {backend}\n",
+        site.connections + SPARE_CONNECTIONS,
+        site.port,
+    );
+    let arguments = ["-db", "-f", &site.path("config")].map(str::to_owned);
+    Launch { arguments: arguments.into(), files: vec![("config", config.into_bytes())] }
+}
