@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::cores::Core;
 use super::listen::Address;
 use super::reactor::{Clear, Direction};
-use super::stream::{Kind, Stream};
+use super::socket::Socket;
+use super::stream::Stream;
 
 impl Stream {
     /// Connects to `address` within `patience`.
@@ -34,7 +35,7 @@ async fn connect_tcp(core: &Rc<Core>, address: SocketAddr, patience: Duration) -
     let socket = mio::net::TcpStream::connect(address)?;
     // Messages are written whole: there is nothing for the kernel to wait for.
     socket.set_nodelay(true)?;
-    let stream = Stream::new(core, Kind::Tcp(socket))?;
+    let stream = Stream::new(core, Socket::Tcp(socket))?;
     stream.set_deadline(Direction::Write, Some(patience));
     while !stream.is_connected()? {
         // Writable once it is connected, or has failed.
@@ -53,7 +54,7 @@ async fn connect_unix(core: &Rc<Core>, path: &Path, patience: Duration) -> io::R
     let begin = core.now();
     loop {
         match mio::net::UnixStream::connect(path) {
-            Ok(socket) => return Stream::new(core, Kind::Unix(socket)),
+            Ok(socket) => return Stream::new(core, Socket::Unix(socket)),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             Err(_) if core.now().saturating_duration_since(begin) >= patience => {
                 return Err(io::ErrorKind::TimedOut.into());

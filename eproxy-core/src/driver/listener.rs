@@ -4,11 +4,11 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use socket2::Socket;
 
 use super::cores::Core;
 use super::reactor::{Clear, Direction};
-use super::stream::{Kind, Peer, Stream};
+use super::socket::Socket;
+use super::stream::{Peer, Stream};
 
 /// A listener registered with a core.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ enum ListenerSocket {
 }
 
 impl Listener {
-    pub(crate) fn new(core: &Rc<Core>, socket: Socket) -> io::Result<Self> {
+    pub(crate) fn new(core: &Rc<Core>, socket: socket2::Socket) -> io::Result<Self> {
         let is_tcp = socket.local_addr()?.as_socket().is_some();
         #[cfg(unix)]
         if !is_tcp {
@@ -52,12 +52,12 @@ impl Listener {
                 ListenerSocket::Tcp(listener) => listener.accept().and_then(|(socket, peer)| {
                     // Answers are written whole: there is nothing for the kernel to wait for.
                     socket.set_nodelay(true)?;
-                    Ok((Stream::new(&self.core, Kind::Tcp(socket))?, Peer::Tcp(peer)))
+                    Ok((Stream::new(&self.core, Socket::Tcp(socket))?, Peer::Tcp(peer)))
                 }),
                 #[cfg(unix)]
                 ListenerSocket::Unix(listener) => listener
                     .accept()
-                    .and_then(|(socket, _)| Ok((Stream::new(&self.core, Kind::Unix(socket))?, Peer::Unix))),
+                    .and_then(|(socket, _)| Ok((Stream::new(&self.core, Socket::Unix(socket))?, Peer::Unix))),
             };
             match accepted {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -13,6 +13,7 @@
 //! | `executor.rs` | tasks, wakers, the run queue |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
+//! | `socket.rs` | sockets, and the system calls on them |
 //! | `stream.rs` | streams, TCP and unix-domain |
 //! | `pipe.rs` | bytes from one socket to another without a copy (Linux; `no_pipe.rs` elsewhere) |
 //! | `connect.rs` | streams to somebody else's listener |
@@ -30,6 +31,7 @@ mod pipe;
 #[path = "no_pipe.rs"]
 mod pipe;
 mod reactor;
+mod socket;
 mod stream;
 mod timer;
 
@@ -39,4 +41,5 @@ pub(crate) use listen::{Address, Bound};
 pub(crate) use listener::Listener;
 pub(crate) use pipe::Pipe;
 pub(crate) use reactor::{Direction, Wakeup};
+pub(crate) use socket::Next;
 pub(crate) use stream::{Peer, Stream};

@@ -1,6 +1,6 @@
 //! Streams of a core: TCP over IPv4 and IPv6, and unix-domain sockets.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
@@ -13,6 +13,7 @@ use socket2::SockRef;
 
 use super::cores::Core;
 use super::reactor::{Clear, Direction};
+use super::socket::{Next, Socket, on_socket};
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,34 +29,15 @@ pub(crate) enum Peer {
 pub(crate) struct Stream {
     core: Rc<Core>,
     key: u32,
-    socket: Kind,
-}
-
-/// The sockets that there are.
-#[derive(Debug)]
-pub(super) enum Kind {
-    Tcp(mio::net::TcpStream),
-    #[cfg(unix)]
-    Unix(mio::net::UnixStream),
-}
-
-/// Runs an expression on whichever kind of socket a stream has.
-macro_rules! on_socket {
-    ($stream:expr, $socket:ident => $run:expr) => {
-        match &$stream.socket {
-            Kind::Tcp($socket) => $run,
-            #[cfg(unix)]
-            Kind::Unix($socket) => $run,
-        }
-    };
+    socket: Socket,
 }
 
 impl Stream {
-    pub(super) fn new(core: &Rc<Core>, mut socket: Kind) -> io::Result<Self> {
+    pub(super) fn new(core: &Rc<Core>, mut socket: Socket) -> io::Result<Self> {
         let key = match &mut socket {
-            Kind::Tcp(tcp) => core.reactor.register(tcp)?,
+            Socket::Tcp(tcp) => core.reactor.register(tcp)?,
             #[cfg(unix)]
-            Kind::Unix(unix) => core.reactor.register(unix)?,
+            Socket::Unix(unix) => core.reactor.register(unix)?,
         };
         Ok(Self { core: core.clone(), key, socket })
     }
@@ -71,7 +53,7 @@ impl Stream {
     ///
     /// It has failed.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let Kind::Tcp(socket) = &self.socket else { return Ok(true) };
+        let Socket::Tcp(socket) = &self.socket else { return Ok(true) };
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
@@ -86,7 +68,7 @@ impl Stream {
     #[cfg(all(unix, any(test, fuzzing)))]
     pub(crate) fn pair(core: &Rc<Core>) -> io::Result<(Self, Self)> {
         let (one, other) = mio::net::UnixStream::pair()?;
-        Ok((Self::new(core, Kind::Unix(one))?, Self::new(core, Kind::Unix(other))?))
+        Ok((Self::new(core, Socket::Unix(one))?, Self::new(core, Socket::Unix(other))?))
     }
 
     /// A stream that is connected with one of the standard library.
@@ -94,7 +76,7 @@ impl Stream {
     pub(crate) fn with_std_peer(core: &Rc<Core>) -> io::Result<(Self, std::os::unix::net::UnixStream)> {
         let (one, other) = std::os::unix::net::UnixStream::pair()?;
         one.set_nonblocking(true)?;
-        Ok((Self::new(core, Kind::Unix(mio::net::UnixStream::from_std(one)))?, other))
+        Ok((Self::new(core, Socket::Unix(mio::net::UnixStream::from_std(one)))?, other))
     }
 
     /// Reads what is there; 0 is the end of the stream.
@@ -115,7 +97,7 @@ impl Stream {
     /// told when there is more.
     pub(crate) fn try_read(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
         while self.core.reactor.is_readable(self.key) {
-            match on_socket!(self, socket => { let mut socket = socket; socket.read(into) }) {
+            match self.socket.recv(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
                 }
@@ -151,8 +133,7 @@ impl Stream {
     /// The socket.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        use std::os::fd::AsFd as _;
-        on_socket!(self, socket => socket.as_fd())
+        self.socket.as_fd()
     }
 
     /// Ready when there may be something to read.
@@ -166,7 +147,7 @@ impl Stream {
         if !self.core.reactor.is_writable(self.key) {
             return None;
         }
-        match on_socket!(self, socket => { let mut socket = socket; socket.write(from) }) {
+        match self.socket.send(from, Next::Nothing) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
                 None
@@ -182,13 +163,27 @@ impl Stream {
     ///
     /// What the system says, and `TimedOut` past the write deadline.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, from, Next::Nothing)
+    }
+
+    /// Writes as much as the kernel takes; `next` says what follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_write`](Self::poll_write).
+    pub(crate) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+        next: Next,
+    ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.core.reactor.poll_ready(self.key, Direction::Write, cx))?;
-            let written = on_socket!(self, socket => { let mut socket = socket; match from {
-                // `send` is cheaper than `writev` where one slice is all there is.
-                [one] => socket.write(one),
-                many => socket.write_vectored(many),
-            } });
+            let written = match from {
+                // Cheaper where one slice is all there is.
+                [one] => self.socket.send(one, next),
+                many => self.socket.send_vectored(many, next),
+            };
             match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
@@ -219,7 +214,7 @@ impl Stream {
     /// because nobody has read on.
     pub(crate) fn is_surely_quiet(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        let peeked = on_socket!(self, socket => SockRef::from(socket).peek(&mut byte));
+        let peeked = on_socket!(&self.socket, socket => SockRef::from(socket).peek(&mut byte));
         let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         if is_quiet {
             self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
@@ -230,28 +225,36 @@ impl Stream {
     /// The port at the other end.
     #[cfg(test)]
     pub(crate) fn peer_port(&self) -> Option<u16> {
-        let Kind::Tcp(socket) = &self.socket else { return None };
+        let Socket::Tcp(socket) = &self.socket else { return None };
         socket.peer_addr().ok().map(|address| address.port())
     }
 
     /// The address of this end; none for a unix-domain socket.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
-            Kind::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Tcp(socket) => socket.local_addr().ok(),
             #[cfg(unix)]
-            Kind::Unix(_) => None,
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Lets what was sent with [`Next::More`] leave although nothing has followed.
+    pub(crate) fn push(&self) {
+        if let Socket::Tcp(socket) = &self.socket {
+            // Setting it again is what does it (tcp(7)); otherwise it leaves after 200 ms.
+            let _later = socket.set_nodelay(true);
         }
     }
 
     /// Makes the end of this connection a reset.
     pub(crate) fn reset_on_drop(&self) {
         // Without it the end is an orderly one, which is the best that can be done then.
-        let _set = on_socket!(self, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+        let _set = on_socket!(&self.socket, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
     }
 
     /// Says that nothing more will be written.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        on_socket!(self, socket => socket.shutdown(Shutdown::Write))
+        on_socket!(&self.socket, socket => socket.shutdown(Shutdown::Write))
     }
 
     /// Sets, moves or removes the deadline of a direction, counted from the beginning of this turn.

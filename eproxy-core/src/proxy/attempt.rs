@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerFacts, Finder, Lines, MAX_INTERIM};
-use crate::message::{Answer, SMALL, StatusLine};
+use crate::message::{Answer, Buffer, SMALL, StatusLine};
 use crate::tunnel::proxy_protocol;
 
 use super::answer_head;
@@ -187,6 +187,15 @@ pub(super) fn encode_end(relay: &mut Relay<'_>, upload: &Upload) {
     relay.desk.out = out;
 }
 
+/// Room for the first bytes of an answer. Most answers fit; of a long body, the less is read before its length is known the
+/// better, because the kernel can move the rest by itself.
+pub(super) fn first_space(input: &mut Buffer) -> &mut [u8] {
+    const FIRST: usize = 4 * 1024;
+    let space = input.space(SMALL);
+    let length = space.len().min(FIRST);
+    &mut space[..length]
+}
+
 /// Waiting for the head of an answer, while the request is still being sent.
 struct Waiting {
     finder: Finder,
@@ -271,7 +280,7 @@ impl Waiting {
                 }
                 ready!(stream.poll_readable(cx));
             }
-            let read = ready!(stream.poll_read(cx, relay.desk.input.space(SMALL)));
+            let read = ready!(stream.poll_read(cx, first_space(&mut relay.desk.input)));
             if let Some(reply) = self.heard(relay, read)? {
                 stream.set_deadline(Direction::Read, None);
                 return Poll::Ready(Ok(reply));

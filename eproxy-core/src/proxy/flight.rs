@@ -6,7 +6,7 @@
 
 use crate::driver::{Direction, Stream};
 use crate::http1::{self, Finder};
-use crate::message::SMALL;
+use crate::message::{Buffer, SMALL};
 
 use super::attempt::{self, Failure, Reply};
 use super::hooked::{self, at_once};
@@ -92,9 +92,8 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
 /// Passes the answer to a request back if all of it is there.
 pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Departure) -> Arriving {
     relay.desk.input.reset();
-    match departure.stream.try_read(relay.desk.input.space(SMALL)) {
-        Some(Ok(n)) => relay.desk.input.filled(n),
-        _ => return Arriving::Later(departure),
+    if !read(&mut relay.desk.input, &departure.stream, attempt::first_space) {
+        return Arriving::Later(departure);
     }
     let desk = &mut *relay.desk;
     let method = relay.head.method.for_answers();
@@ -103,6 +102,10 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
     let reply = Reply { line, facts, length };
     let Departure { stream, endpoint } = departure;
     let answered = Answered { reverse, endpoint: &reverse.endpoints[endpoint], stream, reply };
+    if !answered.is_there(relay) && answered.is_short() {
+        // The rest has come, too, or comes later.
+        read(&mut relay.desk.input, &answered.stream, |input| input.space(SMALL));
+    }
     let is_final = line.status >= 200 && !reverse.retry.statuses.contains(&line.status);
     if !is_final || !answered.is_there(relay) || !reverse.answer.redirects.is_empty() {
         return Arriving::Later(Departure { stream: answered.stream, endpoint });
@@ -116,6 +119,17 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
         Err(error) => reverse::refuse(relay, &error, Rest::Untouched),
     };
     Arriving::Ended(ended(relay, reverse, outcome))
+}
+
+/// Reads what is there; says no where that is nothing.
+fn read(input: &mut Buffer, stream: &Stream, space: impl FnOnce(&mut Buffer) -> &mut [u8]) -> bool {
+    match stream.try_read(space(input)) {
+        Some(Ok(n)) => {
+            input.filled(n);
+            n > 0
+        }
+        _ => false,
+    }
 }
 
 /// Tells the hooks what became of the exchange.

@@ -12,7 +12,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::driver::{Core, Direction, Pipe, Stream};
+use crate::driver::{Core, Direction, Next, Pipe, Stream};
 use crate::error::Kind;
 use crate::http1::{Decoder, Step};
 use crate::message::{Buffer, LARGE, Pace, SMALL};
@@ -104,6 +104,8 @@ pub(super) struct Pump {
     /// The kernel moves it, through this pipe if that still holds something.
     splices: bool,
     pipe: Option<Pipe>,
+    /// What was written last waits for what follows.
+    holds_back: bool,
     /// Something of the body was taken from the source.
     has_begun: bool,
     /// Bytes that may be read while earlier ones can't be written.
@@ -148,6 +150,7 @@ impl Pump {
             is_over: false,
             splices: false,
             pipe: None,
+            holds_back: false,
             has_begun: false,
             ahead: 0,
             reads_late: false,
@@ -195,7 +198,7 @@ impl Pump {
                 return Poll::Pending;
             }
             let is_hungry = self.decode(ends)?;
-            let splices = is_hungry && self.may_splice();
+            let splices = self.may_splice();
             if is_hungry && !splices && self.fill(core, ends)? {
                 continue;
             }
@@ -203,6 +206,8 @@ impl Pump {
                 self.leave(ends);
                 break;
             }
+            // What goes before leaves together with what is there to follow.
+            self.holds_back = splices && !ends.from.is_quiet();
             match self.poll_write(cx, ends) {
                 Poll::Ready(end) => end?,
                 Poll::Pending if is_hungry && self.ahead > 0 => {}
@@ -210,7 +215,7 @@ impl Pump {
             }
             if self.is_ending {
                 self.is_over = true;
-            } else if splices {
+            } else if is_hungry && splices {
                 ready!(self.poll_splice(cx, core, ends))?;
             } else if is_hungry {
                 ready!(self.poll_fill(cx, core, ends))?;
@@ -306,7 +311,12 @@ impl Pump {
     ) -> Poll<Result<(), Fault>> {
         if pipe.is_empty() {
             let left = usize::try_from(self.decoder.raw_left().unwrap_or(0)).unwrap_or(usize::MAX);
-            let Poll::Ready(read) = pipe.poll_fill(cx, ends.from, left) else { return self.wait(core, ends) };
+            let Poll::Ready(read) = pipe.poll_fill(cx, ends.from, left) else {
+                if std::mem::take(&mut self.holds_back) {
+                    ends.to.push();
+                }
+                return self.wait(core, ends);
+            };
             let n = self.heard(core, ends, read)?;
             self.decoder.skip(n as u64);
             self.content.count(n as u64).map_err(Fault::From)?;
@@ -314,6 +324,7 @@ impl Pump {
         while !pipe.is_empty() {
             let Poll::Ready(written) = pipe.poll_drain(cx, ends.to) else { return self.wait_to_write(ends) };
             self.gave(ends, written)?;
+            self.holds_back = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -381,6 +392,7 @@ impl Pump {
 
     /// Writes what is there to be written.
     fn poll_write(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+        let next = if self.holds_back { Next::More } else { Next::Nothing };
         let tail = if self.run > 0 { self.content.tail() } else { b"" };
         let total = ends.out.len() + self.run + tail.len();
         while self.written < total {
@@ -389,7 +401,7 @@ impl Pump {
             let mut left = &mut slices[..];
             IoSlice::advance_slices(&mut left, self.written);
             let filled = left.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
-            match ends.to.poll_write(cx, &left[..filled]) {
+            match ends.to.poll_send(cx, &left[..filled], next) {
                 Poll::Ready(written) => self.written += self.gave(ends, written)?,
                 Poll::Pending => return self.wait_to_write(ends),
             }

@@ -74,14 +74,17 @@ impl Answered<'_> {
         if closes { Outcome::Close } else { Outcome::Keep }
     }
 
-    /// Whether the whole answer was read and is short, as it nearly always is: then it leaves in one piece.
-    pub(super) fn is_there(&self, relay: &Relay<'_>) -> bool {
+    /// Whether the body is short enough to leave together with the head, once it was read.
+    pub(super) fn is_short(&self) -> bool {
         /// Longer bodies are written from where they are.
         const MOST: u64 = 8 * 1024;
-        let length = self.reply.facts.framing.length();
-        length.is_some_and(|length| {
-            length <= MOST && self.reply.length + length as usize <= relay.desk.input.len()
-        })
+        self.reply.facts.framing.length().is_some_and(|length| length <= MOST)
+    }
+
+    /// Whether the whole answer was read and is short, as it nearly always is: then it leaves in one piece.
+    pub(super) fn is_there(&self, relay: &Relay<'_>) -> bool {
+        let length = self.reply.facts.framing.length().unwrap_or(u64::MAX);
+        self.is_short() && self.reply.length + length as usize <= relay.desk.input.len()
     }
 
     /// Passes an answer back that [`is_there`](Self::is_there), to a request that was sent.
