@@ -52,7 +52,8 @@ fn forward(flags: &Flags) -> Forward {
     if let Some(parent) = &flags.forward_parent {
         forward = forward.parent(origin(parent));
         if !parent.username().is_empty() {
-            forward = forward.parent_user(decoded(parent.username()), decoded(parent.password().unwrap_or_default()));
+            forward = forward
+                .parent_user(decoded(parent.username()), decoded(parent.password().unwrap_or_default()));
         }
     }
     match flags.upstream_timeout {

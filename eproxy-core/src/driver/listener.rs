@@ -4,7 +4,6 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-
 use super::cores::Core;
 use super::reactor::{Clear, Direction};
 use super::socket::Socket;

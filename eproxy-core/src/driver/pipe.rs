@@ -57,7 +57,12 @@ impl Pipe {
     }
 
     /// Takes up to `most` bytes of a stream into the pipe, which is empty; 0 is the end of the stream.
-    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, from: &Stream, most: usize) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Stream,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
         debug_assert!(self.is_empty(), "a full pipe would be taken for a stream that has nothing");
         loop {
             ready!(from.poll_ready(cx, Direction::Read))?;

@@ -173,7 +173,8 @@ pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, endpoint: &Endpoi
     }
     let mut out = std::mem::take(&mut relay.desk.out);
     out.clear();
-    request_head::encode(&mut out, relay, &reverse.request, &endpoint.origin, upload.coding);
+    relay.desk.has_length =
+        request_head::encode(&mut out, relay, &reverse.request, &endpoint.origin, upload.coding);
     relay.desk.out = out;
     relay.desk.input.clear();
 }
@@ -182,7 +183,7 @@ pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, endpoint: &Endpoi
 pub(super) fn encode_end(relay: &mut Relay<'_>, upload: &Upload) {
     let mut out = std::mem::take(&mut relay.desk.out);
     let expects_continue = relay.head.facts.expects_continue && !upload.is_in_hand();
-    request_head::encode_end(&mut out, relay, upload.coding, expects_continue);
+    request_head::encode_end(&mut out, relay, upload.coding, relay.desk.has_length, expects_continue);
     upload.encode(&mut out, relay);
     relay.desk.out = out;
 }
@@ -252,6 +253,8 @@ impl Waiting {
             // Answers to earlier requests must not wait for this one.
             relay.flush().await?;
         }
+        // The beginning of an answer, or an interim one, may have come before this began.
+        self.has_heard |= !relay.desk.input.is_empty();
         if let Some(reply) = self.look(relay)? {
             return Ok(reply);
         }
@@ -292,7 +295,7 @@ impl Waiting {
     ///
     /// # Errors
     ///
-    /// What is wrong at the client's end.
+    /// What is wrong at the client's end; `UpstreamWriteTimeout`.
     fn send(
         &mut self,
         cx: &mut Context<'_>,
@@ -305,6 +308,8 @@ impl Waiting {
         }
         let before = upload.moved(relay);
         match upload.poll(cx, relay, stream) {
+            // It had its time.
+            Poll::Ready(Err(Fault::To(kind @ Kind::UpstreamWriteTimeout))) => return Err(kind.into()),
             // Nothing more may come, but an answer that has come before is read all the same.
             Poll::Ready(Err(Fault::To(_))) => self.is_cut = true,
             Poll::Ready(Err(Fault::From(kind))) => return Err(kind.into()),

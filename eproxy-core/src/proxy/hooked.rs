@@ -149,7 +149,7 @@ pub(super) async fn on_upstream_request(relay: &mut Relay<'_>, reverse: &Reverse
     http1::encode_lines(&mut out, &Lines::of_headers(request.headers()), |field| {
         !matches!(field.known, Known::ContentLength | Known::Expect) && !field.known.is_hop_by_hop()
     });
-    (relay.desk.out, *relay.hooked) = (out, Some(request.0));
+    (relay.desk.out, relay.desk.has_length, *relay.hooked) = (out, false, Some(request.0));
     match said {
         Ok(Flow::Continue) => Ok(()),
         Ok(Flow::Answer(answer)) => Err(Failure::Answered(answer)),

@@ -45,8 +45,9 @@ pub(super) fn start(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
         return site.counters.mirror_dropped.add();
     }
     let mut head = Vec::new();
-    request_head::encode(&mut head, relay, &reverse.request, &mirror.endpoint.origin, upload.coding);
-    request_head::encode_end(&mut head, relay, upload.coding, false);
+    let origin = &mirror.endpoint.origin;
+    let has_length = request_head::encode(&mut head, relay, &reverse.request, origin, upload.coding);
+    request_head::encode_end(&mut head, relay, upload.coding, has_length, false);
     upload.encode(&mut head, relay);
     let rest = relay.desk.upload.as_mut().map(|pump| {
         let (writer, reader) = pipe(BODY);

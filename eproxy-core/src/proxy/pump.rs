@@ -292,8 +292,15 @@ impl Pump {
     }
 
     /// Has the kernel move a part of the body, when nothing that goes before it is left.
-    fn poll_splice(&mut self, cx: &mut Context<'_>, core: &Core, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
-        let Some(mut pipe) = self.pipe.take().or_else(Pipe::take) else { return self.poll_fill(cx, core, ends) };
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        ends: &mut Ends<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        let Some(mut pipe) = self.pipe.take().or_else(Pipe::take) else {
+            return self.poll_fill(cx, core, ends);
+        };
         let moved = self.poll_through(cx, core, ends, &mut pipe);
         match pipe.is_empty() {
             true => pipe.put(),
@@ -318,6 +325,7 @@ impl Pump {
                 return self.wait(core, ends);
             };
             let n = self.heard(core, ends, read)?;
+            self.has_begun = true;
             self.decoder.skip(n as u64);
             self.content.count(n as u64).map_err(Fault::From)?;
         }

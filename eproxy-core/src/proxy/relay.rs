@@ -140,6 +140,8 @@ impl Method {
 pub(crate) struct Desk {
     pub(super) input: Buffer,
     pub(super) out: Vec<u8>,
+    /// The length of the body is in `out` already.
+    pub(super) has_length: bool,
     pub(super) fields: Vec<Field>,
     /// The body of the request on its way, where it did not come with the head.
     pub(super) upload: Option<Pump>,
@@ -160,6 +162,7 @@ impl Desk {
         Self {
             input: Buffer::new(),
             out: Vec::new(),
+            has_length: false,
             fields: Vec::new(),
             upload: None,
             collected: None,

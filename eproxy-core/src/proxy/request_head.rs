@@ -48,14 +48,15 @@ pub(super) enum Telling {
     AsItCame,
 }
 
-/// Appends the head of the request as an upstream gets it, but for what [`encode_end`] adds.
+/// Appends the head of the request as an upstream gets it, but for what [`encode_end`] adds; says whether the length of the
+/// body is in it: it may stay where it is.
 pub(super) fn encode(
     out: &mut Vec<u8>,
     relay: &Relay<'_>,
     rules: &RequestRules,
     origin: &Origin,
     coding: BodyCoding,
-) {
+) -> bool {
     let lines = relay.lines();
     let host = host(relay, &lines);
     let is_trusted = relay.is_trusted() || rules.telling == Telling::AsItCame;
@@ -75,15 +76,15 @@ pub(super) fn encode(
             },
         );
     }
+    // So may the Content-Length, unless hooks may have had their hands on it.
+    let may_stay = matches!(coding, BodyCoding::Length(_)) && lines.end.is_some();
+    let mut has_length = false;
     rules.headers.encode(out, &lines, |field| match field.known {
         Known::Other | Known::Via => true,
         Known::Host => !std::mem::replace(&mut has_host, true),
+        Known::ContentLength => may_stay && !std::mem::replace(&mut has_length, true),
         // Written anew, or together with ours.
-        Known::ContentLength
-        | Known::Expect
-        | Known::MaxForwards
-        | Known::Forwarded
-        | Known::XForwardedFor => false,
+        Known::Expect | Known::MaxForwards | Known::Forwarded | Known::XForwardedFor => false,
         // Meant for us (RFC 9110 §11.7.2).
         Known::ProxyAuthorization => false,
         Known::XForwardedHost | Known::XForwardedProto | Known::XForwardedOther => is_trusted,
@@ -108,11 +109,20 @@ pub(super) fn encode(
         Version::Http10 => b"Via: 1.0 eproxy\r\n",
         Version::Http11 => b"Via: 1.1 eproxy\r\n",
     });
+    has_length
 }
 
-/// Appends the end of the head: the framing of the body, and what concerns the connection.
-pub(super) fn encode_end(out: &mut Vec<u8>, relay: &Relay<'_>, coding: BodyCoding, expects_continue: bool) {
+/// Appends the end of the head: the framing of the body, unless [`encode`] said that it is there, and what concerns the
+/// connection.
+pub(super) fn encode_end(
+    out: &mut Vec<u8>,
+    relay: &Relay<'_>,
+    coding: BodyCoding,
+    has_length: bool,
+    expects_continue: bool,
+) {
     match coding {
+        BodyCoding::Length(_) if has_length => {}
         BodyCoding::Length(length) => {
             out.extend_from_slice(b"Content-Length: ");
             encode_number(out, length);

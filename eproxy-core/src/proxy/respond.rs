@@ -55,9 +55,14 @@ impl Answered<'_> {
         // A refusal before the request was sent: what is still to come of it will not be read.
         let Reply { line, facts, .. } = self.reply;
         let gives_up = !upload.is_over() && line.status >= 400 && !facts.keep_alive;
+        // A client that waits to be told to go on, and gets this instead, may send its body or not (RFC 9110 §10.1.1): where
+        // the next request begins can't be known.
+        let expects = !upload.is_over() && relay.head.facts.expects_continue;
+        let is_spared = expects && upload.rest(relay) == Rest::Untouched;
         let closes = !relay.head.facts.keep_alive
             || coding == BodyCoding::UntilClose
             || gives_up
+            || is_spared
             || relay.site.draining.get();
         self.write_head(relay, coding, closes, None);
         upload.take(relay);

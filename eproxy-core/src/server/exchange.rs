@@ -126,7 +126,9 @@ pub(super) async fn send_and_settle(
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
             fail(worker, connection.peer, opened.route, &kind.into());
-            After::Close
+            // A client of HTTP/1.0 may be waiting for the end of the connection: an orderly one would be that of the answer
+            // (RFC 9112 §8).
+            if opened.version == Version::Http10 { After::Reset } else { After::Close }
         }
     }
 }

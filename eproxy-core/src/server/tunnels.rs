@@ -40,7 +40,12 @@ pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Begi
     let from_upstream = desk.relay.take_input();
     let idle = worker.site.timeouts.tunnel_idle;
     let tunnel = Tunnel::new(stream, upstream, from_client, from_upstream, idle);
-    worker.site.counters.tunnels.add();
+    let counters = &worker.site.counters;
+    counters.tunnels.add();
+    // What was read before goes through it, too.
+    let (up, down) = tunnel.moved();
+    counters.tunnel_bytes_up.add_many(up);
+    counters.tunnel_bytes_down.add_many(down);
     let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, place, told });
     advance(worker, index as u32, &mut Buffer::new());
 }

@@ -52,7 +52,7 @@ fn random_bytes(rng: &mut Rng, most: usize) -> Vec<u8> {
 }
 
 /// A message that was damaged in up to five places, or was never one.
-fn message(rng: &mut Rng) -> Vec<u8> {
+pub(crate) fn message(rng: &mut Rng) -> Vec<u8> {
     match rng.u8(0..10) {
         0 => return random_bytes(rng, 600),
         1 => {

@@ -10,7 +10,7 @@
 
 mod helper;
 mod server;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use helper::{Helper, eventually, pause};
 pub(crate) use server::{Running, start};

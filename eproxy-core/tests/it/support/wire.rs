@@ -246,7 +246,8 @@ impl<S: Read + Write> Connection<S> {
         let mut left = n;
         loop {
             let now = left.min(self.buffer.len());
-            into.extend(self.buffer.drain(..now));
+            into.extend_from_slice(&self.buffer[..now]);
+            self.buffer.drain(..now);
             left -= now;
             if left == 0 {
                 return true;
