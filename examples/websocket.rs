@@ -68,13 +68,10 @@ async fn echo(connection: Upgraded) -> Outcome<u32> {
     let mut socket = WebSocketStream::from_raw_socket(connection, Role::Server, None).await;
     let mut count = 0;
     while let Some(message) = socket.next().await {
-        match message? {
-            message @ (Message::Text(_) | Message::Binary(_)) => {
-                count += 1;
-                socket.send(message).await?;
-            }
-            // Pings are answered by the library.
-            _ => {}
+        // Pings are answered by the library.
+        if let message @ (Message::Text(_) | Message::Binary(_)) = message? {
+            count += 1;
+            socket.send(message).await?;
         }
     }
     Ok(count)

@@ -197,6 +197,9 @@ impl Pump {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            if self.pipe.is_some() {
+                ready!(self.poll_splice(cx, core, ends))?;
+            }
             let is_hungry = self.decode(ends)?;
             let splices = self.may_splice();
             if is_hungry && !splices && self.fill(core, ends)? {
