@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::batch::GROUP;
 use super::executor::{Executor, TaskId};
 use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
 
@@ -80,9 +81,16 @@ impl Core {
             self.reactor.turn(limit, &mut parked)?;
             self.remote.wake_up(&mut self.woken.borrow_mut());
             self.executor.enqueue(&mut self.woken.borrow_mut());
-            parked.drain(..).for_each(&mut on_parked);
+            for group in parked.chunks(GROUP) {
+                self.reactor.receive(group);
+                group.iter().for_each(|(_, wakeup)| on_parked(*wakeup));
+                self.reactor.send();
+            }
+            parked.clear();
             self.executor.run();
             on_turn();
+            self.reactor.send();
+            self.reactor.keep();
         }
         self.executor.clear();
         Ok(())

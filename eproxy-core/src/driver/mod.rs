@@ -8,6 +8,8 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `reactor.rs` | readiness of sockets, deadlines |
+//! | `inbox.rs`, `outbox.rs` | what is read ahead of whom it is for, and written behind those who wrote it |
+//! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs` | tasks, wakers, the run queue |
@@ -19,12 +21,19 @@
 //! | `connect.rs` | streams to somebody else's listener |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
+#[cfg(target_os = "linux")]
+mod batch;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_batch.rs"]
+mod batch;
 mod clock;
 mod connect;
 mod cores;
 mod executor;
+mod inbox;
 mod listen;
 mod listener;
+mod outbox;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod pipe;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -1,7 +1,7 @@
 //! Readiness of sockets, and their deadlines.
 //!
 //! Sockets are registered once, edge-triggered, for both directions. A direction stays *ready* until the kernel says
-//! `WouldBlock` or fills a read only in part; [`Reactor::clear`] is the only place where readiness ends. So the system
+//! `WouldBlock` or fills a read only in part; [`Side::clear`] is the only place where readiness ends. So the system
 //! call is always tried first, and waiting costs no system call at all.
 //!
 //! ```text
@@ -12,6 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,11 @@ use mio::event::Source as EventSource;
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
+use super::batch::Batch;
 use super::clock::Clock;
+use super::inbox::{Inbox, Received};
+use super::outbox::{Outbox, Sending};
+use super::socket::Socket;
 use super::timer::{Claim, NEVER, Tick, Wheel};
 
 /// A direction of a socket.
@@ -59,11 +64,11 @@ enum Waiter {
 
 /// One direction of a source.
 #[derive(Debug)]
-struct Side {
-    ready: bool,
+pub(super) struct Side {
+    pub(super) ready: bool,
     /// The peer has ended this direction; see [`Clear::ShortRead`].
-    closed: bool,
-    expired: bool,
+    pub(super) closed: bool,
+    pub(super) expired: bool,
     waiter: Waiter,
     deadline: Tick,
 }
@@ -72,15 +77,25 @@ impl Side {
     fn new(ready: bool) -> Self {
         Self { ready, closed: false, expired: false, waiter: Waiter::Nobody, deadline: NEVER }
     }
+
+    pub(super) fn clear(&mut self, why: Clear) {
+        if why == Clear::WouldBlock || !self.closed {
+            self.ready = false;
+        }
+    }
 }
 
 /// A registered socket, or a timer without one.
 #[derive(Debug)]
-struct Source {
-    read: Side,
-    write: Side,
+pub(super) struct Source {
+    pub(super) read: Side,
+    pub(super) write: Side,
     /// The connection was reset, or its peer takes no more bytes.
-    broken: bool,
+    pub(super) broken: bool,
+    /// The socket of a stream, what was read of it ahead, and what is still to be written to it.
+    pub(super) socket: Option<Rc<Socket>>,
+    pub(super) received: Received,
+    pub(super) sending: Sending,
     /// Tells this source's claims from those of a former holder of its key.
     serial: u32,
     /// When the earliest claim on the wheel comes due; `NEVER` without one.
@@ -102,7 +117,10 @@ pub(crate) struct Reactor {
     poll: RefCell<mio::Poll>,
     events: RefCell<Events>,
     registry: mio::Registry,
-    sources: RefCell<Slab<Source>>,
+    pub(super) sources: RefCell<Slab<Source>>,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    pub(super) batch: RefCell<Batch>,
     wheel: RefCell<Wheel>,
     next_serial: Cell<u32>,
     clock: Clock,
@@ -126,6 +144,9 @@ impl Reactor {
             events: RefCell::new(Events::with_capacity(EVENTS)),
             registry,
             sources: RefCell::new(Slab::new()),
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            batch: RefCell::default(),
             wheel: RefCell::new(Wheel::new()),
             next_serial: Cell::new(0),
             clock: Clock::new(),
@@ -154,14 +175,28 @@ impl Reactor {
     fn insert(&self) -> u32 {
         let serial = self.next_serial.get();
         self.next_serial.set(serial.wrapping_add(1));
-        let source =
-            Source { read: Side::new(false), write: Side::new(true), broken: false, serial, claimed: NEVER };
+        let source = Source {
+            read: Side::new(false),
+            write: Side::new(true),
+            broken: false,
+            socket: None,
+            received: Received::Nothing,
+            sending: Sending::Nothing,
+            serial,
+            claimed: NEVER,
+        };
         let key = self.sources.borrow_mut().insert(source);
         u32::try_from(key).expect("a core holds fewer than four thousand million sockets")
     }
 
-    /// Forgets a source; its socket is deregistered by being closed.
+    /// Lets the socket of a source be read and written by the reactor itself.
+    pub(super) fn attach(&self, key: u32, socket: &Rc<Socket>) {
+        self.sources.borrow_mut()[key as usize].socket = Some(socket.clone());
+    }
+
+    /// Forgets a source; its socket is deregistered by being closed. What was posted to it is sent before.
     pub(super) fn remove(&self, key: u32) {
+        self.send_before(key);
         self.sources.borrow_mut().try_remove(key as usize);
     }
 
@@ -176,12 +211,17 @@ impl Reactor {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if direction == Direction::Write {
+            self.send_before(key);
+        }
         let mut sources = self.sources.borrow_mut();
-        let side = sources[key as usize].side(direction);
+        let source = &mut sources[key as usize];
+        let is_received = direction == Direction::Read && source.received.is_something();
+        let side = source.side(direction);
         if side.expired {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if side.ready {
+        if side.ready || is_received {
             return Poll::Ready(Ok(()));
         }
         match &side.waiter {
@@ -191,13 +231,9 @@ impl Reactor {
         Poll::Pending
     }
 
-    /// Ends readiness of a direction; the only place that does.
+    /// Ends readiness of a direction.
     pub(super) fn clear(&self, key: u32, direction: Direction, why: Clear) {
-        let mut sources = self.sources.borrow_mut();
-        let side = sources[key as usize].side(direction);
-        if why == Clear::WouldBlock || !side.closed {
-            side.ready = false;
-        }
+        self.sources.borrow_mut()[key as usize].side(direction).clear(why);
     }
 
     /// Ready once the connection is known to be reset or hung up. Shares the read direction's waiter.
@@ -260,18 +296,19 @@ impl Reactor {
 
     /// Whether the read direction is ready and has not expired.
     pub(super) fn is_readable(&self, key: u32) -> bool {
-        let side = &self.sources.borrow()[key as usize].read;
-        side.ready && !side.expired
+        let source = &self.sources.borrow()[key as usize];
+        (source.read.ready || source.received.is_something()) && !source.read.expired
     }
 
     /// Whether the write direction is ready and has not expired.
     pub(super) fn is_writable(&self, key: u32) -> bool {
+        self.send_before(key);
         let side = &self.sources.borrow()[key as usize].write;
         side.ready && !side.expired
     }
 
     /// One turn: asks the kernel once, marks what became ready and what expired, and tells everybody.
-    pub(super) fn turn(&self, limit: Option<Duration>, parked: &mut Vec<Wakeup>) -> io::Result<()> {
+    pub(super) fn turn(&self, limit: Option<Duration>, parked: &mut Vec<(u32, Wakeup)>) -> io::Result<()> {
         let mut events = self.events.borrow_mut();
         match self.poll.borrow_mut().poll(&mut events, limit) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -287,26 +324,34 @@ impl Reactor {
         Ok(())
     }
 
-    fn mark_ready(&self, events: &Events, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
+    fn mark_ready(&self, events: &Events, parked: &mut Vec<(u32, Wakeup)>, wakers: &mut Vec<Waker>) {
         let mut sources = self.sources.borrow_mut();
         for event in events {
             let Some(source) = sources.get_mut(event.token().0) else { continue };
+            let key = event.token().0 as u32;
             if event.is_error() || event.is_write_closed() {
                 source.broken = true;
+            }
+            let mut is_sent = false;
+            if event.is_writable() || source.broken {
+                is_sent = source.sending.is_something();
+                if source.send_rest() {
+                    source.write.ready = true;
+                    tell(&mut source.write.waiter, |number| (key, Wakeup::Readable(number)), parked, wakers);
+                }
             }
             if event.is_readable() || event.is_read_closed() || source.broken {
                 source.read.ready = true;
                 source.read.closed |= event.is_read_closed() || source.broken;
-                tell(&mut source.read.waiter, Wakeup::Readable, parked, wakers);
             }
-            if event.is_writable() || source.broken {
-                source.write.ready = true;
-                tell(&mut source.write.waiter, Wakeup::Readable, parked, wakers);
+            // Whoever waits to close a connection is told that all was sent.
+            if event.is_readable() || event.is_read_closed() || source.broken || is_sent {
+                tell(&mut source.read.waiter, |number| (key, Wakeup::Readable(number)), parked, wakers);
             }
         }
     }
 
-    fn mark_expired(&self, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
+    fn mark_expired(&self, parked: &mut Vec<(u32, Wakeup)>, wakers: &mut Vec<Waker>) {
         let mut due = self.due.borrow_mut();
         let mut wheel = self.wheel.borrow_mut();
         let now = self.clock.tick();
@@ -321,7 +366,7 @@ impl Reactor {
             for side in [&mut source.read, &mut source.write] {
                 if side.deadline <= now {
                     (side.expired, side.deadline) = (true, NEVER);
-                    tell(&mut side.waiter, Wakeup::Expired, parked, wakers);
+                    tell(&mut side.waiter, |number| (claim.key, Wakeup::Expired(number)), parked, wakers);
                 }
             }
             let next = source.read.deadline.min(source.write.deadline);
@@ -353,7 +398,12 @@ impl Reactor {
     }
 }
 
-fn tell(waiter: &mut Waiter, wakeup: fn(u32) -> Wakeup, parked: &mut Vec<Wakeup>, wakers: &mut Vec<Waker>) {
+fn tell(
+    waiter: &mut Waiter,
+    wakeup: impl FnOnce(u32) -> (u32, Wakeup),
+    parked: &mut Vec<(u32, Wakeup)>,
+    wakers: &mut Vec<Waker>,
+) {
     match std::mem::replace(waiter, Waiter::Nobody) {
         Waiter::Nobody => {}
         Waiter::Task(waker) => wakers.push(waker),

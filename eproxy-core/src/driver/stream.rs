@@ -29,7 +29,7 @@ pub(crate) enum Peer {
 pub(crate) struct Stream {
     core: Rc<Core>,
     key: u32,
-    socket: Socket,
+    socket: Rc<Socket>,
 }
 
 impl Stream {
@@ -39,6 +39,8 @@ impl Stream {
             #[cfg(unix)]
             Socket::Unix(unix) => core.reactor.register(unix)?,
         };
+        let socket = Rc::new(socket);
+        core.reactor.attach(key, &socket);
         Ok(Self { core: core.clone(), key, socket })
     }
 
@@ -53,7 +55,7 @@ impl Stream {
     ///
     /// It has failed.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let Socket::Tcp(socket) = &self.socket else { return Ok(true) };
+        let Socket::Tcp(socket) = &*self.socket else { return Ok(true) };
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
@@ -97,6 +99,9 @@ impl Stream {
     /// told when there is more.
     pub(crate) fn try_read(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
         while self.core.reactor.is_readable(self.key) {
+            if let Some(read) = self.core.reactor.take(self.key, into) {
+                return Some(read);
+            }
             match self.socket.recv(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
@@ -157,6 +162,30 @@ impl Stream {
         }
     }
 
+    /// Takes a short message, which counts as written and is sent at the end of this turn, together with those of others.
+    /// Says no where it is to be written otherwise: it is too long, or something before it was not sent yet. Whether the
+    /// client was there to take it shows when the connection is next read.
+    pub(crate) fn post(&self, message: &[u8]) -> bool {
+        self.core.reactor.post(self.key, message)
+    }
+
+    /// Whether something that was posted could not be sent yet.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.core.reactor.is_sending(self.key)
+    }
+
+    /// Ready when everything that was posted was sent.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` past the write deadline.
+    pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.is_sending() {
+            true => self.core.reactor.poll_ready(self.key, Direction::Write, cx),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Writes as much as the kernel takes.
     ///
     /// # Errors
@@ -213,8 +242,11 @@ impl Stream {
     /// The same, with the kernel asked: for what the reactor may not have been told yet, or for what it takes to be there
     /// because nobody has read on.
     pub(crate) fn is_surely_quiet(&self) -> bool {
+        if self.holds_bytes() {
+            return false;
+        }
         let mut byte = [MaybeUninit::uninit()];
-        let peeked = on_socket!(&self.socket, socket => SockRef::from(socket).peek(&mut byte));
+        let peeked = on_socket!(&*self.socket, socket => SockRef::from(socket).peek(&mut byte));
         let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         if is_quiet {
             self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
@@ -222,16 +254,21 @@ impl Stream {
         is_quiet
     }
 
+    /// Whether something was read of it ahead.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        self.core.reactor.has_received(self.key)
+    }
+
     /// The port at the other end.
     #[cfg(test)]
     pub(crate) fn peer_port(&self) -> Option<u16> {
-        let Socket::Tcp(socket) = &self.socket else { return None };
+        let Socket::Tcp(socket) = &*self.socket else { return None };
         socket.peer_addr().ok().map(|address| address.port())
     }
 
     /// The address of this end; none for a unix-domain socket.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.socket {
+        match &*self.socket {
             Socket::Tcp(socket) => socket.local_addr().ok(),
             #[cfg(unix)]
             Socket::Unix(_) => None,
@@ -240,7 +277,7 @@ impl Stream {
 
     /// Lets what was sent with [`Next::More`] leave although nothing has followed.
     pub(crate) fn push(&self) {
-        if let Socket::Tcp(socket) = &self.socket {
+        if let Socket::Tcp(socket) = &*self.socket {
             // Setting it again is what does it (tcp(7)); otherwise it leaves after 200 ms.
             let _later = socket.set_nodelay(true);
         }
@@ -249,12 +286,13 @@ impl Stream {
     /// Makes the end of this connection a reset.
     pub(crate) fn reset_on_drop(&self) {
         // Without it the end is an orderly one, which is the best that can be done then.
-        let _set = on_socket!(&self.socket, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+        let _set =
+            on_socket!(&*self.socket, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
     }
 
-    /// Says that nothing more will be written.
+    /// Says that nothing more will be written; what was posted must have been sent.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        on_socket!(&self.socket, socket => socket.shutdown(Shutdown::Write))
+        on_socket!(&*self.socket, socket => socket.shutdown(Shutdown::Write))
     }
 
     /// Sets, moves or removes the deadline of a direction, counted from the beginning of this turn.
@@ -323,11 +361,12 @@ impl AsyncWrite for Stream {
         Self::poll_write(&self, cx, from)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_sent(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_sent(cx))?;
         Poll::Ready(self.finish())
     }
 }

@@ -180,6 +180,20 @@ impl Outbound<'_> {
         }
     }
 
+    /// Has what was collected written by the end of this turn, as far as the kernel takes it at once; says whether that
+    /// may be all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_flush`](Self::try_flush).
+    pub(crate) fn post(&mut self) -> Result<bool, Kind> {
+        if self.out.is_empty() || !self.stream.post(self.out) {
+            return self.try_flush();
+        }
+        self.out.clear();
+        Ok(true)
+    }
+
     /// Writes everything that was collected.
     ///
     /// # Errors
@@ -188,8 +202,8 @@ impl Outbound<'_> {
     pub(crate) async fn flush(&mut self) -> Result<(), Kind> {
         // Nearly always the kernel takes all of it at once.
         match self.try_flush()? {
-            true => Ok(()),
-            false => self.write(b"", b"").await,
+            true if !self.stream.is_sending() => Ok(()),
+            _ => self.write(b"", b"").await,
         }
     }
 
@@ -207,7 +221,9 @@ impl Outbound<'_> {
                 let n = ready!(self.poll_write_from(cx, written, [body, tail], &mut waits))?;
                 written += n;
             }
-            Poll::Ready(Ok(()))
+            let sent = self.stream.poll_sent(cx);
+            self.wait(sent.is_pending(), &mut waits);
+            sent
         })
         .await;
         if waits {
@@ -230,10 +246,7 @@ impl Outbound<'_> {
         let filled = left.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
         match self.stream.poll_write(cx, &left[..filled]) {
             Poll::Pending => {
-                // Each byte that the client takes begins its time anew.
-                if !std::mem::replace(waits, true) {
-                    self.stream.set_deadline(Direction::Write, Some(self.patience));
-                }
+                self.wait(true, waits);
                 Poll::Pending
             }
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -242,6 +255,13 @@ impl Outbound<'_> {
                 Poll::Ready(Ok(n))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Gives the client its time; each byte that it takes begins it anew.
+    fn wait(&self, is_needed: bool, waits: &mut bool) {
+        if is_needed && !std::mem::replace(waits, true) {
+            self.stream.set_deadline(Direction::Write, Some(self.patience));
         }
     }
 }

@@ -78,15 +78,17 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         }
     }
     attempt::encode_end(relay, &upload);
-    match stream.try_write(&relay.desk.out) {
-        Some(Ok(written)) if written == relay.desk.out.len() => {
-            stream.set_deadline(Direction::Read, Some(reverse.options.head));
-            mirror::start(relay, reverse, &upload);
-            Departing::Sent(Departure { stream, endpoint: number })
-        }
+    let message = &relay.desk.out;
+    // That a posted request did not leave is found out as late as that nobody answers it.
+    let is_sent = reverse::may_repeat(relay, &upload) && stream.post(message)
+        || matches!(stream.try_write(message), Some(Ok(written)) if written == message.len());
+    if !is_sent {
         // An upstream that was sent a part has no request: the connection is closed, and another one is used.
-        _ => Departing::Stays(Some(number)),
+        return Departing::Stays(Some(number));
     }
+    stream.set_deadline(Direction::Read, Some(reverse.options.head));
+    mirror::start(relay, reverse, &upload);
+    Departing::Sent(Departure { stream, endpoint: number })
 }
 
 /// Passes the answer to a request back if all of it is there.

@@ -301,7 +301,9 @@ impl Pump {
         core: &Core,
         ends: &mut Ends<'_>,
     ) -> Poll<Result<(), Fault>> {
-        let Some(mut pipe) = self.pipe.take().or_else(Pipe::take) else {
+        // What was read ahead goes before what the kernel has.
+        let pipe = if ends.from.holds_bytes() { None } else { Pipe::take() };
+        let Some(mut pipe) = self.pipe.take().or(pipe) else {
             return self.poll_fill(cx, core, ends);
         };
         let moved = self.poll_through(cx, core, ends, &mut pipe);

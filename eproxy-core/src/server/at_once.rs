@@ -58,6 +58,9 @@ pub(super) fn take(
             desk.input.reset();
             worker.park(connection);
         }
+        Step::Close if connection.stream.is_sending() => {
+            worker.give_seat(connection, Job::End(After::Close), desk);
+        }
         Step::Close => desk.clear(),
         Step::Seat(job) => worker.give_seat(connection, job, desk),
         Step::Flight(departed) => flight::begin(worker, connection, desk, departed),
@@ -106,7 +109,7 @@ fn next(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Option<Nex
     let Desk { input, out, fields, .. } = desk;
     let stream = &connection.stream;
     let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
-    if outbound.out.len() > COLLECT && !matches!(outbound.try_flush(), Ok(true)) {
+    if outbound.out.len() > COLLECT && !matches!(outbound.post(), Ok(true)) {
         return None;
     }
     let mut reader = HeadReader::new(stream, input, fields, &options.limits, worker.site.timeouts.head);
@@ -114,7 +117,7 @@ fn next(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Option<Nex
         return Some(next);
     }
     if !outbound.out.is_empty() {
-        match outbound.try_flush() {
+        match outbound.post() {
             Ok(true) => {}
             Ok(false) => return None,
             Err(_) => return Some(Next::Closed),
@@ -123,8 +126,8 @@ fn next(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Option<Nex
     reader.try_next()
 }
 
-/// Writes what is on the desk, as far as that can be done at once; says whether that is all of it.
+/// Has what is on the desk written, as far as that can be done at once; says whether that may be all of it.
 pub(super) fn flush(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Result<bool, Kind> {
     let patience = worker.site.timeouts.write_idle;
-    Outbound { stream: &connection.stream, out: &mut desk.out, patience }.try_flush()
+    Outbound { stream: &connection.stream, out: &mut desk.out, patience }.post()
 }

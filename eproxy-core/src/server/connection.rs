@@ -75,7 +75,8 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
             Next::Head(line, length) => exchange::run(worker, connection, desk, line, length).await,
             Next::Refused(kind) => refuse::refuse(worker, connection.peer, desk, kind),
             Next::Idle => return End::Park,
-            Next::Closed => return End::Close,
+            // It may have ended its side only, and an answer may be on its way.
+            Next::Closed => After::Close,
         });
     }
     End::Close

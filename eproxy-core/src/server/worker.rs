@@ -208,9 +208,10 @@ impl Worker {
         self.park(Connection { stream, peer, local: None, is_trusted, is_introduced, served: false, place });
     }
 
-    /// Leaves a connection without a task until it can be read; it is closed when the server drains.
+    /// Leaves a connection without a task until it can be read; it is closed when the server drains and nothing is on its
+    /// way to it.
     pub(super) fn park(self: &Rc<Self>, connection: Connection) {
-        if self.is_draining() {
+        if self.is_draining() && !connection.stream.is_sending() {
             return;
         }
         let timeouts = &self.site.timeouts;
@@ -297,8 +298,8 @@ impl Worker {
         let phase = self.stage.phase();
         if phase >= Phase::Draining && !self.site.draining.replace(true) {
             self.wake_acceptors();
-            let parked = std::mem::take(&mut *self.parked.borrow_mut());
-            drop(parked);
+            // Those on which an answer is on its way are closed when it has left.
+            self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
         }
         self.site.counters.open.set(self.open.get() as u64);
         if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {

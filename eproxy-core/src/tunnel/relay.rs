@@ -127,6 +127,7 @@ impl Way {
             }
             match self.state {
                 State::Shut => return Ok(Next::Wait),
+                State::Ended if to.is_sending() => return Ok(Next::Wait),
                 State::Ended => {
                     self.state = State::Shut;
                     to.finish()?;
@@ -157,6 +158,9 @@ impl Way {
 
 /// Writes from the front of a buffer, as far as the kernel takes it; says whether that is all of it.
 fn write(to: &Stream, buffer: &mut Buffer) -> io::Result<bool> {
+    if to.post(buffer.data()) {
+        buffer.consume(buffer.len());
+    }
     while !buffer.is_empty() {
         match to.try_write(buffer.data()).transpose()? {
             None => return Ok(false),

@@ -1,0 +1,166 @@
+//! What is read ahead of whom it is for.
+//!
+//! When the kernel has said that several parked connections can be read, they are read together, before their owners are
+//! told. An owner then reads as ever, and finds what has come in a slot. What nobody has read when the slots are needed
+//! again is kept with its connection.
+
+use std::cell::RefCell;
+use std::io;
+
+use smallvec::SmallVec;
+
+use super::batch::GROUP;
+use super::reactor::{Clear, Reactor, Source, Wakeup};
+use super::socket::Socket;
+
+/// What is read of a connection ahead, at the most: a head, or a message.
+const SPACE: usize = 4096;
+
+/// Room for what is read of one connection. The size is no power of two, so that the beginnings of slots, which is what is
+/// used of most, don't share the same few lines of the processor's cache.
+#[derive(Debug)]
+pub(super) struct Slot([u8; SPACE + 320]);
+
+impl Slot {
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        &mut self.0[..SPACE]
+    }
+}
+
+/// The slots of a core, and the keys of those whose bytes are in them.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    slots: RefCell<Vec<Slot>>,
+    keys: RefCell<Vec<u32>>,
+}
+
+/// What was read of a source and not yet taken.
+#[derive(Debug)]
+pub(super) enum Received {
+    Nothing,
+    /// From the first to before the second byte of a slot.
+    Slot(u32, u32, u32),
+    Failed(io::Error),
+    /// What is left of what was in a slot.
+    Kept(Box<[u8]>),
+}
+
+impl Received {
+    pub(super) fn is_something(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+}
+
+impl Source {
+    fn wants_reading(&self) -> Option<&Socket> {
+        let is_readable = self.read.ready && !self.read.expired && !self.received.is_something();
+        self.socket.as_deref().filter(|_| is_readable)
+    }
+
+    fn receive(&mut self, slot: usize, result: io::Result<usize>) {
+        match result {
+            // Whoever reads finds the end again.
+            Ok(0) => {}
+            Ok(n) => {
+                self.received = Received::Slot(slot as u32, 0, n as u32);
+                if n < SPACE {
+                    self.read.clear(Clear::ShortRead);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.read.clear(Clear::WouldBlock),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.received = Received::Failed(error),
+        }
+    }
+}
+
+impl Reactor {
+    /// Reads of those of a group that can be read, if they can be read together.
+    pub(super) fn receive(&self, group: &[(u32, Wakeup)]) {
+        self.keep();
+        let mut keys = self.inbox.keys.borrow_mut();
+        let results = {
+            let sources = self.sources.borrow();
+            let mut sockets = SmallVec::<[&Socket; GROUP]>::new();
+            for (key, _) in group {
+                // A socket whose two directions both woke somebody is in the group twice.
+                if let Some(socket) = sources.get(*key as usize).and_then(Source::wants_reading)
+                    && !keys.contains(key)
+                {
+                    sockets.push(socket);
+                    keys.push(*key);
+                }
+            }
+            let mut slots = self.inbox.slots.borrow_mut();
+            if slots.len() < sockets.len() {
+                slots.resize_with(GROUP, || Slot([0; _]));
+            }
+            self.batch.borrow_mut().receive(&sockets, &mut slots)
+        };
+        let Some(results) = results else { return keys.clear() };
+        let mut sources = self.sources.borrow_mut();
+        for (slot, (key, result)) in keys.iter().zip(results).enumerate() {
+            sources[*key as usize].receive(slot, result);
+        }
+    }
+
+    /// Keeps what nobody has read so far with its connection, and empties the slots.
+    pub(super) fn keep(&self) {
+        let mut keys = self.inbox.keys.borrow_mut();
+        if keys.is_empty() {
+            return;
+        }
+        let mut sources = self.sources.borrow_mut();
+        let slots = self.inbox.slots.borrow();
+        for key in keys.drain(..) {
+            // It may be gone, and its key another's by now, of which nothing was read.
+            if let Some(Source { received, .. }) = sources.get_mut(key as usize)
+                && let Received::Slot(slot, from, to) = received
+            {
+                *received = Received::Kept(slots[*slot as usize].0[*from as usize..*to as usize].into());
+            }
+        }
+    }
+
+    /// Whether something was read of a source ahead.
+    pub(super) fn has_received(&self, key: u32) -> bool {
+        self.sources.borrow()[key as usize].received.is_something()
+    }
+
+    /// Takes what was read of a source ahead; `None` when that is nothing.
+    pub(super) fn take(&self, key: u32, into: &mut [u8]) -> Option<io::Result<usize>> {
+        let received = &mut self.sources.borrow_mut()[key as usize].received;
+        match received {
+            Received::Nothing => None,
+            Received::Slot(slot, from, to) => {
+                let slots = self.inbox.slots.borrow();
+                let bytes = &slots[*slot as usize].0[*from as usize..*to as usize];
+                let n = copy(bytes, into);
+                *from += n as u32;
+                if from == to {
+                    *received = Received::Nothing;
+                }
+                Some(Ok(n))
+            }
+            Received::Kept(bytes) => {
+                let n = copy(bytes, into);
+                *received = match &bytes[n..] {
+                    [] => Received::Nothing,
+                    rest => Received::Kept(rest.into()),
+                };
+                Some(Ok(n))
+            }
+            Received::Failed(_) => match std::mem::replace(received, Received::Nothing) {
+                Received::Failed(error) => Some(Err(error)),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Copies as much as there is room for.
+fn copy(from: &[u8], into: &mut [u8]) -> usize {
+    let n = from.len().min(into.len());
+    into[..n].copy_from_slice(&from[..n]);
+    n
+}
