@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::cores::Core;
 use super::listen::Address;
-use super::reactor::{Clear, Direction};
 use super::socket::Socket;
+use super::source::{Clear, Direction};
 use super::stream::Stream;
 
 impl Stream {

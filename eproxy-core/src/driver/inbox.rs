@@ -10,8 +10,9 @@ use std::io;
 use smallvec::SmallVec;
 
 use super::batch::GROUP;
-use super::reactor::{Clear, Reactor, Source, Wakeup};
+use super::reactor::{Reactor, Wakeup};
 use super::socket::Socket;
+use super::source::{Clear, Source};
 
 /// What is read of a connection ahead, at the most: a head, or a message.
 const SPACE: usize = 4096;
@@ -163,4 +164,116 @@ fn copy(from: &[u8], into: &mut [u8]) -> usize {
     let n = from.len().min(into.len());
     into[..n].copy_from_slice(&from[..n]);
     n
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use crate::driver::{Core, Stream};
+
+    use super::*;
+
+    /// More than are read by themselves.
+    const MANY: usize = 5;
+
+    /// Streams whose other ends have said something.
+    fn told(core: &std::rc::Rc<Core>) -> Vec<(Stream, UnixStream)> {
+        let mut pairs: Vec<_> = (0..MANY).map(|_| Stream::with_std_peer(core).unwrap()).collect();
+        for (number, (stream, other)) in pairs.iter_mut().enumerate() {
+            stream.watch(number as u32);
+            write!(other, "hello {number}").unwrap();
+        }
+        pairs
+    }
+
+    fn read(stream: &Stream, most: usize) -> Option<String> {
+        let mut into = vec![0; most];
+        let read = stream.try_read(&mut into).transpose().unwrap();
+        read.map(|n| String::from_utf8(into[..n].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn what_was_read_ahead_comes_first_whenever_it_is_read() {
+        let core = Core::new().unwrap();
+        let pairs = told(&core);
+        let mut turns = 0;
+        let is_quiet = || pairs.iter().all(|(stream, _)| stream.is_quiet());
+        core.run(
+            |wakeup| {
+                let Wakeup::Readable(number) = wakeup else { panic!("{wakeup:?}") };
+                // Some of it now, and the rest when the slots are others'.
+                let stream = &pairs[number as usize].0;
+                assert!(!stream.is_surely_quiet());
+                assert_eq!(read(stream, 3).unwrap(), "hel");
+            },
+            || {
+                turns += 1;
+                match turns {
+                    1 => core.hurry(),
+                    2 => {
+                        for (number, (stream, other)) in pairs.iter().enumerate() {
+                            (&*other).write_all(b", again").unwrap();
+                            assert_eq!(read(stream, 2).unwrap(), "lo");
+                            assert_eq!(read(stream, 9).unwrap(), format!(" {number}"));
+                        }
+                        core.hurry();
+                    }
+                    _ => {
+                        for (stream, _) in &pairs {
+                            assert_eq!(read(stream, 99).as_deref(), Some(", again"));
+                            assert_eq!(read(stream, 99), None);
+                        }
+                        core.stop();
+                    }
+                }
+            },
+        )
+        .unwrap();
+        assert!(is_quiet());
+    }
+
+    #[test]
+    fn the_end_of_a_stream_comes_behind_what_was_read_ahead() {
+        let core = Core::new().unwrap();
+        let mut pairs = told(&core);
+        pairs.iter_mut().for_each(|(_, other)| other.shutdown(std::net::Shutdown::Write).unwrap());
+        let mut heard = 0;
+        core.run(
+            |wakeup| {
+                let Wakeup::Readable(number) = wakeup else { panic!("{wakeup:?}") };
+                let stream = &pairs[number as usize].0;
+                assert_eq!(read(stream, 99).unwrap(), format!("hello {number}"));
+                assert_eq!(read(stream, 99).unwrap(), "");
+                heard += 1;
+            },
+            || core.stop(),
+        )
+        .unwrap();
+        assert_eq!(heard, MANY);
+    }
+
+    #[test]
+    fn a_stream_that_goes_leaves_its_slot_to_nobody() {
+        let core = Core::new().unwrap();
+        let mut pairs: Vec<_> = told(&core).into_iter().map(Some).collect();
+        let mut next = None;
+        core.run(
+            |wakeup| {
+                let Wakeup::Readable(number) = wakeup else { panic!("{wakeup:?}") };
+                pairs[number as usize] = None;
+                // It gets the same key.
+                next = Some(Stream::with_std_peer(&core).unwrap());
+                assert!(next.as_ref().is_some_and(|(stream, _)| read(stream, 99).is_none()));
+            },
+            || core.stop(),
+        )
+        .unwrap();
+        let (stream, mut other) = next.unwrap();
+        assert!(stream.is_quiet());
+        drop(stream);
+        assert_eq!(other.read(&mut [0]).unwrap(), 0);
+    }
 }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::cores::Core;
-use super::reactor::{Clear, Direction};
 use super::socket::Socket;
+use super::source::{Clear, Direction};
 use super::stream::{Peer, Stream};
 
 /// A listener registered with a core.

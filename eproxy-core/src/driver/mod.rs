@@ -7,7 +7,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `reactor.rs` | readiness of sockets, deadlines |
+//! | `reactor.rs`, `source.rs` | readiness of sockets, deadlines; what is known of each |
 //! | `inbox.rs`, `outbox.rs` | what is read ahead of whom it is for, and written behind those who wrote it |
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `clock.rs` | the clock, read once a turn |
@@ -41,6 +41,7 @@ mod pipe;
 mod pipe;
 mod reactor;
 mod socket;
+mod source;
 mod stream;
 mod timer;
 
@@ -49,6 +50,7 @@ pub(crate) use executor::TaskId;
 pub(crate) use listen::{Address, Bound};
 pub(crate) use listener::Listener;
 pub(crate) use pipe::Pipe;
-pub(crate) use reactor::{Direction, Wakeup};
+pub(crate) use reactor::Wakeup;
 pub(crate) use socket::Next;
+pub(crate) use source::Direction;
 pub(crate) use stream::{Peer, Stream};

@@ -14,8 +14,9 @@ use std::io;
 use smallvec::SmallVec;
 
 use super::batch::{GROUP, Results};
-use super::reactor::{Clear, Reactor, Source};
+use super::reactor::Reactor;
 use super::socket::{Next, Socket};
+use super::source::{Clear, Source};
 
 /// The longest message that is posted; longer ones are sent at once, from where they are.
 const LONG: usize = 4096;
@@ -158,5 +159,132 @@ impl Reactor {
         results.unwrap_or_else(|| {
             messages.iter().map(|(socket, message)| socket.send(message, Next::Nothing)).collect()
         })
+    }
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Read as _};
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
+
+    use crate::driver::{Core, Stream, Wakeup};
+
+    use super::*;
+
+    /// More than are written to by themselves.
+    const MANY: usize = 5;
+
+    fn streams(core: &Rc<Core>) -> Vec<(Stream, UnixStream)> {
+        (0..MANY).map(|_| Stream::with_std_peer(core).unwrap()).collect()
+    }
+
+    fn heard(other: &mut UnixStream, length: usize) -> String {
+        let mut heard = vec![0; length];
+        other.read_exact(&mut heard).unwrap();
+        String::from_utf8(heard).unwrap()
+    }
+
+    #[test]
+    fn what_is_posted_leaves_at_the_end_of_the_turn_and_before_what_follows() {
+        let core = Core::new().unwrap();
+        let mut pairs = streams(&core);
+        for (number, (stream, _)) in pairs.iter().enumerate() {
+            assert!(stream.post(format!("post {number}").as_bytes()));
+        }
+        // What follows at once is not overtaken.
+        assert!(pairs[0].0.post(b", post"));
+        assert_eq!(pairs[0].0.try_write(b", write").unwrap().unwrap(), 7);
+        assert_eq!(heard(&mut pairs[0].1, 19), "post 0, post, write");
+        assert!(!pairs[0].0.is_sending());
+        assert!(pairs[1].0.post(b"!"));
+        core.spawn({
+            let core = core.clone();
+            async move { core.stop() }
+        });
+        core.run(|_| {}, || {}).unwrap();
+        for (number, (_, other)) in pairs.iter_mut().enumerate().skip(1) {
+            let expected = format!("post {number}{}", if number == 1 { "!" } else { "" });
+            assert_eq!(heard(other, expected.len()), expected);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_closes_sends_before() {
+        let core = Core::new().unwrap();
+        for (stream, mut other) in streams(&core) {
+            assert!(stream.post(b"bye"));
+            drop(stream);
+            let mut heard = String::new();
+            other.read_to_string(&mut heard).unwrap();
+            assert_eq!(heard, "bye");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_posted() {
+        let core = Core::new().unwrap();
+        let (stream, _other) = Stream::with_std_peer(&core).unwrap();
+        assert!(!stream.post(&[0; LONG + 1]));
+        assert!(stream.post(&[0; LONG]));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_sent_when_there_is() {
+        let core = Core::new().unwrap();
+        let (stream, mut other) = Stream::with_std_peer(&core).unwrap();
+        let mut posted = 0;
+        while !stream.is_sending() {
+            assert!(stream.post(&[b'x'; LONG]));
+            posted += LONG;
+        }
+        assert!(!stream.post(b"y"), "it would overtake");
+        assert!(stream.try_write(b"y").is_none());
+        assert!(
+            core.reactor
+                .poll_ready(stream.key(), super::super::Direction::Write, &mut no_task())
+                .is_pending()
+        );
+        stream.watch(7);
+        let reader = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            other.read_to_end(&mut heard).unwrap();
+            heard
+        });
+        let is_told = std::cell::Cell::new(false);
+        core.run(
+            |wakeup| {
+                // Its owner is told, so that it can go on or close it.
+                assert_eq!(wakeup, Wakeup::Readable(7));
+                is_told.set(true);
+            },
+            || match stream.is_sending() {
+                true => {}
+                false => core.stop(),
+            },
+        )
+        .unwrap();
+        assert!(is_told.get());
+        let mut context = no_task();
+        assert!(stream.poll_write(&mut context, &[IoSlice::new(b"y")]).is_ready());
+        drop(stream);
+        let heard = reader.join().unwrap();
+        assert_eq!(heard.len(), posted + 1);
+        assert_eq!(heard.last(), Some(&b'y'));
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_found_out_by_reading() {
+        let core = Core::new().unwrap();
+        let (stream, other) = Stream::with_std_peer(&core).unwrap();
+        drop(other);
+        assert!(stream.post(b"hello?"));
+        assert!(!stream.is_sending());
+        assert!(matches!(stream.try_read(&mut [0]), Some(Ok(0) | Err(_))));
+    }
+
+    fn no_task() -> std::task::Context<'static> {
+        std::task::Context::from_waker(std::task::Waker::noop())
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-use super::reactor::{Clear, Direction};
+use super::source::{Clear, Direction};
 use super::stream::Stream;
 
 /// A pipe between two sockets.

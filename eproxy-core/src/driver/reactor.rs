@@ -25,24 +25,8 @@ use super::clock::Clock;
 use super::inbox::{Inbox, Received};
 use super::outbox::{Outbox, Sending};
 use super::socket::Socket;
-use super::timer::{Claim, NEVER, Tick, Wheel};
-
-/// A direction of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-/// Why readiness of a direction ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clear {
-    /// The kernel said `WouldBlock`.
-    WouldBlock,
-    /// A read came back with less than was asked for: the socket's buffer is empty. Not believed once the peer has
-    /// closed, because no further event announces the end of the stream.
-    ShortRead,
-}
+use super::source::{Clear, Direction, Side, Source, Waiter, tell};
+use super::timer::{Claim, NEVER, Wheel};
 
 /// What a parked socket's event asks its owner to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,64 +35,6 @@ pub(crate) enum Wakeup {
     Readable(u32),
     /// Its read deadline passed.
     Expired(u32),
-}
-
-/// Who is told of an event.
-#[derive(Debug)]
-enum Waiter {
-    Nobody,
-    Task(Waker),
-    /// No task: the owner finds the parked connection by this number.
-    Parked(u32),
-}
-
-/// One direction of a source.
-#[derive(Debug)]
-pub(super) struct Side {
-    pub(super) ready: bool,
-    /// The peer has ended this direction; see [`Clear::ShortRead`].
-    pub(super) closed: bool,
-    pub(super) expired: bool,
-    waiter: Waiter,
-    deadline: Tick,
-}
-
-impl Side {
-    fn new(ready: bool) -> Self {
-        Self { ready, closed: false, expired: false, waiter: Waiter::Nobody, deadline: NEVER }
-    }
-
-    pub(super) fn clear(&mut self, why: Clear) {
-        if why == Clear::WouldBlock || !self.closed {
-            self.ready = false;
-        }
-    }
-}
-
-/// A registered socket, or a timer without one.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) read: Side,
-    pub(super) write: Side,
-    /// The connection was reset, or its peer takes no more bytes.
-    pub(super) broken: bool,
-    /// The socket of a stream, what was read of it ahead, and what is still to be written to it.
-    pub(super) socket: Option<Rc<Socket>>,
-    pub(super) received: Received,
-    pub(super) sending: Sending,
-    /// Tells this source's claims from those of a former holder of its key.
-    serial: u32,
-    /// When the earliest claim on the wheel comes due; `NEVER` without one.
-    claimed: Tick,
-}
-
-impl Source {
-    fn side(&mut self, direction: Direction) -> &mut Side {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
-    }
 }
 
 /// The sockets and deadlines of one core.
@@ -395,19 +321,6 @@ impl Reactor {
         let key = self.insert();
         self.set_deadline(key, Direction::Read, Some(after));
         Sleep { reactor: self, key }
-    }
-}
-
-fn tell(
-    waiter: &mut Waiter,
-    wakeup: impl FnOnce(u32) -> (u32, Wakeup),
-    parked: &mut Vec<(u32, Wakeup)>,
-    wakers: &mut Vec<Waker>,
-) {
-    match std::mem::replace(waiter, Waiter::Nobody) {
-        Waiter::Nobody => {}
-        Waiter::Task(waker) => wakers.push(waker),
-        Waiter::Parked(number) => parked.push(wakeup(number)),
     }
 }
 

@@ -12,8 +12,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
 use super::cores::Core;
-use super::reactor::{Clear, Direction};
 use super::socket::{Next, Socket, on_socket};
+use super::source::{Clear, Direction};
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

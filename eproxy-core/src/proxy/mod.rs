@@ -7,12 +7,13 @@
 //! | `forward.rs` | [`Forward`]: the description of a forward proxy |
 //! | `forwarding.rs` | story 2 of a forward proxy |
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
-//! | `attempt.rs` | story 3: one try to have it answered by one endpoint |
+//! | `attempt.rs`, `waiting.rs` | story 3: one try to have it answered by one endpoint |
 //! | `relay.rs` | [`Relay`]: what an exchange that is passed on has to work with |
 //! | `upload.rs` | a request on its way to an upstream |
 //! | `collect.rs` | a body that is read before its request is passed on |
 //! | `max_forwards.rs` | requests that go no further |
 //! | `pump.rs`, `content.rs` | a body on its way from one side to the other, and what happens to its bytes |
+//! | `fault.rs` | why a body does not arrive |
 //! | `mirror.rs` | copies of requests for another upstream |
 //! | `upgrade.rs` | requests for another protocol |
 //! | `request_head.rs`, `answer_head.rs` | the heads on their way |
@@ -27,6 +28,7 @@ mod answer_head;
 mod attempt;
 mod collect;
 mod content;
+mod fault;
 mod filter;
 mod flight;
 mod forward;
@@ -47,6 +49,7 @@ mod rules;
 mod upgrade;
 mod upload;
 mod view;
+mod waiting;
 
 pub use filter::BodyFilter;
 pub(crate) use flight::{Arriving, Departing, Departure, arrive, depart, pass, resume};

@@ -13,11 +13,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::driver::{Core, Direction, Next, Pipe, Stream};
-use crate::error::Kind;
 use crate::http1::{Decoder, Step};
 use crate::message::{Buffer, LARGE, Pace, SMALL};
 
 use super::content::{Content, Placed};
+use super::fault::{DOWNLOAD, Fault, Names, UPLOAD};
 
 /// What is collected is written when it is so much.
 const COLLECT: usize = 16 * 1024;
@@ -36,47 +36,6 @@ pub(super) struct Ends<'a> {
     /// What goes out first: a head, or what was collected.
     pub(super) out: &'a mut Vec<u8>,
 }
-
-/// Why a body did not arrive, and at which end that was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    From(Kind),
-    To(Kind),
-}
-
-/// How failures of one direction are called.
-#[derive(Clone, Copy, Debug)]
-struct Names {
-    /// The source ended in the middle of the body.
-    ended: Kind,
-    /// The source was too slow.
-    stalled: Kind,
-    /// Reading failed.
-    broken: Kind,
-    /// What came is no body; as the decoder says where this is none.
-    malformed: Option<Kind>,
-    /// Nothing was taken for too long, and writing failed.
-    refused: Kind,
-    lost: Kind,
-}
-
-const UPLOAD: Names = Names {
-    ended: Kind::Truncated,
-    stalled: Kind::BodyTimeout,
-    broken: Kind::DownstreamGone,
-    malformed: None,
-    refused: Kind::UpstreamWriteTimeout,
-    lost: Kind::UpstreamIo,
-};
-
-const DOWNLOAD: Names = Names {
-    ended: Kind::UpstreamTruncated,
-    stalled: Kind::UpstreamBodyTimeout,
-    broken: Kind::UpstreamIo,
-    malformed: Some(Kind::BadAnswer),
-    refused: Kind::DownstreamGone,
-    lost: Kind::DownstreamGone,
-};
 
 /// How long the source may take.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use crate::message::Pace;
 
 use super::collect::Collected;
 use super::content::Content;
-use super::pump::{Ends, Fault, Pump};
+use super::fault::Fault;
+use super::pump::{Ends, Pump};
 use super::relay::{Relay, Rest};
 use super::reverse::Reverse;
 

@@ -24,6 +24,7 @@ mod seen;
 mod shutdown;
 mod support;
 mod timeouts;
+mod turns;
 mod upgrades;
 #[path = "../conformance/relay/upstream.rs"]
 #[expect(dead_code, reason = "shared with the relay tests of the conformance suite, which use more of it")]

@@ -1,0 +1,99 @@
+//! A source of events: a socket, or a timer without one.
+
+use std::rc::Rc;
+use std::task::Waker;
+
+use super::inbox::Received;
+use super::outbox::Sending;
+use super::reactor::Wakeup;
+use super::socket::Socket;
+use super::timer::{NEVER, Tick};
+
+/// A direction of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Why readiness of a direction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clear {
+    /// The kernel said `WouldBlock`.
+    WouldBlock,
+    /// A read came back with less than was asked for: the socket's buffer is empty. Not believed once the peer has
+    /// closed, because no further event announces the end of the stream.
+    ShortRead,
+}
+
+/// Who is told of an event.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    Nobody,
+    Task(Waker),
+    /// No task: the owner finds the parked connection by this number.
+    Parked(u32),
+}
+
+/// One direction of a source.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) ready: bool,
+    /// The peer has ended this direction; see [`Clear::ShortRead`].
+    pub(super) closed: bool,
+    pub(super) expired: bool,
+    pub(super) waiter: Waiter,
+    pub(super) deadline: Tick,
+}
+
+impl Side {
+    pub(super) fn new(ready: bool) -> Self {
+        Self { ready, closed: false, expired: false, waiter: Waiter::Nobody, deadline: NEVER }
+    }
+
+    pub(super) fn clear(&mut self, why: Clear) {
+        if why == Clear::WouldBlock || !self.closed {
+            self.ready = false;
+        }
+    }
+}
+
+/// A registered socket, or a timer without one.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) read: Side,
+    pub(super) write: Side,
+    /// The connection was reset, or its peer takes no more bytes.
+    pub(super) broken: bool,
+    /// The socket of a stream, what was read of it ahead, and what is still to be written to it.
+    pub(super) socket: Option<Rc<Socket>>,
+    pub(super) received: Received,
+    pub(super) sending: Sending,
+    /// Tells this source's claims from those of a former holder of its key.
+    pub(super) serial: u32,
+    /// When the earliest claim on the wheel comes due; `NEVER` without one.
+    pub(super) claimed: Tick,
+}
+
+impl Source {
+    pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+}
+
+/// Tells whoever waits, once.
+pub(super) fn tell(
+    waiter: &mut Waiter,
+    wakeup: impl FnOnce(u32) -> (u32, Wakeup),
+    parked: &mut Vec<(u32, Wakeup)>,
+    wakers: &mut Vec<Waker>,
+) {
+    match std::mem::replace(waiter, Waiter::Nobody) {
+        Waiter::Nobody => {}
+        Waiter::Task(waker) => wakers.push(waker),
+        Waiter::Parked(number) => parked.push(wakeup(number)),
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a body does not arrive, and how that is called in each direction.
+
+use crate::error::Kind;
+
+/// Why a body did not arrive, and at which end that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    From(Kind),
+    To(Kind),
+}
+
+/// How failures of one direction are called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// The source ended in the middle of the body.
+    pub(super) ended: Kind,
+    /// The source was too slow.
+    pub(super) stalled: Kind,
+    /// Reading failed.
+    pub(super) broken: Kind,
+    /// What came is no body; as the decoder says where this is none.
+    pub(super) malformed: Option<Kind>,
+    /// Nothing was taken for too long, and writing failed.
+    pub(super) refused: Kind,
+    pub(super) lost: Kind,
+}
+
+pub(super) const UPLOAD: Names = Names {
+    ended: Kind::Truncated,
+    stalled: Kind::BodyTimeout,
+    broken: Kind::DownstreamGone,
+    malformed: None,
+    refused: Kind::UpstreamWriteTimeout,
+    lost: Kind::UpstreamIo,
+};
+
+pub(super) const DOWNLOAD: Names = Names {
+    ended: Kind::UpstreamTruncated,
+    stalled: Kind::UpstreamBodyTimeout,
+    broken: Kind::UpstreamIo,
+    malformed: Some(Kind::BadAnswer),
+    refused: Kind::DownstreamGone,
+    lost: Kind::DownstreamGone,
+};
