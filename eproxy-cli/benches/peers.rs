@@ -18,6 +18,7 @@
 //! | `pages.rs` | what is asked, and the only right answers |
 //! | `contender.rs` | what a contender is |
 //! | `configs/` | how each program is told what a mode wants of it |
+//! | `hooked.rs` | the contender that is this program itself: a proxy with hooks |
 //! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
 //! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
 //! | `idle.rs` | the story of the idle modes: thousands of quiet connections or tunnels |
@@ -47,6 +48,8 @@ mod configs;
 mod contender;
 #[path = "peers/echo.rs"]
 mod echo;
+#[path = "peers/hooked.rs"]
+mod hooked;
 #[path = "peers/idle.rs"]
 mod idle;
 #[path = "peers/load.rs"]
@@ -90,7 +93,11 @@ use tools::Tools;
 type Outcome<T> = Result<T, String>;
 
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [hooked::NAME, port, upstream] = &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return exit(hooked::serve(port, upstream));
+    }
+    let options = match options::parse(arguments.into_iter()) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Help) => {
             print!("{}", options::usage());
@@ -107,7 +114,11 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
+    exit(run(&options))
+}
+
+fn exit(end: Outcome<()>) -> ExitCode {
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("peers: {sentence}");

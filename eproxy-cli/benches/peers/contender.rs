@@ -18,6 +18,8 @@ pub(crate) struct Contender {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Eproxy,
+    /// This program, as a proxy with hooks.
+    Hooked,
     Nginx,
     Haproxy,
 }

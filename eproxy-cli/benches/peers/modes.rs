@@ -106,6 +106,20 @@ pub(crate) const MODES: &[Mode] = &[
         ],
     },
     Mode {
+        name: "hooks",
+        about: "the same with two hooks, each of which sets a header; nginx without, and with these headers",
+        story: Story::Load(Load::Requests),
+        connections: (64, 64),
+        page: SMALL,
+        upstream: SMALL_UPSTREAM,
+        contenders: &[
+            Contender { label: "eproxy hooks", program: Program::Hooked, launch: eproxy::hooked },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
+            Contender { label: "nginx headers", program: Program::Nginx, launch: nginx::relay_with_headers },
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+        ],
+    },
+    Mode {
         name: "bulk",
         about: "GET /bulk, a file of 1 MiB, through a reverse proxy: the cost of bytes",
         story: Story::Load(Load::Bytes),

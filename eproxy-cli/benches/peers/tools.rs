@@ -9,6 +9,7 @@ use crate::contender::{Contender, Program};
 /// The programs found on this machine.
 pub(crate) struct Tools {
     eproxy: PathBuf,
+    this: Option<PathBuf>,
     pub(crate) nginx: Option<PathBuf>,
     haproxy: Option<PathBuf>,
     pub(crate) wrk: Option<PathBuf>,
@@ -19,12 +20,19 @@ impl Tools {
     /// with this bench.
     pub(crate) fn find() -> Self {
         let eproxy = env::var_os("EPROXY_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_eproxy").into());
-        Self { eproxy: eproxy.into(), nginx: find("nginx"), haproxy: find("haproxy"), wrk: find("wrk") }
+        Self {
+            eproxy: eproxy.into(),
+            this: env::current_exe().ok(),
+            nginx: find("nginx"),
+            haproxy: find("haproxy"),
+            wrk: find("wrk"),
+        }
     }
 
     pub(crate) fn path(&self, program: Program) -> Option<&Path> {
         match program {
             Program::Eproxy => Some(&self.eproxy),
+            Program::Hooked => self.this.as_deref(),
             Program::Nginx => self.nginx.as_deref(),
             Program::Haproxy => self.haproxy.as_deref(),
         }
@@ -59,6 +67,7 @@ impl Tools {
 fn remedy(program: Program) -> &'static str {
     match program {
         Program::Eproxy => "cargo build --release -p eproxy-cli",
+        Program::Hooked => "the system has to say where this program is",
         Program::Nginx => "apt-get install nginx",
         Program::Haproxy => "apt-get install haproxy",
     }

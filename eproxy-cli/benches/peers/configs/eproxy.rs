@@ -1,6 +1,7 @@
 //! eproxy's flags for each mode.
 
 use crate::contender::{Launch, Site};
+use crate::hooked::NAME;
 use crate::pages::SMALL;
 
 /// The demo.
@@ -19,6 +20,12 @@ pub(crate) fn relay(site: &Site<'_>) -> Launch {
     let urls: Vec<String> = site.upstreams.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let flags: Vec<&str> = urls.iter().flat_map(|url| ["--to", url]).collect();
     launch(site, &flags)
+}
+
+/// This program as a reverse proxy with hooks.
+pub(crate) fn hooked(site: &Site<'_>) -> Launch {
+    let url = format!("http://127.0.0.1:{}", site.upstream());
+    Launch { arguments: vec![NAME.to_owned(), site.port.to_string(), url], files: Vec::new() }
 }
 
 fn launch(site: &Site<'_>, more: &[&str]) -> Launch {

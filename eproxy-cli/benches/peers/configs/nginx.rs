@@ -22,6 +22,11 @@ pub(crate) fn relay_bare(site: &Site<'_>) -> Launch {
     everything(site, &[KEEP])
 }
 
+/// The same, with the headers that eproxy's hooks set.
+pub(crate) fn relay_with_headers(site: &Site<'_>) -> Launch {
+    everything(site, &[KEEP, FORWARDED, "proxy_set_header X-Seen-By nginx;", "add_header X-Served-By nginx;"])
+}
+
 /// Long bodies with the buffers that nginx has by default, 8 of a page for each request; `proxy_buffering
 /// off`, which leaves one of them, costs more than twice as much. What does not fit waits in the upstream: a
 /// temporary file would measure the disk.
