@@ -181,7 +181,12 @@ async fn ask_parent(relay: &mut Relay<'_>, reverse: &Reverse, stream: &Stream) -
     if let Some(credentials) = &reverse.request.proxy_authorization {
         http1::encode_field(&mut out, b"Proxy-Authorization", credentials);
     }
-    out.extend_from_slice(b"\r\n");
+    // RFC 9110 §7.6.3; and a tunnel that goes round in circles is noticed by it.
+    let lines = relay.raw_lines();
+    for field in lines.fields.iter().filter(|field| field.known == Known::Via) {
+        http1::encode_field(&mut out, b"Via", field.value.of(lines.bytes));
+    }
+    out.extend_from_slice(b"Via: 1.1 eproxy\r\n\r\n");
     // A connection that was made just now takes a few hundred bytes at once.
     if !matches!(stream.try_write(&out), Some(Ok(written)) if written == out.len()) {
         return Err(Kind::UpstreamIo.into());
