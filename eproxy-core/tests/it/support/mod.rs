@@ -6,12 +6,17 @@
 //! |---|---|
 //! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
+//! | `folder.rs` | [`Folder`]: a folder of the test's own |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
+#[cfg(unix)]
+mod folder;
 mod helper;
 mod server;
 pub(crate) mod wire;
 
+#[cfg(unix)]
+pub(crate) use folder::Folder;
 pub(crate) use helper::{Helper, eventually, pause};
 pub(crate) use server::{Running, start};
 pub(crate) use wire::{Connection, PATIENCE};
