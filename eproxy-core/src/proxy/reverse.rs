@@ -302,6 +302,8 @@ async fn try_all<'r>(
 ) -> Result<Answered<'r>, Failure> {
     let mut tried = Tried::default();
     let mut repeats = 0;
+    // An endpoint that is there, but has ended a connection that was used before.
+    let mut stale = None;
     let only = if let First::Only(endpoint) = first { Some(endpoint) } else { None };
     let (mut chosen, mut means) = match first {
         First::Any => (reverse.choose(relay, tried), Means::Any),
@@ -322,11 +324,12 @@ async fn try_all<'r>(
         let next = match &end {
             Ok((_, reply)) if !may || !reverse.retry.statuses.contains(&reply.line.status) => None,
             Ok(_) => others(),
-            Err(Failure::Failed { reached: Reached::Nobody, .. }) => others(),
+            Err(Failure::Failed { reached: Reached::Nobody, .. }) => others().or(stale.take()),
             // A connection that was not used before ended for a reason of the upstream's: only another one may do
             // better.
             Err(Failure::Failed { reached: Reached::Unanswered { was_reused }, .. }) if may => {
-                others().or(was_reused.then_some(number))
+                stale = was_reused.then_some(number);
+                others().or_else(|| stale.take())
             }
             Err(_) => None,
         };
