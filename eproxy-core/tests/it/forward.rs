@@ -119,7 +119,7 @@ fn bodies_are_passed_on_with_a_length_or_in_chunks() {
     let head = format!("POST http://{}/up HTTP/1.1\r\nHost: x\r\n", upstream.address());
     let large = "0123456789".repeat(30_000);
     let framed = [
-        (format!("Content-Length: 5\r\n\r\nhello"), "hello"),
+        ("Content-Length: 5\r\n\r\nhello".into(), "hello"),
         ("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".into(), "abcde"),
         (format!("Content-Length: {}\r\n\r\n{large}", large.len()), large.as_str()),
         ("Content-Length: 0\r\n\r\n".into(), "/up"),
@@ -148,6 +148,77 @@ fn one_connection_of_a_client_may_go_to_several_places_and_theirs_are_used_again
     // Another client's requests may come on them, too: nothing of a connection is about whom it was made for.
     assert_eq!(server.ask(get_at(&upstreams[0], "/")).status, 200);
     assert_eq!(upstreams[0].accepted(), 1);
+}
+
+#[test]
+fn another_protocol_may_be_switched_to_on_the_way() {
+    let upstream = upstream(|peer| {
+        assert_eq!(peer.request().values("upgrade"), ["echo/1"]);
+        peer.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo/1\r\n\r\nfirst");
+        assert_eq!(peer.raw(4), b"ping");
+        peer.say("pong");
+    });
+    let server = forwarding(open_to_loopback());
+    let authority = upstream.address();
+    let mut client = server.connect();
+    client.send(crlf(&format!(
+        "GET http://{authority}/ HTTP/1.1\nHost: {authority}\nConnection: upgrade\nUpgrade: echo/1\n\n"
+    )));
+    let reply = client.head().unwrap();
+    assert_eq!((reply.status, reply.header("upgrade")), (101, Some("echo/1")));
+    assert_eq!(client.raw(5), b"first");
+    client.send("ping");
+    assert_eq!(client.rest(), b"pong");
+    assert_eq!(server.stats().tunnels, 1);
+}
+
+#[test]
+fn a_request_that_may_go_no_further_is_answered_here() {
+    // RFC 9110 §7.6.2.
+    let upstream = echoing();
+    let server = forwarding(open_to_loopback());
+    let authority = upstream.address();
+    let ask = |method: &str, left: u32| {
+        let line = format!("{method} http://{authority}/ HTTP/1.1\nHost: {authority}\n");
+        let credentials = "Proxy-Authorization: Basic YWRhOnNlY3JldA==\nCookie: secret\n";
+        server.ask(crlf(&format!("{line}{credentials}Max-Forwards: {left}\n\n")))
+    };
+    assert_eq!((ask("OPTIONS", 0).status, upstream.count()), (204, 0));
+    let trace = ask("TRACE", 0);
+    assert_eq!((trace.status, trace.header("content-type")), (200, Some("message/http")));
+    assert!(trace.text().starts_with(&format!("TRACE http://{authority}/ HTTP/1.1\r\n")), "{trace:?}");
+    assert!(!trace.text().contains("secret") && !trace.text().contains("Basic"), "{trace:?}");
+    for (method, left) in [("OPTIONS", 1), ("TRACE", 7)] {
+        assert_eq!(ask(method, left).status, 200);
+        assert_eq!(upstream.last().values("max-forwards"), [(left - 1).to_string()]);
+    }
+    assert_eq!((ask("GET", 0).status, upstream.count()), (200, 3));
+}
+
+#[test]
+fn ipv6_where_the_machine_has_it() {
+    if let Err(error) = std::net::TcpListener::bind("[::1]:0") {
+        eprintln!("skipped: this machine has no IPv6 loopback: {error}");
+        return;
+    }
+    let upstream = crate::upstream::upstream_at("[::1]:0".parse().unwrap(), |peer| {
+        while let Some(seen) = peer.next() {
+            peer.say(crate::upstream::echo(&seen));
+        }
+    });
+    let port = upstream.address().port();
+    let server = forwarding(Forward::new().allow("::1").connect_ports([port]));
+    for host in ["[::1]", "[0:0::0001]"] {
+        let mut client = server.connect();
+        let get = format!("GET http://{host}:{port}/a HTTP/1.1\nHost: x\n\n");
+        assert_eq!(client.ask(crlf(&get)).text(), "/a");
+        assert_eq!(upstream.last().values("host"), [format!("{host}:{port}")]);
+        client.send(crlf(&format!("CONNECT {host}:{port} HTTP/1.1\nHost: x\n\n")));
+        assert_eq!(client.head().unwrap().status, 200);
+        assert_eq!(client.ask(get_at(&upstream, "/b")).status, 200);
+    }
+    // That one was opened, and not its neighbours.
+    assert_eq!(server.ask(crlf(&format!("GET http://127.0.0.1:{port}/ HTTP/1.1\nHost: x\n\n"))).status, 403);
 }
 
 #[test]

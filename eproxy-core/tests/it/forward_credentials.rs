@@ -107,6 +107,16 @@ fn the_body_of_a_request_that_is_refused_is_not_taken_for_the_next_one() {
 }
 
 #[test]
+fn a_body_that_is_held_back_is_not_asked_for_in_vain() {
+    let upstream = echoing();
+    let server = forwarding(closed());
+    let head = format!("POST http://{}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n", upstream.address());
+    let mut client = server.connect();
+    let reply = client.ask(format!("{head}Expect: 100-continue\r\n\r\n"));
+    assert_eq!((reply.status, reply.interim, upstream.accepted()), (407, vec![], 0));
+}
+
+#[test]
 fn credentials_for_the_proxy_go_no_further() {
     let upstream = echoing();
     let authority = upstream.address();

@@ -12,13 +12,14 @@ pub(crate) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// A header of version 2: command, family, and what follows the length.
 pub(crate) fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+    let length = u16::try_from(rest.len()).expect("a short header").to_be_bytes();
     [SIGNATURE, &[0x20 | command, family], &length, rest].concat()
 }
 
 /// The addresses of a header of version 2.
 pub(crate) fn ends(source: &str, destination: &str) -> Vec<u8> {
-    let [source, destination] = [source, destination].map(|text| text.parse::<SocketAddr>().unwrap());
+    let [source, destination] =
+        [source, destination].map(|text| text.parse::<SocketAddr>().expect("an address"));
     let ip = |address: SocketAddr| match address.ip() {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
@@ -239,4 +240,38 @@ fn other_addresses_of_the_same_server_know_nothing_of_it() {
     let mut client = Connection::to(introduced);
     client.send("PROXY TCP4 192.0.2.7 198.51.100.1 1234 80\r\n");
     assert_eq!(client.ask(get("/")).text(), "192.0.2.7:1234");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_proxy_on_this_machine_may_say_it_through_a_socket_of_the_file_system() {
+    use std::os::unix::net::UnixStream;
+
+    let folder = crate::support::Folder::new();
+    let path = folder.path("server.sock");
+    let server = |trusted: &str| {
+        let telling = Server::builder().workers(1).get("/", |req: Request, res: Response| {
+            res.send(req.peer_addr().map_or("nobody".to_owned(), |address| address.to_string()))
+        });
+        Running::new(
+            telling.trusted_proxies([trusted]).bind_proxy_protocol(format!("unix:{}", path.display())),
+        )
+    };
+    let connect = || {
+        let stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        Connection::over(stream)
+    };
+    let trusting = server("unix");
+    for (header, expected) in
+        [("PROXY TCP4 192.0.2.7 198.51.100.1 1234 80\r\n", "192.0.2.7:1234"), ("PROXY UNKNOWN\r\n", "nobody")]
+    {
+        let mut client = connect();
+        client.send(header);
+        assert_eq!(client.ask(get("/")).text(), expected);
+    }
+    drop(trusting);
+    let server = server("127.0.0.1");
+    connect().is_closed();
+    assert_eq!(server.failures("bad_proxy_protocol"), 1);
 }

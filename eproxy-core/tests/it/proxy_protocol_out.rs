@@ -38,8 +38,8 @@ fn addresses(peer: &mut Peer) -> String {
     let fixed = peer.raw(4);
     let rest = peer.raw(usize::from(u16::from_be_bytes([fixed[2], fixed[3]])));
     let port = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
-    let four = |at: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&rest[at..at + 4]).unwrap());
-    let six = |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&rest[at..at + 16]).unwrap());
+    let four = |at: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&rest[at..at + 4]).expect("four bytes"));
+    let six = |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&rest[at..at + 16]).expect("sixteen bytes"));
     match fixed[..2] {
         [0x21, 0x11] => format!("PROXY TCP4 {} {} {} {}", four(0), four(4), port(8), port(10)),
         [0x21, 0x21] => format!("PROXY TCP6 {} {} {} {}", six(0), six(16), port(32), port(34)),
@@ -94,6 +94,44 @@ fn no_connection_carries_the_requests_of_two_clients() {
         let expected = told(&late, server.address());
         assert_eq!((late.ask(get("/")).text(), upstream.accepted()), (expected.as_str(), 4));
     }
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_introduced_again() {
+    for version in BOTH {
+        // The first connection ends when it is used again.
+        let upstream = upstream(move |peer| {
+            let header = if version == ProxyProtocol::V1 { line(peer) } else { addresses(peer) };
+            let mut left = if peer.number == 0 { 1 } else { 9 };
+            while peer.next().is_some() && left > 0 {
+                peer.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{header}", header.len()));
+                left -= 1;
+            }
+        });
+        let server = serve(Proxy::to(upstream.url()).proxy_protocol(version));
+        let mut client = server.connect();
+        let expected = told(&client, server.address());
+        for _ in 0..3 {
+            assert_eq!(client.ask(get("/")).text(), expected, "{version:?}");
+        }
+        assert_eq!((upstream.accepted(), upstream.count()), (2, 4));
+    }
+}
+
+#[test]
+fn a_connection_that_becomes_a_tunnel_is_introduced_too() {
+    let upstream = upstream(|peer| {
+        let header = addresses(peer);
+        peer.request();
+        peer.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo/1\r\n\r\n");
+        peer.say(header);
+    });
+    let server = serve(Proxy::to(upstream.url()).proxy_protocol(ProxyProtocol::V2));
+    let mut client = server.connect();
+    let expected = told(&client, server.address());
+    client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo/1\r\n\r\n");
+    assert_eq!(client.head().unwrap().status, 101);
+    assert_eq!(client.rest(), expected.as_bytes());
 }
 
 #[test]
