@@ -210,7 +210,7 @@ fn two_of_them_make_a_way() {
 #[test]
 fn what_goes_round_in_circles_ends() {
     // It is its own parent.
-    let folder = crate::support::Folder::new();
+    let folder = crate::support::folder::Folder::new();
     let address = format!("unix:{}", folder.path("self.sock").display());
     let forward = Forward::new().parent(&address).timeout(Duration::from_secs(5));
     let server = start(Server::builder().workers(1).forward(forward).bind(&address));

@@ -247,7 +247,7 @@ fn other_addresses_of_the_same_server_know_nothing_of_it() {
 fn a_proxy_on_this_machine_may_say_it_through_a_socket_of_the_file_system() {
     use std::os::unix::net::UnixStream;
 
-    let folder = crate::support::Folder::new();
+    let folder = crate::support::folder::Folder::new();
     let path = folder.path("server.sock");
     let server = |trusted: &str| {
         let telling = Server::builder().workers(1).get("/", |req: Request, res: Response| {

@@ -191,7 +191,7 @@ fn what_a_proxy_in_front_says_is_said_on() {
 #[cfg(unix)]
 #[test]
 fn of_a_client_without_an_address_nothing_is_said() {
-    let folder = crate::support::Folder::new();
+    let folder = crate::support::folder::Folder::new();
     for version in BOTH {
         let upstream = asking(version);
         let address = format!("unix:{}", folder.path("server.sock").display());

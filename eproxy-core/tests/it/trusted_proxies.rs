@@ -98,7 +98,8 @@ fn a_connection_that_is_introduced_is_believed_as_whoever_it_is_then() {
 fn processes_of_this_machine_are_believed_where_that_is_said() {
     use std::os::unix::net::UnixStream;
 
-    use crate::support::{Folder, PATIENCE, get};
+    use crate::support::folder::Folder;
+    use crate::support::{PATIENCE, get};
 
     let (folder, upstream) = (Folder::new(), echoing());
     let ask = |trusted: &[&str]| {

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use eproxy_core::{Proxy, Server};
 
 use crate::seen::{End, Seen};
-use crate::support::{Folder, Helper, PATIENCE, Running, get, post, post_chunked, start};
+use crate::support::folder::Folder;
+use crate::support::{Helper, PATIENCE, Running, get, post, post_chunked, start};
 use crate::upstream::{echo, echoing, serve};
 
 /// An upstream that answers so many connections, each until it ends: with the target of a request, or its body.

@@ -10,13 +10,11 @@
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
 #[cfg(unix)]
-mod folder;
+pub(crate) mod folder;
 mod helper;
 mod server;
 pub(crate) mod wire;
 
-#[cfg(unix)]
-pub(crate) use folder::Folder;
 pub(crate) use helper::{Helper, eventually, pause};
 pub(crate) use server::{Running, start};
 pub(crate) use wire::{Connection, PATIENCE};
