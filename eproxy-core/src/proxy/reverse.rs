@@ -278,7 +278,7 @@ pub(super) fn check(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind
 }
 
 /// Answers in the upstream's place, if there is still somebody to be answered.
-fn give_up(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
+pub(super) fn give_up(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
     if error.kind() == Kind::DownstreamGone {
         relay.fail(error, None);
         return Outcome::Close;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use eproxy_core::{Forward, Server};
 
 use crate::forward::{forwarding, get_at, open_to_loopback};
-use crate::support::{Running, crlf, start};
+use crate::support::{Running, crlf, eventually, start};
 use crate::upstream::{Upstream, echo, echoing, upstream};
 
 /// `child:key`
@@ -153,6 +153,22 @@ fn a_parent_that_is_not_there_is_502_and_a_silent_one_504() {
     let server = forwarding(behind(&silent).timeout(Duration::from_millis(100)));
     assert_eq!([get, CONNECT].map(|request| server.ask(request).status), [504, 504]);
     assert_eq!(server.failures("upstream_head_timeout"), 2);
+}
+
+#[test]
+fn a_client_that_is_gone_needs_no_tunnel() {
+    let silent = upstream(|peer| {
+        peer.request();
+        assert_eq!(peer.rest(), b"");
+    });
+    let server = forwarding(behind(&silent));
+    let mut client = server.connect();
+    client.send(CONNECT);
+    eventually("it is with the parent", || silent.count() == 1);
+    client.reset_on_drop();
+    drop(client);
+    eventually("the parent is told", || silent.open() == 0 && server.stats().open == 0);
+    assert_eq!((server.failures("downstream_gone"), server.stats().tunnels), (1, 0));
 }
 
 #[test]
