@@ -211,7 +211,10 @@ fn credentials(text: &str) -> Result<(String, String), String> {
 fn parent(text: &str) -> Result<Url, String> {
     let expected = "expected something like http://127.0.0.1:3128";
     let url = Url::parse(text).map_err(|error| format!("{error}; {expected}"))?;
-    match url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none() {
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    // A password is somebody's.
+    let is_named = url.password().is_none() || !url.username().is_empty();
+    match url.scheme() == "http" && url.has_host() && is_bare && is_named {
         true => Ok(url),
         false => Err(expected.into()),
     }
@@ -276,6 +279,8 @@ mod tests {
             (&["--forward", "--forward-user", "ada"], "NAME:PASSWORD"),
             (&["--forward", "--forward-parent", "nowhere"], "http://127.0.0.1:3128"),
             (&["--forward", "--forward-parent", "http://a/path"], "http://127.0.0.1:3128"),
+            (&["--forward", "--forward-parent", "http://a/#x"], "http://127.0.0.1:3128"),
+            (&["--forward", "--forward-parent", "http://:secret@a"], "http://127.0.0.1:3128"),
             (&["--to", "http://a", "--upstream", "http://b/"], "for the demo"),
             (&["--upstream-timeout", "5s"], "needs --to"),
             (&["--to", "http://a", "--upstream-timeout", "soon"], "5s or 500ms"),

@@ -1,220 +1,17 @@
-//! The program from outside: flags, routes, log, signals. Every child is killed and reaped by its id, whatever happens.
+//! The program from outside: flags, routes, log, signals. What it does as a proxy is in `proxying.rs`.
 #![cfg(unix)]
 
-use std::io::{BufRead as _, BufReader, PipeReader, Read, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::Duration;
+mod support;
+
+use std::io::{BufRead as _, BufReader, PipeReader};
+use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-/// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// A running program; dropping it kills and reaps it.
-struct Program {
-    child: Child,
-    stdout: Lines,
-    stderr: Lines,
-    address: SocketAddr,
-    announcement: String,
-}
-
-/// The lines of a pipe, read by a thread of its own.
-struct Lines(Receiver<String>);
-
-impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Self {
-        let (give, take) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                if give.send(line).is_err() {
-                    // Whoever read it is gone: the pipe closes.
-                    return;
-                }
-            }
-        });
-        Self(take)
-    }
-
-    fn next(&self) -> Option<String> {
-        self.0.recv_timeout(PATIENCE).ok()
-    }
-
-    /// All lines up to the end of the pipe.
-    fn rest(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.next()).collect()
-    }
-}
-
-fn eproxy(flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_eproxy"));
-    command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Starts the program on a free port and waits until it says which.
-fn start(flags: &[&str]) -> Program {
-    let mut child =
-        eproxy(&["--port", "0", "--workers", "1"]).args(flags).spawn().expect("the program starts");
-    let stdout = Lines::of(child.stdout.take().expect("it was piped"));
-    let stderr = Lines::of(child.stderr.take().expect("it was piped"));
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let mut program = Program { child, stdout, stderr, address: nowhere, announcement: String::new() };
-    program.announcement = program.stdout.next().unwrap_or_else(|| panic!("{:?}", program.stderr.rest()));
-    program.address = address_in(&program.announcement);
-    program
-}
-
-/// The address behind `http://` in a line.
-fn address_in(line: &str) -> SocketAddr {
-    let (_, from) = line.split_once("http://").unwrap_or_else(|| panic!("no address: {line}"));
-    let end = from.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(from.len());
-    from[..end].parse().unwrap_or_else(|error| panic!("{error}: {line}"))
-}
-
-impl Program {
-    fn get(&self, target: &str) -> Reply {
-        ask(self.address, &format!("GET {target}"))
-    }
-
-    fn signal(&self, name: &str) {
-        kill(&self.child, name);
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("it can be waited for").is_none()
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        wait(&mut self.child)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        reap(&mut self.child);
-    }
-}
-
-fn kill(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-    assert!(sent.expect("there is a kill command").success(), "{signal} can be sent");
-}
-
-/// Waits until a child ends.
-fn wait(child: &mut Child) -> ExitStatus {
-    for _ in 0..PATIENCE.as_millis() / 10 {
-        if let Some(status) = child.try_wait().expect("it can be waited for") {
-            return status;
-        }
-        pause(10);
-    }
-    reap(child);
-    panic!("the program does not end");
-}
-
-fn reap(child: &mut Child) {
-    // It may have ended by itself.
-    let _ended = child.kill();
-    let _reaped = child.wait();
-}
-
-fn pause(milliseconds: u64) {
-    thread::sleep(Duration::from_millis(milliseconds));
-}
-
-/// An answer on a connection that is closed behind it.
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Reply {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (known, value) = line.split_once(": ")?;
-            known.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-}
-
-fn ask(address: SocketAddr, line: &str) -> Reply {
-    read_reply(send(address, line))
-}
-
-/// Sends a request without a body.
-fn send(address: SocketAddr, line: &str) -> TcpStream {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the program listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let request = format!("{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("the program reads");
-    stream
-}
-
-fn read_reply(mut stream: TcpStream) -> Reply {
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer comes, and the connection ends");
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Reply { status, head: head.into(), body: body.into() }
-}
-
-fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("the socket has an address");
-    (listener, address)
-}
-
-/// An upstream that takes one request, tells of it, and gives its answer when it is told to.
-struct Upstream {
-    url: String,
-    asked: Receiver<String>,
-    answer: Sender<&'static [u8]>,
-}
-
-fn upstream() -> Upstream {
-    let (listener, address) = listen();
-    let url = format!("http://{address}/some/path?q=1");
-    let ((tell, asked), (answer, answers)) = (channel(), channel::<&[u8]>());
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("somebody connects");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).expect("a head comes");
-            head.push(byte[0]);
-        }
-        tell.send(String::from_utf8(head).expect("an ASCII head")).expect("the test is there");
-        // Without an answer it stays silent until the test is over.
-        if let Ok(answer) = answers.recv() {
-            stream.write_all(answer).expect("the program listens");
-        }
-    });
-    Upstream { url, asked, answer }
-}
-
-/// An address on which nobody listens.
-fn dead() -> SocketAddr {
-    listen().1
-}
-
-/// Runs the program to its end: exit code, lines of standard output, lines of standard error.
-fn run(command: &mut Command) -> (Option<i32>, Vec<String>, Vec<String>) {
-    let mut child = command.spawn().expect("the program starts");
-    let out = child.stdout.take().map(Lines::of);
-    let err = child.stderr.take().map(Lines::of);
-    let code = wait(&mut child).code();
-    (
-        code,
-        out.map(|lines| lines.rest()).unwrap_or_default(),
-        err.map(|lines| lines.rest()).unwrap_or_default(),
-    )
-}
+use support::{
+    Lines, PATIENCE, Program, address_in, ask, dead, eproxy, listen, pause, read_reply, run, send, start,
+    upstream,
+};
 
 #[test]
 fn the_demo_lists_its_endpoints_greets_and_knows_no_other_path() {
@@ -410,16 +207,28 @@ fn an_argument_that_is_not_utf_8_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn version_and_help_are_answers_and_exit_code_0() {
+fn the_version_is_an_answer_and_exit_code_0() {
     let (code, out, err) = run(&mut eproxy(&["--version"]));
     assert_eq!((code, out, err.len()), (Some(0), vec![format!("eproxy {}", env!("CARGO_PKG_VERSION"))], 0));
+}
+
+#[test]
+fn help_names_every_flag_and_is_an_answer_too() {
     let (code, out, err) = run(&mut eproxy(&["--help"]));
     assert_eq!((code, err.len()), (Some(0), 0));
     let help = out.join("\n");
-    for flag in
-        ["--host", "--port", "--workers", "--upstream", "--log-level", "--log-format", "--version", "--help"]
-    {
-        assert!(help.contains(flag), "{flag}: {help}");
+    let source = include_str!("../src/flags.rs");
+    let (_, flags) = source.split_once("pub(crate) struct Flags {").expect("the flags are there");
+    let (flags, _) = flags.split_once("\n}").expect("they end");
+    let names = flags.lines().filter_map(|line| {
+        let line = line.trim().trim_start_matches("pub(crate) ");
+        let (name, _) = line.split_once(':').filter(|_| !line.starts_with(['/', '#']))?;
+        Some(format!("--{}", name.replace('_', "-")))
+    });
+    let names: Vec<_> = names.collect();
+    assert!(names.len() >= 15, "{names:?}");
+    for name in names.into_iter().chain(["--help".to_owned()]) {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(&name)), "{name}: {help}");
     }
 }
 

@@ -294,7 +294,7 @@ kinds! {
     ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "connection_timeout" "upstream did not accept the connection in time";
     Lookups "lookups" Local 503 retry keep Warn "dns_error" "too many name look-ups at once";
     Destination "destination_denied" Upstream 403 once keep Info "destination_ip_prohibited" "destination address not allowed";
-    ParentRefused "parent_refused" Upstream 502 once keep Warn "http_request_denied" "parent proxy refused the tunnel";
+    ParentRefused "parent_refused" Upstream 502 once keep Warn "http_request_denied" "parent proxy refused";
     UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "connection_terminated" "upstream closed the connection before answering";
     UpstreamIo "upstream_io" Upstream 502 once keep Warn "connection_terminated" "connection to the upstream failed";
     UpstreamHeadTimeout "upstream_head_timeout" Upstream 504 once keep Warn "http_response_timeout" "upstream did not answer in time";

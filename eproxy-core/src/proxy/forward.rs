@@ -69,7 +69,8 @@ impl Forward {
         match (net(&what), Origin::parse(&format!("http://{what}"))) {
             (Some(net), _) => self.guard.allowed.push(net),
             (None, Ok(origin)) if origin.authority == what.to_ascii_lowercase() && !what.contains(':') => {
-                self.guard.hosts.push(origin.authority);
+                // The root's dot is part of no name (RFC 1034 §3.1).
+                self.guard.hosts.push(origin.authority.trim_end_matches('.').to_owned());
             }
             _ => self
                 .refuse(format!("allowed destination {what:?}, expected an address, a network, or a name")),

@@ -10,6 +10,8 @@
 use std::future::poll_fn;
 use std::io;
 
+use futures_lite::future;
+
 use crate::driver::{Address, Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{self, Finder};
@@ -17,7 +19,7 @@ use crate::message::{Known, SMALL};
 use crate::upstream::{Guard, Origin, Place};
 
 use super::relay::{Method, Outcome, Relay, Rest, answer_for};
-use super::reverse::{Endpoint, First, Reverse, pass_to, refuse};
+use super::reverse::{Endpoint, First, Reverse, give_up, pass_to, refuse};
 
 /// What a forward proxy goes by.
 #[derive(Debug)]
@@ -87,9 +89,14 @@ pub(super) async fn forward(relay: &mut Relay<'_>, reverse: &Reverse, forwarding
         Err(error) => return refuse(relay, &error, Rest::Untouched),
     };
     if relay.head.method == Method::Connect {
-        return match connect(relay, reverse, forwarding, &origin).await {
+        let client = relay.client.stream;
+        let gone = async {
+            poll_fn(|cx| client.poll_broken(cx)).await;
+            Err(Kind::DownstreamGone.into())
+        };
+        return match future::or(connect(relay, reverse, forwarding, &origin), gone).await {
             Ok(outcome) => outcome,
-            Err(error) => refuse(relay, &error, Rest::Untouched),
+            Err(error) => give_up(relay, &error, Rest::Untouched),
         };
     }
     match &forwarding.parent {
@@ -181,7 +188,12 @@ async fn ask_parent(relay: &mut Relay<'_>, reverse: &Reverse, stream: &Stream) -
     if let Some(credentials) = &reverse.request.proxy_authorization {
         http1::encode_field(&mut out, b"Proxy-Authorization", credentials);
     }
-    out.extend_from_slice(b"\r\n");
+    // RFC 9110 §7.6.3; and a tunnel that goes round in circles is noticed by it.
+    let lines = relay.raw_lines();
+    for field in lines.fields.iter().filter(|field| field.known == Known::Via) {
+        http1::encode_field(&mut out, b"Via", field.value.of(lines.bytes));
+    }
+    out.extend_from_slice(b"Via: 1.1 eproxy\r\n\r\n");
     // A connection that was made just now takes a few hundred bytes at once.
     if !matches!(stream.try_write(&out), Some(Ok(written)) if written == out.len()) {
         return Err(Kind::UpstreamIo.into());

@@ -10,7 +10,7 @@ use crate::driver::{Core, Peer, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
-use crate::telemetry::{Counters, Journal};
+use crate::telemetry::{Counters, FailureLine, Journal};
 use crate::tunnel::TwoEnds;
 use crate::upstream::{Registry, Upstreams};
 
@@ -57,7 +57,7 @@ impl Site {
 /// An exchange that is being passed on.
 pub(crate) struct Relay<'a> {
     pub(crate) site: &'a Rc<Site>,
-    /// The route's pattern, for the log.
+    /// The route's pattern, for the log; empty for none.
     pub(crate) pattern: &'a str,
     pub(crate) client: Client<'a>,
     pub(crate) head: Head,
@@ -291,13 +291,8 @@ impl Relay<'_> {
     pub(super) fn note(&self, error: &Error, upstream: Option<&str>) {
         let row = error.kind().row();
         self.site.counters.failure(error.kind());
-        self.site.journal.note(row.level, || {
-            let route = self.pattern;
-            match upstream {
-                Some(upstream) => format!("{}: {error}, on route {route}, upstream {upstream}", row.name),
-                None => format!("{}: {error}, on route {route}", row.name),
-            }
-        });
+        let (route, peer) = (self.pattern, self.client.peer);
+        self.site.journal.note(row.level, || FailureLine { error, route, upstream, peer }.to_string());
     }
 }
 

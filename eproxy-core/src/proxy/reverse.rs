@@ -63,6 +63,11 @@ impl Reverse {
         self.forwarding.is_some() || self.hooks.may_wait()
     }
 
+    /// Whether everything goes through another forward proxy.
+    fn has_parent(&self) -> bool {
+        self.forwarding.as_ref().is_some_and(|forwarding| forwarding.parent.is_some())
+    }
+
     /// What judges the addresses that are dialled, where requests name them. A parent is the user's choice, and not theirs.
     pub(super) fn guard(&self) -> Option<&Guard> {
         self.forwarding
@@ -174,8 +179,20 @@ pub(super) async fn run(relay: &mut Relay<'_>, reverse: &Reverse, first: First<'
         (Ok(()), Some(forwarding)) => forward(relay, reverse, forwarding).await,
         (Err(outcome), _) => outcome,
     };
+    let outcome = match outcome {
+        // What came behind a CONNECT was meant for the tunnel: it is no request, whatever it looks like.
+        Outcome::Answer(answer, Rest::Untouched) if is_followed_connect(relay) => {
+            Outcome::Answer(answer, Rest::Begun)
+        }
+        outcome => outcome,
+    };
     hooked::on_done(relay, reverse, &outcome).await;
     outcome
+}
+
+/// Whether the client has sent more behind a CONNECT, before it knew of an answer.
+fn is_followed_connect(relay: &Relay<'_>) -> bool {
+    relay.head.method == Method::Connect && !relay.is_taken && relay.input.len() > relay.head.length
 }
 
 /// Makes ready what is to be passed on.
@@ -208,6 +225,12 @@ pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: Fir
     }
     let outcome = match try_all(relay, reverse, &mut upload, first).await {
         Ok(answered) if answered.reply.line.status == 101 => answered.switch(relay, &upload).await,
+        // It is this proxy that is asked who it is, and the client can do nothing about that (RFC 9110 §11.7.1).
+        Ok(answered) if answered.reply.line.status == 407 && reverse.has_parent() => {
+            answered.discard(relay);
+            let error = Error::new(Kind::ParentRefused).detail("with 407");
+            give_up(relay, &error, upload.rest(relay))
+        }
         Ok(answered) => answered.respond(relay, &mut upload).await,
         Err(Failure::Answered(answer)) => Outcome::Answer(answer, upload.rest(relay)),
         Err(Failure::Failed { error, .. }) => give_up(relay, &error, upload.rest(relay)),
@@ -255,7 +278,7 @@ pub(super) fn check(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind
 }
 
 /// Answers in the upstream's place, if there is still somebody to be answered.
-fn give_up(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
+pub(super) fn give_up(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
     if error.kind() == Kind::DownstreamGone {
         relay.fail(error, None);
         return Outcome::Close;
@@ -279,6 +302,8 @@ async fn try_all<'r>(
 ) -> Result<Answered<'r>, Failure> {
     let mut tried = Tried::default();
     let mut repeats = 0;
+    // An endpoint that is there, but has ended a connection that was used before.
+    let mut stale = None;
     let only = if let First::Only(endpoint) = first { Some(endpoint) } else { None };
     let (mut chosen, mut means) = match first {
         First::Any => (reverse.choose(relay, tried), Means::Any),
@@ -299,11 +324,12 @@ async fn try_all<'r>(
         let next = match &end {
             Ok((_, reply)) if !may || !reverse.retry.statuses.contains(&reply.line.status) => None,
             Ok(_) => others(),
-            Err(Failure::Failed { reached: Reached::Nobody, .. }) => others(),
+            Err(Failure::Failed { reached: Reached::Nobody, .. }) => others().or(stale.take()),
             // A connection that was not used before ended for a reason of the upstream's: only another one may do
             // better.
             Err(Failure::Failed { reached: Reached::Unanswered { was_reused }, .. }) if may => {
-                others().or(was_reused.then_some(number))
+                stale = was_reused.then_some(number);
+                others().or_else(|| stale.take())
             }
             Err(_) => None,
         };

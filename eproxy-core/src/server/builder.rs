@@ -104,8 +104,8 @@ impl Builder {
 
     /// Listens on an address where every connection begins with a PROXY protocol header, version 1 or 2: the connection is
     /// taken for that of the client whose address the header names. Only [`trusted_proxies`](Self::trusted_proxies) may
-    /// connect there; others, and those that send no valid header within [`Timeouts::head`], are closed and counted as
-    /// `bad_proxy_protocol`.
+    /// connect there; others, and those that send no valid header, are closed and counted as `bad_proxy_protocol`, and
+    /// those that take longer than [`Timeouts::head`] for it as `head_timeout`.
     pub fn bind_proxy_protocol(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(Listening { address: address.into(), introduces: true });
         self

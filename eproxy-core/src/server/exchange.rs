@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use futures_lite::future;
 
-use crate::driver::{Direction, Stream};
+use crate::driver::{Direction, Peer, Stream};
 use crate::error::{Error, Kind};
 use crate::handler::Word;
 use crate::http1::{self, AnswerParts, BodyCoding, Outbound};
@@ -101,7 +101,7 @@ pub(super) async fn answer_later(
             upgrade::run(worker, stream, desk, to_handler, from_handler).await;
             return After::Close;
         }
-        Ok(word) => Ok(into_answer(worker, opened, word)),
+        Ok(word) => Ok(into_answer(worker, connection.peer, opened, word)),
         Err(kind) => Err(kind),
     };
     match answer {
@@ -185,7 +185,7 @@ async fn wait(worker: &Worker, stream: &Stream, desk: &mut Desk, opened: &mut Op
 }
 
 /// What is sent for a handler's last word.
-fn into_answer(worker: &Worker, opened: &mut Opened, word: Word) -> Answer {
+fn into_answer(worker: &Worker, peer: Peer, opened: &mut Opened, word: Word) -> Answer {
     let error = match word {
         Word::Answer(answer) => match answer.status() {
             200..=999 => return answer,
@@ -202,10 +202,7 @@ fn into_answer(worker: &Worker, opened: &mut Opened, word: Word) -> Answer {
         }
     };
     opened.keep_alive &= !error.kind().row().close;
-    worker.site.counters.failure(error.kind());
-    worker.site.journal.note(error.kind().row().level, || {
-        format!("{}: {error}, on route {}", error.name(), worker.table.pattern(opened.route))
-    });
+    fail(worker, peer, opened.route, &error);
     Answer::plain(error.status())
 }
 

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerParts, BodyCoding};
 use crate::message::{Answer, Content, Version};
 use crate::router::{Choice, RouteNumber};
+use crate::telemetry::FailureLine;
 
 use super::desk::Desk;
 use super::exchange::After;
@@ -55,14 +56,7 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
 pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
     let kind = error.kind();
     worker.site.counters.failure(kind);
-    worker.site.journal.note(kind.row().level, || {
-        let peer = match peer {
-            Peer::Tcp(address) => address.to_string(),
-            Peer::Unix => "a local process".into(),
-        };
-        match worker.table.pattern(route) {
-            "" => format!("{}: {error}, from {peer}", kind.row().name),
-            pattern => format!("{}: {error}, on route {pattern}, from {peer}", kind.row().name),
-        }
-    });
+    let route = worker.table.pattern(route);
+    let line = || FailureLine { error, route, upstream: None, peer }.to_string();
+    worker.site.journal.note(kind.row().level, line);
 }

@@ -5,11 +5,14 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `counter.rs` | [`Counters`] of one core, and [`Stats`], their sum |
+//! | `failure.rs` | [`FailureLine`]: what is logged of a failure |
 //! | `journal.rs` | [`Journal`]: log lines on their way off the cores |
 
 mod counter;
+mod failure;
 mod journal;
 
 pub(crate) use counter::Counters;
 pub use counter::Stats;
+pub(crate) use failure::FailureLine;
 pub(crate) use journal::Journal;

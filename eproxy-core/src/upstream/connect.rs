@@ -175,4 +175,62 @@ mod tests {
             assert_eq!(unknown.unwrap_err().kind(), Kind::Resolve);
         });
     }
+
+    /// A guard that allows one address of this machine.
+    fn only(address: &str) -> Guard {
+        Guard { allowed: vec![format!("{address}/32").parse().unwrap()], ..Guard::default() }
+    }
+
+    #[test]
+    fn of_several_addresses_only_those_that_are_allowed_are_dialled() {
+        let good = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = good.local_addr().unwrap().port();
+        // On some systems, 127.0.0.1 is all that there is of this network; the other is not dialled there either.
+        let bad = std::net::TcpListener::bind(("127.0.0.2", port)).ok();
+        if let Some(bad) = &bad {
+            bad.set_nonblocking(true).unwrap();
+        }
+        let forbidden = ["127.0.0.2", "[::1]", "169.254.169.254", "[::ffff:127.0.0.2]"];
+        let peers = on_a_core(async move |core| {
+            let resolver = Resolver::new(core.clone());
+            let address = |ip: &str| format!("{ip}:{port}").parse::<SocketAddr>().unwrap();
+            let place = Place::Name("several.test".into(), port);
+            let mut peers = Vec::new();
+            for at in 0..=forbidden.len() {
+                let mut found = forbidden.map(address).to_vec();
+                found.insert(at, address("127.0.0.1"));
+                resolver.remember("several.test", port, &found);
+                let guard = only("127.0.0.1");
+                let stream = connect(&core, &resolver, &place, Some(&guard), PATIENCE).await.unwrap();
+                peers.push(stream.peer_port());
+            }
+            resolver.remember("several.test", port, &forbidden.map(address));
+            let refused = connect(&core, &resolver, &place, Some(&only("127.0.0.1")), PATIENCE).await;
+            assert_eq!(refused.unwrap_err().kind(), Kind::Destination);
+            peers
+        });
+        assert_eq!(peers, [Some(port); 5]);
+        let dialled = (0..5).all(|_| good.accept().is_ok());
+        assert!(dialled && bad.is_none_or(|bad| bad.accept().is_err()));
+    }
+
+    #[test]
+    fn a_name_that_leads_somewhere_else_the_next_time_is_judged_again() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        on_a_core(async move |core| {
+            let resolver = Resolver::new(core.clone());
+            let place = Place::Name("rebinding.test".into(), port);
+            let guard = only("127.0.0.1");
+            for (ip, is_allowed) in
+                [("127.0.0.1", true), ("127.0.0.2", false), ("127.0.0.1", true), ("10.0.0.1", false)]
+            {
+                let address = SocketAddr::new(ip.parse().unwrap(), port);
+                resolver.remember("rebinding.test", port, &[address]);
+                let end = connect(&core, &resolver, &place, Some(&guard), PATIENCE).await;
+                let kind = end.map(|_| ()).map_err(|error| error.kind());
+                assert_eq!(kind, if is_allowed { Ok(()) } else { Err(Kind::Destination) }, "{ip}");
+            }
+        });
+    }
 }

@@ -4,6 +4,10 @@ mod bodies;
 mod conversions;
 mod drain;
 mod expect_continue;
+mod forward;
+mod forward_credentials;
+mod forward_parent;
+mod guard;
 mod handlers;
 mod keep_alive_and_pipelining;
 mod limits;
@@ -12,6 +16,8 @@ mod mutations;
 mod peer;
 mod proxy_mutations;
 mod proxy_pool;
+mod proxy_protocol;
+mod proxy_protocol_out;
 mod proxy_retries;
 mod proxy_rewrites;
 mod proxy_streaming;
@@ -24,7 +30,11 @@ mod seen;
 mod shutdown;
 mod support;
 mod timeouts;
+mod trusted_proxies;
+mod tunnels;
 mod turns;
+#[cfg(unix)]
+mod unix_upstream;
 mod upgrades;
 #[path = "../conformance/relay/upstream.rs"]
 #[expect(dead_code, reason = "shared with the relay tests of the conformance suite, which use more of it")]

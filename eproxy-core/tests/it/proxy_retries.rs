@@ -101,6 +101,24 @@ fn what_may_be_repeated_is_sent_again_once_where_a_used_connection_died_before_a
 }
 
 #[test]
+fn where_the_others_are_not_there_the_one_whose_connection_died_is_asked_again() {
+    let good = upstream(|peer| {
+        let mut left = if peer.number == 0 { 1 } else { 9 };
+        while let Some(seen) = peer.next().filter(|_| left > 0) {
+            peer.say(echo(&seen));
+            left -= 1;
+        }
+    });
+    let server = serve(Proxy::to([nobody(), good.url()]));
+    let mut client = server.connect();
+    // The connection of the first ends when it is used for the second.
+    for target in ["/first", "/second", "/third"] {
+        assert_eq!(client.ask(get(target)).text(), target);
+    }
+    assert_eq!(targets(&good), ["GET /first", "GET /second", "GET /second", "GET /third"]);
+}
+
+#[test]
 fn the_second_failure_is_the_last() {
     let upstream = failing(|_| {});
     let server = serve(Proxy::to(upstream.url()));

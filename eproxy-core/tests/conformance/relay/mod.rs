@@ -43,4 +43,5 @@ mod rfc9112_9_3;
 mod rfc9112_9_5;
 mod seen;
 mod table;
+#[expect(dead_code, reason = "shared with the tests of proxies, which use more of it")]
 mod upstream;

@@ -281,6 +281,16 @@ impl Peer {
         bytes
     }
 
+    /// The next bytes, as many as have come; none at the end of the connection.
+    pub(crate) fn some(&mut self) -> Option<Vec<u8>> {
+        (!self.buffer.is_empty() || self.fill() > 0).then(|| std::mem::take(&mut self.buffer))
+    }
+
+    /// Says that nothing more will be said.
+    pub(crate) fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("the connection is there");
+    }
+
     /// Everything up to the end of the connection.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() > 0 {}

@@ -6,8 +6,11 @@
 //! |---|---|
 //! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
+//! | `folder.rs` | [`Folder`]: a folder of the test's own |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
+#[cfg(unix)]
+pub(crate) mod folder;
 mod helper;
 mod server;
 pub(crate) mod wire;
