@@ -13,7 +13,7 @@
 //! | `collect.rs` | a body that is read before its request is passed on |
 //! | `max_forwards.rs` | requests that go no further |
 //! | `pump.rs`, `content.rs` | a body on its way from one side to the other, and what happens to its bytes |
-//! | `fault.rs` | why a body does not arrive |
+//! | `ends.rs` | its two ends, and how it is called when one of them fails |
 //! | `mirror.rs` | copies of requests for another upstream |
 //! | `upgrade.rs` | requests for another protocol |
 //! | `request_head.rs`, `answer_head.rs` | the heads on their way |
@@ -28,7 +28,7 @@ mod answer_head;
 mod attempt;
 mod collect;
 mod content;
-mod fault;
+mod ends;
 mod filter;
 mod flight;
 mod forward;

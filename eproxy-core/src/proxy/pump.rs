@@ -12,12 +12,12 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::driver::{Core, Direction, Next, Pipe, Stream};
+use crate::driver::{Core, Direction, Next, Pipe};
 use crate::http1::{Decoder, Step};
-use crate::message::{Buffer, LARGE, Pace, SMALL};
+use crate::message::{LARGE, Pace, SMALL};
 
 use super::content::{Content, Placed};
-use super::fault::{DOWNLOAD, Fault, Names, UPLOAD};
+use super::ends::{DOWNLOAD, Ends, Fault, Names, UPLOAD};
 
 /// What is collected is written when it is so much.
 const COLLECT: usize = 16 * 1024;
@@ -27,15 +27,6 @@ const BUDGET: u64 = 1024 * 1024;
 
 /// Bytes from which on a body is moved by the kernel (docs/benchmarks.md).
 const SPLICE: u64 = 64 * 1024;
-
-/// The two ends of a pump, and the buffers between them.
-pub(super) struct Ends<'a> {
-    pub(super) from: &'a Stream,
-    pub(super) input: &'a mut Buffer,
-    pub(super) to: &'a Stream,
-    /// What goes out first: a head, or what was collected.
-    pub(super) out: &'a mut Vec<u8>,
-}
 
 /// How long the source may take.
 #[derive(Debug)]

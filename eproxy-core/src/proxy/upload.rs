@@ -11,8 +11,8 @@ use crate::message::Pace;
 
 use super::collect::Collected;
 use super::content::Content;
-use super::fault::Fault;
-use super::pump::{Ends, Pump};
+use super::ends::{Ends, Fault};
+use super::pump::Pump;
 use super::relay::{Relay, Rest};
 use super::reverse::Reverse;
 

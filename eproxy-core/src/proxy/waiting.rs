@@ -10,7 +10,7 @@ use crate::error::Kind;
 use crate::http1::{self, Finder};
 
 use super::attempt::{Failure, Reached, Reply, first_space};
-use super::fault::Fault;
+use super::ends::Fault;
 use super::relay::{Relay, Rest};
 use super::upload::Upload;
 

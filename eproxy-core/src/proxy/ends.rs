@@ -1,6 +1,17 @@
-//! Why a body does not arrive, and how that is called in each direction.
+//! The two ends of a body's way, and how it is called when one of them fails.
 
+use crate::driver::Stream;
 use crate::error::Kind;
+use crate::message::Buffer;
+
+/// The two ends of a pump, and the buffers between them.
+pub(super) struct Ends<'a> {
+    pub(super) from: &'a Stream,
+    pub(super) input: &'a mut Buffer,
+    pub(super) to: &'a Stream,
+    /// What goes out first: a head, or what was collected.
+    pub(super) out: &'a mut Vec<u8>,
+}
 
 /// Why a body did not arrive, and at which end that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
