@@ -1,18 +1,18 @@
-//! Heap allocations of a request in the steady state, over one connection that is kept alive.
+//! Heap allocations of a request in the steady state, over connections that are kept alive.
 //!
-//! Everything in the process is counted, so the client allocates nothing while it is measured: it writes one buffer and
-//! reads into another. Run with `cargo bench -p eproxy-core --bench allocations`; as a test it does a few rounds.
+//! Everything in the process is counted, so neither the client nor the upstream allocates anything while it is measured:
+//! they write one buffer and read into another. Run with `cargo bench -p eproxy-core --bench allocations`; as a test it does a few rounds.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::alloc::System;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use async_std::task::block_on;
-use eproxy_core::{Request, Response, Server};
+use eproxy_core::{Proxy, ProxyRequest, ProxyResponse, Request, Response, Result, Server};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -38,9 +38,12 @@ impl Client {
         Self { stream, buffer: [0; 4096] }
     }
 
-    /// Sends `request`; the answer ends with `end`.
-    fn exchange(&mut self, request: &[u8], end: &[u8]) {
+    fn ask(&mut self, request: &[u8]) {
         self.stream.write_all(request).expect("the server reads");
+    }
+
+    /// Reads an answer, which ends with `end`.
+    fn hear(&mut self, end: &[u8]) {
         let mut read = 0;
         while !self.buffer[..read].ends_with(end) {
             let n = self.stream.read(&mut self.buffer[read..]).expect("the server answers");
@@ -55,12 +58,55 @@ impl Client {
     }
 }
 
+/// What the upstream says, whatever it is asked.
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
+
+/// Starts an upstream with a thread for each connection.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it has an address");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || answer(stream.expect("the proxy connects")));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) {
+    stream.set_nodelay(true).expect("an option can be set");
+    let mut buffer = [0; 4096];
+    let mut read = 0;
+    while let Ok(n @ 1..) = stream.read(&mut buffer[read..]) {
+        read += n;
+        if buffer[..read].ends_with(b"\r\n\r\n") {
+            read = 0;
+            if stream.write_all(ANSWER).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 fn main() {
     // `cargo bench` says so; `cargo test --benches` says nothing.
     let is_test = !std::env::args().any(|argument| argument == "--bench");
     let (warm_up, counted) = if is_test { (10, 100) } else { (WARM_UP, COUNTED) };
+    let upstream = format!("http://{}", upstream());
+    let hooked = Proxy::to(upstream.as_str())
+        .on_request(|req: &mut ProxyRequest| -> Result<()> {
+            req.headers_mut().insert("X-Seen-By", "eproxy")?;
+            Ok(())
+        })
+        .on_response(|res: &mut ProxyResponse| -> Result<()> {
+            res.headers_mut().insert("X-Served-By", "eproxy")?;
+            Ok(())
+        });
     let server = Server::builder()
         .workers(1)
+        .at("/proxy/*rest", Proxy::to(upstream.as_str()))
+        .at("/hooked/*rest", hooked)
         .get("/hello", |_: Request, res: Response| res.send("Hello, World!"))
         .post("/echo", |req: Request, res: Response| {
             req.read(|body| match body {
@@ -84,21 +130,26 @@ fn main() {
         format!("GET {target} HTTP/1.1\r\nHost: test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
     };
     let post = format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 1024\r\n\r\n{kibibyte}");
+    let hello = "\r\n\r\nHello, World!";
     let cases = [
-        ("GET /hello", get("/hello"), "\r\n\r\nHello, World!"),
-        ("POST /echo, 1 KiB", post, kibibyte.as_str()),
-        ("GET /thread, answered from another thread", get("/thread"), "\r\n\r\nHello, World!"),
+        ("GET /hello", 1, get("/hello"), hello),
+        ("POST /echo, 1 KiB", 1, post, kibibyte.as_str()),
+        ("GET /thread, answered from another thread", 1, get("/thread"), hello),
+        ("GET /proxy/, passed on", 1, get("/proxy/"), hello),
+        ("GET /proxy/, passed on, 16 at once", 16, get("/proxy/"), hello),
+        ("GET /hooked/, passed on through two hooks that set a header", 1, get("/hooked/"), hello),
     ];
-    for (name, request, end) in &cases {
-        let mut client = Client::new(address);
-        for _ in 0..warm_up {
-            client.exchange(request.as_bytes(), end.as_bytes());
-        }
+    for (name, connections, request, end) in &cases {
+        let mut clients: Vec<_> = (0..*connections).map(|_| Client::new(address)).collect();
+        let mut exchange = || {
+            clients.iter_mut().for_each(|client| client.ask(request.as_bytes()));
+            clients.iter_mut().for_each(|client| client.hear(end.as_bytes()));
+        };
+        let rounds = counted / connections;
+        (0..warm_up).for_each(|_| exchange());
         let region = Region::new(ALLOCATOR);
-        for _ in 0..counted {
-            client.exchange(request.as_bytes(), end.as_bytes());
-        }
-        print(name, &region.change(), counted);
+        (0..rounds).for_each(|_| exchange());
+        print(name, &region.change(), rounds * connections);
     }
     block_on(server.shutdown(Duration::from_secs(5)));
 }
