@@ -28,7 +28,7 @@ pub struct UpstreamRequest(pub(super) Box<Hooked>);
 /// An answer on its way, as [`Proxy::on_response`](crate::Proxy::on_response) has it: before the rules of the proxy.
 ///
 /// Fields that concern one connection only are not there, and none that is set here is sent; neither can the framing of
-/// the message be changed.
+/// the message be changed. Only a 426 has an `Upgrade`, which says what the client should ask for.
 #[derive(Debug)]
 pub struct ProxyResponse(pub(super) Box<Hooked>);
 
