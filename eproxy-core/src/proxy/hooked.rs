@@ -135,6 +135,10 @@ pub(super) async fn on_upstream_request(relay: &mut Relay<'_>, reverse: &Reverse
     if hooks.is_empty() {
         return Ok(());
     }
+    if hooks.may_wait() {
+        // Answers to earlier requests must not wait for them.
+        relay.flush().await?;
+    }
     let Some(mut hooked) = relay.hooked.take() else { return Ok(()) };
     let mut out = std::mem::take(&mut relay.desk.out);
     // It was made here and is well-formed.
@@ -210,12 +214,18 @@ fn strip(headers: &mut Headers, status: u16) {
     }
 }
 
-/// Tells the hooks what became of the exchange; a tunnel goes on, and they are told when it has ended.
+/// Tells the hooks what became of the exchange. A tunnel goes on, and they are told when it has ended; of an answer that is
+/// made here, those that may take their time are told when the client has it.
 pub(super) async fn on_done(relay: &mut Relay<'_>, reverse: &Reverse, outcome: &Outcome) {
     let Some(mut hooked) = relay.hooked.take() else { return };
     match outcome {
         Outcome::Tunnel(_) => return *relay.hooked = Some(hooked),
-        Outcome::Answer(answer, _) => hooked.record.status = Some(answer.status()),
+        Outcome::Answer(answer, _) => {
+            hooked.record.status = Some(answer.status());
+            if reverse.hooks.done.may_wait() {
+                return *relay.hooked = Some(hooked);
+            }
+        }
         Outcome::Keep | Outcome::Close | Outcome::Linger | Outcome::Reset => {}
     }
     if reverse.hooks.done.may_wait() && !relay.out.is_empty() {
