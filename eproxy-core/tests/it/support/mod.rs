@@ -6,14 +6,17 @@
 //! |---|---|
 //! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
+//! | `notes.rs` | [`Notes`]: what hooks and scripts have to tell |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
 mod helper;
+mod notes;
 mod server;
 pub(crate) mod wire;
 
 pub(crate) use helper::{Helper, eventually, pause};
-pub(crate) use server::{Running, start};
+pub(crate) use notes::Notes;
+pub(crate) use server::{Running, nobody, start};
 pub(crate) use wire::{Connection, PATIENCE};
 
 /// Requests, written shorter: every LF becomes CR LF.
