@@ -48,6 +48,10 @@ pub(super) fn start(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
     let origin = &mirror.endpoint.origin;
     let has_length = request_head::encode(&mut head, relay, &reverse.request, origin, upload.coding);
     request_head::encode_end(&mut head, relay, upload.coding, has_length, false);
+    if relay.desk.upload.is_some() {
+        // The body is read from behind the head, which is still to be sent to the upstream.
+        relay.keep_head();
+    }
     upload.encode(&mut head, relay);
     let rest = relay.desk.upload.as_mut().map(|pump| {
         let (writer, reader) = pipe(BODY);
