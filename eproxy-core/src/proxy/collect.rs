@@ -102,17 +102,17 @@ pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind
         decoder: Decoder::new(framing),
         pace: Pace::new(&relay.site.timeouts),
         body: Vec::new(),
-        most: most.min(relay.head.body_limit.saturating_add(1)) as usize,
+        most: most.min(relay.head.body_limit) as usize,
     };
     let end = poll_fn(|cx| collecting.poll(cx, relay)).await;
     relay.client.stream.set_deadline(Direction::Read, None);
     end?;
     let Collecting { mut decoder, body, .. } = collecting;
-    if body.len() as u64 > relay.head.body_limit {
-        return Err(Kind::BodyTooLarge);
-    }
     let trailers = decoder.take_trailers();
     let rest = (!decoder.is_done()).then_some(decoder);
+    if rest.is_some() && body.len() as u64 == relay.head.body_limit {
+        return Err(Kind::BodyTooLarge);
+    }
     let mut collected = Collected { moved: body.len() as u64, body, rest, trailers };
     if let Some(hooked) = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty()) {
         collected.filter(&mut hooked.request_filters)?;
@@ -130,12 +130,17 @@ struct Collecting {
 }
 
 impl Collecting {
+    /// Ready when it has ended, or when there is more of it than may be collected.
     fn poll(&mut self, cx: &mut Context<'_>, relay: &mut Relay<'_>) -> Poll<Result<(), Kind>> {
-        while !self.decoder.is_done() && self.body.len() < self.most {
+        let mut is_full = false;
+        // What comes behind the last byte that fits may be the end.
+        while !self.decoder.is_done() && !(is_full && !relay.input.is_empty()) {
             if relay.input.is_empty() {
                 ready!(self.poll_input(cx, relay))?;
             }
-            let (skip, data) = match self.decoder.decode(relay.input.data(), self.most - self.body.len())? {
+            let room = self.most - self.body.len();
+            is_full = room == 0;
+            let (skip, data) = match self.decoder.decode(relay.input.data(), room)? {
                 Step::Data { skip, data } => (skip, data),
                 Step::Done { skip } => (skip, 0),
             };
