@@ -261,6 +261,9 @@ impl Answered<'_> {
             }
         })
         .await;
+        if passed.is_err() {
+            download.break_off(relay.out);
+        }
         if let Some(hooked) = relay.hooked {
             hooked.record.bytes_down = download.moved();
         }
