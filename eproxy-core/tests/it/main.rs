@@ -11,6 +11,7 @@ mod listeners;
 mod mutations;
 mod peer;
 mod proxy_buffering;
+mod proxy_buffering_answers;
 mod proxy_filters;
 mod proxy_filters_framing;
 mod proxy_hooks;
