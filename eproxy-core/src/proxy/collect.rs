@@ -134,7 +134,7 @@ impl Collecting {
     fn poll(&mut self, cx: &mut Context<'_>, relay: &mut Relay<'_>) -> Poll<Result<(), Kind>> {
         let mut is_full = false;
         // What comes behind the last byte that fits may be the end.
-        while !self.decoder.is_done() && !(is_full && !relay.input.is_empty()) {
+        while !self.decoder.is_done() && (!is_full || relay.input.is_empty()) {
             if relay.input.is_empty() {
                 ready!(self.poll_input(cx, relay))?;
             }
