@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use eproxy_core::{Group, Proxy, Server, Timeouts};
 
-use crate::support::{Connection, Running, eventually, get, nobody, post, start};
+use crate::support::server::nobody;
+use crate::support::{Connection, Running, eventually, get, post, start};
 use crate::upstream::{Upstream, echoing, serve, upstream};
 
 /// A server that reads so much of requests before it passes them on, with an echoing upstream.

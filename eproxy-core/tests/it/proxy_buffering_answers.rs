@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use eproxy_core::{BodyFilter, Done, Proxy, ProxyResponse};
 
-use crate::support::{Connection, Notes, PATIENCE, eventually, get, pause};
+use crate::support::notes::Notes;
+use crate::support::{Connection, PATIENCE, eventually, get, pause};
 use crate::upstream::{Upstream, gate, serve, upstream};
 
 /// More than the buffers of all sockets on the way hold.
@@ -50,7 +51,7 @@ fn sending(part: usize) -> (Upstream, Receiver<()>) {
             if is_chunked && part == MUCH {
                 peer.say("0\r\nX-T: 1\r\n\r\n");
             }
-            say.send(()).unwrap();
+            say.send(()).expect("the test listens");
             if seen.target == "/end" || part < MUCH {
                 return;
             }

@@ -4,7 +4,8 @@ use std::io;
 
 use eproxy_core::{BodyFilter, Done, Proxy, ProxyRequest, ProxyResponse};
 
-use crate::support::{Notes, Running, get, post, post_chunked};
+use crate::support::notes::Notes;
+use crate::support::{Running, get, post, post_chunked};
 use crate::upstream::{Upstream, echo, echoing, serve, upstream};
 
 /// Writes capitals, one for each letter.
@@ -78,7 +79,7 @@ fn framings(target: &str, body: &str) -> [(Vec<u8>, Vec<u8>); 3] {
     let chunked: String = body
         .as_bytes()
         .chunks(3)
-        .map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap()))
+        .map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).expect("ASCII")))
         .collect();
     let head = format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
     [
@@ -224,7 +225,8 @@ fn a_body_without_a_byte_is_ended_like_any_other_and_where_there_is_none_none_is
 #[test]
 fn an_answer_to_head_says_no_length_that_nobody_knows() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
-    let hooks: [(fn(&mut ProxyResponse), Option<&str>); 3] = [
+    type Hook = fn(&mut ProxyResponse);
+    let hooks: [(Hook, Option<&str>); 3] = [
         (|res| res.observe_body(|_| panic!("there is nothing to be seen")), Some("9")),
         (|res| res.transform_body_in_place(Capitals), Some("9")),
         // RFC 9110 §8.6: a length that the answer to a GET would not have is worse than none.
@@ -352,7 +354,7 @@ fn a_request_that_was_read_before_is_filtered_all_the_same() {
     }
     let seen = upstream.seen();
     // What is known as a whole has a length again.
-    for number in 0..3 {
-        assert_eq!(seen[number].text(), "POST /a [Host: test|Content-Length: 7] [hello]");
+    for seen in &seen[..3] {
+        assert_eq!(seen.text(), "POST /a [Host: test|Content-Length: 7] [hello]");
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 
 use eproxy_core::{BodyFilter, Proxy, ProxyRequest, ProxyResponse};
 
-use crate::support::{Notes, Running, eventually, get};
+use crate::support::notes::Notes;
+use crate::support::{Running, eventually, get};
 use crate::upstream::{Upstream, echoing, gate, serve, upstream};
 
 /// What a filter does wrong.
@@ -82,8 +83,8 @@ fn framings() -> impl Iterator<Item = (&'static str, usize)> {
 fn sized() -> Upstream {
     upstream(|peer| {
         while let Some(seen) = peer.next() {
-            let mut parts = seen.target.split('/').skip(1);
-            let (framing, size) = (parts.next().unwrap(), parts.next().unwrap().parse().unwrap());
+            let parts = seen.target[1..].split_once('/').expect("a framing and a size");
+            let (framing, size) = (parts.0, parts.1.parse().expect("a number"));
             let body = vec![b'a'; size];
             // Whoever breaks off may do so before all of it was said.
             let is_said = match framing {

@@ -3,7 +3,9 @@
 
 use eproxy_core::{Answer, Flow, Group, Headers, Proxy, ProxyRequest, Result, UpstreamRequest};
 
-use crate::support::{Notes, Running, get, nobody, post, post_chunked};
+use crate::support::notes::Notes;
+use crate::support::server::nobody;
+use crate::support::{Running, get, post, post_chunked};
 use crate::upstream::{Upstream, echo, echoing, serve, upstream};
 
 /// The names of header fields, in their order.

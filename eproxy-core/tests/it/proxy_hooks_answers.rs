@@ -1,9 +1,11 @@
 //! What hooks see of answers and can do with them.
 
-use eproxy_core::{Answer, Group, Headers, Proxy, ProxyResponse, Result};
+use eproxy_core::{Answer, Group, Headers, IntoFlow, Proxy, ProxyResponse, Result};
 
+use crate::support::notes::Notes;
+use crate::support::server::nobody;
 use crate::support::wire::Reply;
-use crate::support::{Notes, Running, get, nobody};
+use crate::support::{Running, get};
 use crate::upstream::{Upstream, echo, echoing, serve, upstream};
 
 /// An upstream that says this to every request.
@@ -17,9 +19,9 @@ fn saying(answer: impl Into<String>) -> Upstream {
 }
 
 /// A server with such an upstream, and a hook.
-fn shown(
+fn shown<R: IntoFlow>(
     answer: &str,
-    hook: impl Fn(&mut ProxyResponse) -> Result<()> + Send + Sync + 'static,
+    hook: impl Fn(&mut ProxyResponse) -> R + Send + Sync + 'static,
 ) -> (Running, Upstream) {
     let upstream = saying(answer);
     (serve(Proxy::to(upstream.url()).on_response(hook)), upstream)
@@ -59,7 +61,6 @@ fn a_hook_is_shown_nothing_that_concerns_the_connection_only() {
                   2\r\nok\r\n0\r\n\r\n";
     let (server, _upstream) = shown(answer, move |res: &mut ProxyResponse| {
         seen.add(res.headers().iter().map(|(name, _)| name).collect::<Vec<_>>().join(" "));
-        Ok(())
     });
     let reply = server.ask(get("/"));
     assert_eq!(reply.text(), "ok");
@@ -132,7 +133,7 @@ fn the_status_becomes_another_but_a_body_neither_comes_nor_goes_with_it() {
         let rest = if has_body { "Content-Length: 2\r\n\r\nok" } else { "\r\n" };
         let (server, _upstream) =
             shown(&format!("HTTP/1.1 {status} Fine\r\n{rest}"), move |res: &mut ProxyResponse| {
-                Ok(res.set_status(set))
+                res.set_status(set)
             });
         let mut client = server.connect();
         for _ in 0..2 {
@@ -146,9 +147,7 @@ fn the_status_becomes_another_but_a_body_neither_comes_nor_goes_with_it() {
 #[test]
 fn an_answer_to_head_may_be_given_another_status() {
     let (server, _upstream) =
-        shown("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", |res: &mut ProxyResponse| {
-            Ok(res.set_status(410))
-        });
+        shown("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", |res: &mut ProxyResponse| res.set_status(410));
     let mut client = server.connect();
     for _ in 0..2 {
         client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -265,9 +264,7 @@ fn an_upgrade_that_is_refused_still_says_what_would_do() {
     }
     // And what is made one by a hook does not speak of an upgrade that nobody names.
     let (server, _upstream) =
-        shown("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", |res: &mut ProxyResponse| {
-            Ok(res.set_status(426))
-        });
+        shown("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", |res: &mut ProxyResponse| res.set_status(426));
     let reply = server.ask(get("/"));
     assert_eq!((reply.status, reply.header("connection")), (426, None));
 }

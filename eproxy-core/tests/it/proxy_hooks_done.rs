@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use eproxy_core::{Answer, Done, Group, Proxy, ProxyRequest, ProxyResponse, Server};
 
-use crate::support::{Connection, Notes, Running, eventually, get, nobody, post, post_chunked, start};
+use crate::support::notes::Notes;
+use crate::support::server::nobody;
+use crate::support::{Connection, Running, eventually, get, post, post_chunked, start};
 use crate::upstream::{Upstream, echo, echoing, gate, upstream};
 
 /// What is told of an exchange: its target, the status, the failure, bytes up and down, and the number of tries.

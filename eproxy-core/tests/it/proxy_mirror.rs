@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use eproxy_core::{BodyFilter, Proxy, ProxyRequest, Server, UpstreamOptions};
 
-use crate::support::{Running, eventually, get, nobody, post, post_chunked, start};
+use crate::support::server::nobody;
+use crate::support::{Running, eventually, get, post, post_chunked, start};
 use crate::upstream::{Upstream, echo, echoing, gate, serve, upstream};
 
 /// A server with an echoing upstream, and a mirror.

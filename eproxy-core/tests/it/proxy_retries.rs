@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use eproxy_core::{Group, Proxy, UpstreamOptions};
 
-use crate::support::{Running, eventually, get, nobody, post};
+use crate::support::server::nobody;
+use crate::support::{Running, eventually, get, post};
 use crate::upstream::{Peer, Upstream, echo, echoing, serve, upstream, upstream_at};
 
 /// A request with a body of four bytes.

@@ -10,13 +10,12 @@
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
 mod helper;
-mod notes;
-mod server;
+pub(crate) mod notes;
+pub(crate) mod server;
 pub(crate) mod wire;
 
 pub(crate) use helper::{Helper, eventually, pause};
-pub(crate) use notes::Notes;
-pub(crate) use server::{Running, nobody, start};
+pub(crate) use server::{Running, start};
 pub(crate) use wire::{Connection, PATIENCE};
 
 /// Requests, written shorter: every LF becomes CR LF.
