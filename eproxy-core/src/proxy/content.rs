@@ -121,7 +121,7 @@ impl Content {
             }
         }
         if let Some(copy) = self.copy.take() {
-            copy.finish(None);
+            copy.finish(trailers.cloned());
         }
         if self.coding == BodyCoding::Chunked {
             encode_last_chunk(out, trailers);

@@ -117,7 +117,7 @@ impl Copy {
             let data = poll_fn(|cx| rest.poll_fill(cx).map(|filled| filled.map(<[u8]>::len))).await?;
             match (data, is_chunked) {
                 (0, false) => return Ok(()),
-                (0, true) => encode_last_chunk(&mut out, None),
+                (0, true) => encode_last_chunk(&mut out, rest.trailers().as_ref()),
                 (_, false) => out.extend_from_slice(rest.data()),
                 (_, true) => {
                     encode_chunk_start(&mut out, data);
