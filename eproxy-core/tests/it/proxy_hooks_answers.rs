@@ -1,6 +1,8 @@
 //! What hooks see of answers and can do with them.
 
-use eproxy_core::{Answer, Group, Headers, IntoFlow, Proxy, ProxyResponse, Result};
+use eproxy_core::{
+    Answer, Group, Headers, IntoFlow, Proxy, ProxyRequest, ProxyResponse, Result, UpstreamRequest,
+};
 
 use crate::support::notes::Notes;
 use crate::support::server::nobody;
@@ -66,6 +68,24 @@ fn a_hook_is_shown_nothing_that_concerns_the_connection_only() {
     assert_eq!(reply.text(), "ok");
     assert_eq!(fields(&reply), "X-Kept: 1|Transfer-Encoding: chunked");
     assert_eq!(notes.take(), ["X-Kept"]);
+}
+
+#[test]
+fn what_a_hook_adds_can_not_be_taken_out_by_either_side() {
+    let upstream = saying("HTTP/1.1 200 OK\r\nConnection: X-Hook\r\nX-Hook: 0\r\nContent-Length: 0\r\n\r\n");
+    let server = serve(
+        Proxy::to(upstream.url())
+            .on_request(|req: &mut ProxyRequest| req.headers_mut().append("X-Hook", "1"))
+            .on_upstream_request(|req: &mut UpstreamRequest| req.headers_mut().append("X-Last", "1"))
+            .on_response(|res: &mut ProxyResponse| res.headers_mut().append("X-Hook", "1")),
+    );
+    let mut client = server.connect();
+    for _ in 0..2 {
+        let reply =
+            client.ask("GET / HTTP/1.1\r\nHost: test\r\nConnection: X-Hook, X-Last\r\nX-Hook: 0\r\n\r\n");
+        assert_eq!(fields(&reply), "X-Hook: 1|Content-Length: 0");
+        assert_eq!(upstream.last().text(), "GET / [Host: test|X-Hook: 1|X-Last: 1] ");
+    }
 }
 
 /// Sets what belongs to the wire, and what no message can carry.

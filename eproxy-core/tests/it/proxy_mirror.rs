@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use eproxy_core::{BodyFilter, Proxy, ProxyRequest, Server, UpstreamOptions};
+use eproxy_core::{Answer, BodyFilter, Group, Proxy, ProxyRequest, Server, UpstreamOptions};
 
 use crate::support::server::nobody;
 use crate::support::{Running, eventually, get, post, post_chunked, start};
@@ -37,6 +37,7 @@ fn a_copy_is_the_same_request() {
         post("/p", "body"),
         post("/empty", ""),
         post_chunked("/c", "2\r\nhi\r\n0\r\n\r\n"),
+        post_chunked("/t", "2\r\nhi\r\n0\r\nX-T: 1\r\nx-u:  2\r\n\r\n"),
     ];
     for (number, request) in requests.iter().enumerate() {
         client.send(request);
@@ -49,8 +50,9 @@ fn a_copy_is_the_same_request() {
     assert_eq!(copied.len(), requests.len());
     for (seen, copied) in seen.iter().zip(copied) {
         assert_eq!(seen.head.escape_ascii().to_string(), copied.head.escape_ascii().to_string());
-        assert_eq!(seen.body, copied.body);
+        assert_eq!((&seen.body, &seen.trailers), (&copied.body, &copied.trailers));
     }
+    assert_eq!(seen.last().map(|seen| seen.trailers.len()), Some(2));
     assert_eq!(mirror.accepted(), 1, "its connection is used again");
 }
 
@@ -277,11 +279,12 @@ fn what_is_answered_here_and_what_is_sent_again_makes_no_second_copy() {
         peer.next();
     });
     let good = echoing();
-    let group = eproxy_core::Group::new().endpoint(bad.url(), 1000).endpoint(good.url(), 1);
-    let server =
-        serve(Proxy::to(group).mirror(mirror.url()).on_request(|req: &mut ProxyRequest| {
-            (req.path() == "/no").then(|| eproxy_core::Answer::new(403))
-        }));
+    let group = Group::new().endpoint(bad.url(), 1000).endpoint(good.url(), 1);
+    let server = serve(
+        Proxy::to(group)
+            .mirror(mirror.url())
+            .on_request(|req: &mut ProxyRequest| (req.path() == "/no").then(|| Answer::new(403))),
+    );
     let mut client = server.connect();
     for (target, status) in [("/first", 200), ("/no", 403), ("/again", 200)] {
         assert_eq!(client.ask(get(target)).status, status);
@@ -290,6 +293,21 @@ fn what_is_answered_here_and_what_is_sent_again_makes_no_second_copy() {
     let mut targets: Vec<_> = mirror.seen().into_iter().map(|seen| seen.target).collect();
     targets.sort();
     assert_eq!((targets, server.stats().retries), (vec!["/again".to_owned(), "/first".to_owned()], 1));
+}
+
+#[test]
+fn a_body_that_comes_later_is_copied_though_the_first_upstream_was_not_there() {
+    let (good, mirror) = (echoing(), echoing());
+    let group = Group::new().endpoint(nobody(), 1000).endpoint(good.url(), 1);
+    let server = serve(Proxy::to(group).mirror(mirror.url()));
+    let mut client = server.connect();
+    client.send("POST /a HTTP/1.1\r\nHost: test\r\nX-A: 1\r\nContent-Length: 5\r\n\r\n");
+    eventually("both have the head", || good.bytes() > 0 && mirror.bytes() > 0);
+    client.send("hello");
+    assert_eq!(client.reply().text(), "hello");
+    copies(&server, 1, 0);
+    let expected = "POST /a [Host: test|X-A: 1|Content-Length: 5] hello";
+    assert_eq!((good.last().text(), mirror.last().text()), (expected.into(), expected.into()));
 }
 
 #[test]
