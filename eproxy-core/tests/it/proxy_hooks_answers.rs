@@ -271,6 +271,42 @@ fn only_final_answers_of_upstreams_are_shown() {
 }
 
 #[test]
+fn an_upgrade_goes_through_hooks_on_its_way_up_and_past_them_on_its_way_back() {
+    let notes = Notes::default();
+    let upstream = upstream(|peer| {
+        let seen = peer.request();
+        assert_eq!(
+            seen.text(),
+            "GET /new [Host: test|X-Hook: 1|X-Last: 1|Connection: upgrade|Upgrade: foo] "
+        );
+        peer.say(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: foo\r\nX-A: 1\r\n\r\nhello",
+        );
+        peer.rest();
+    });
+    let seen = notes.clone();
+    let server = serve(
+        Proxy::to(upstream.url())
+            .on_request(|req: &mut ProxyRequest| {
+                req.set_target("/new")?;
+                req.headers_mut().remove("Upgrade");
+                req.headers_mut().insert("X-Hook", "1")
+            })
+            .on_upstream_request(|req: &mut UpstreamRequest| {
+                req.headers_mut().insert("Upgrade", "bar")?;
+                req.headers_mut().insert("X-Last", "1")
+            })
+            .on_response(move |res: &mut ProxyResponse| seen.add(res.status().to_string())),
+    );
+    let mut client = server.connect();
+    client.send("GET /a HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!((reply.status, fields(&reply).as_str()), (101, "X-A: 1|Connection: upgrade|Upgrade: foo"));
+    assert_eq!(client.raw(5), b"hello");
+    assert_eq!(notes.take(), [""; 0]);
+}
+
+#[test]
 fn an_upgrade_that_is_refused_still_says_what_would_do() {
     let answer =
         "HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: foo/3\r\nContent-Length: 0\r\n\r\n";
