@@ -47,7 +47,7 @@ pub(super) fn encode(
     answering: &Answering<'_>,
 ) {
     encode_status_line(out, answering.line.status, answering.reason);
-    let (mut has_date, mut names_places) = (false, false);
+    let (mut has_date, mut names_places, mut names_protocols) = (false, false, false);
     // The upstream's own Content-Length may stay where it is, unless hooks may have had their hands on it.
     let is_its_own = lines.end.is_some();
     let mut has_length = !matches!(answering.coding, BodyCoding::Length(_));
@@ -64,7 +64,10 @@ pub(super) fn encode(
             false
         }
         // Which protocols would do, where this one does not (RFC 9110 §15.5.22).
-        Known::Upgrade => answering.line.status == 426,
+        Known::Upgrade => {
+            names_protocols |= answering.line.status == 426;
+            answering.line.status == 426
+        }
         // Named trailers come with chunks only.
         Known::Trailer => answering.coding == BodyCoding::Chunked,
         known => !known.is_hop_by_hop(),
@@ -95,11 +98,11 @@ pub(super) fn encode(
             out.extend_from_slice(b"Connection: upgrade\r\n");
             encode_field(out, b"Upgrade", protocol);
         }
-        (None, true) if answering.line.status == 426 => {
+        (None, true) if names_protocols => {
             out.extend_from_slice(b"Connection: close, upgrade\r\n");
         }
         (None, true) => out.extend_from_slice(b"Connection: close\r\n"),
-        (None, false) if answering.line.status == 426 => out.extend_from_slice(b"Connection: upgrade\r\n"),
+        (None, false) if names_protocols => out.extend_from_slice(b"Connection: upgrade\r\n"),
         (None, false) if relay.is_http10() => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (None, false) => {}
     }

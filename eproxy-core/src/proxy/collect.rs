@@ -12,28 +12,49 @@ use crate::http1::{
 };
 use crate::message::{Headers, LARGE, Pace};
 
+use super::filter::Filters;
 use super::relay::Relay;
 
 /// What was read of a body.
 #[derive(Debug)]
 pub(super) struct Collected {
+    /// It, or what filters have made of it.
     body: Vec<u8>,
+    /// Bytes that were read.
+    moved: u64,
     /// None where that is all of it.
     rest: Option<Decoder>,
     trailers: Option<Headers>,
 }
 
 impl Collected {
-    pub(super) fn len(&self) -> u64 {
-        self.body.len() as u64
+    /// Bytes of the body that were taken from the client.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// How the body goes to an upstream.
     pub(super) fn coding(&self) -> BodyCoding {
         match self.rest.is_none() && self.trailers.is_none() {
-            true => BodyCoding::Length(self.len()),
+            true => BodyCoding::Length(self.body.len() as u64),
             false => BodyCoding::Chunked,
         }
+    }
+
+    /// Passes it through filters, which are told of the end if that is all of it.
+    fn filter(&mut self, filters: &mut Filters) -> Result<(), Kind> {
+        let (may_resize, mut out) = (filters.may_resize(), Vec::with_capacity(self.body.len()));
+        if !self.body.is_empty() {
+            filters.run(&self.body, &mut out).map_err(|_| Kind::FilterFailed)?;
+        }
+        if self.rest.is_none() {
+            std::mem::take(filters).finish(&mut out).map_err(|_| Kind::FilterFailed)?;
+            if !may_resize && out.len() != self.body.len() {
+                return Err(Kind::FilterFailed);
+            }
+        }
+        self.body = out;
+        Ok(())
     }
 
     /// What decodes the rest, if there is one.
@@ -57,16 +78,19 @@ impl Collected {
     }
 }
 
-/// Reads the body, unless it is there or has a length over the limit; of one without a length, `most` bytes are read, and
-/// the rest is passed on as it comes.
+/// Reads the body, unless it is there as it is to be sent, or has a length over the limit; of one without a length, `most`
+/// bytes are read, and the rest is passed on as it comes. Filters have their turn with what is read.
 ///
 /// # Errors
 ///
-/// What is wrong at the client's end.
+/// What is wrong at the client's end; `FilterFailed`.
 pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind> {
     let framing = relay.head.facts.framing;
     let behind = (relay.input.len() - relay.head.length) as u64;
-    if framing.length().is_some_and(|length| length <= behind || length > most) {
+    let is_filtered = relay.hooked.as_ref().is_some_and(|hooked| !hooked.request_filters.is_empty());
+    if framing.is_none()
+        || framing.length().is_some_and(|length| length <= behind && !is_filtered || length > most)
+    {
         return Ok(());
     }
     relay.keep_head();
@@ -78,18 +102,22 @@ pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind
         decoder: Decoder::new(framing),
         pace: Pace::new(&relay.site.timeouts),
         body: Vec::new(),
-        most: most.min(relay.head.body_limit.saturating_add(1)) as usize,
+        most: most.min(relay.head.body_limit) as usize,
     };
     let end = poll_fn(|cx| collecting.poll(cx, relay)).await;
     relay.client.stream.set_deadline(Direction::Read, None);
     end?;
     let Collecting { mut decoder, body, .. } = collecting;
-    if body.len() as u64 > relay.head.body_limit {
-        return Err(Kind::BodyTooLarge);
-    }
     let trailers = decoder.take_trailers();
     let rest = (!decoder.is_done()).then_some(decoder);
-    relay.desk.collected = Some(Collected { body, rest, trailers });
+    if rest.is_some() && body.len() as u64 == relay.head.body_limit {
+        return Err(Kind::BodyTooLarge);
+    }
+    let mut collected = Collected { moved: body.len() as u64, body, rest, trailers };
+    if let Some(hooked) = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty()) {
+        collected.filter(&mut hooked.request_filters)?;
+    }
+    relay.desk.collected = Some(collected);
     Ok(())
 }
 
@@ -102,12 +130,17 @@ struct Collecting {
 }
 
 impl Collecting {
+    /// Ready when it has ended, or when there is more of it than may be collected.
     fn poll(&mut self, cx: &mut Context<'_>, relay: &mut Relay<'_>) -> Poll<Result<(), Kind>> {
-        while !self.decoder.is_done() && self.body.len() < self.most {
+        let mut is_full = false;
+        // What comes behind the last byte that fits may be the end.
+        while !self.decoder.is_done() && (!is_full || relay.input.is_empty()) {
             if relay.input.is_empty() {
                 ready!(self.poll_input(cx, relay))?;
             }
-            let (skip, data) = match self.decoder.decode(relay.input.data(), self.most - self.body.len())? {
+            let room = self.most - self.body.len();
+            is_full = room == 0;
+            let (skip, data) = match self.decoder.decode(relay.input.data(), room)? {
                 Step::Data { skip, data } => (skip, data),
                 Step::Done { skip } => (skip, 0),
             };

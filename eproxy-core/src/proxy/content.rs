@@ -18,6 +18,8 @@ pub(super) struct Content {
     /// What the user does to it, and how many bytes have come out of that.
     filters: Option<Box<Filters>>,
     filtered: u64,
+    /// The last byte of a length that was announced: it is held back until the filters are known to have no more.
+    last: Option<u8>,
     /// What takes a copy.
     copy: Option<PipeWriter>,
 }
@@ -37,7 +39,7 @@ const COPY: usize = 4 * 1024;
 impl Content {
     /// A body that goes out in this coding, and may have so many bytes.
     pub(super) fn new(coding: BodyCoding, allowed: u64) -> Self {
-        Self { coding, allowed, moved: 0, filters: None, filtered: 0, copy: None }
+        Self { coding, allowed, moved: 0, filters: None, filtered: 0, last: None, copy: None }
     }
 
     /// Passes the body through these.
@@ -113,9 +115,13 @@ impl Content {
             if matches!(self.coding, BodyCoding::Length(length) if self.filtered < length) {
                 return Err(Kind::FilterFailed);
             }
+            if let Some(last) = self.last.take() {
+                self.give_copy(&[last]);
+                self.put(&[last], out);
+            }
         }
         if let Some(copy) = self.copy.take() {
-            copy.finish(None);
+            copy.finish(trailers.cloned());
         }
         if self.coding == BodyCoding::Chunked {
             encode_last_chunk(out, trailers);
@@ -123,10 +129,17 @@ impl Content {
         Ok(())
     }
 
-    fn put_filtered(&mut self, made: &[u8], out: &mut Vec<u8>) -> Result<(), Kind> {
+    fn put_filtered(&mut self, mut made: &[u8], out: &mut Vec<u8>) -> Result<(), Kind> {
         self.filtered += made.len() as u64;
-        if matches!(self.coding, BodyCoding::Length(length) if self.filtered > length) {
-            return Err(Kind::FilterFailed);
+        if let BodyCoding::Length(length) = self.coding {
+            if self.filtered > length {
+                return Err(Kind::FilterFailed);
+            }
+            if self.filtered == length
+                && let Some((last, others)) = made.split_last()
+            {
+                (self.last, made) = (Some(*last), others);
+            }
         }
         if !made.is_empty() {
             self.give_copy(made);

@@ -120,7 +120,7 @@ pub(super) async fn on_request(relay: &mut Relay<'_>, reverse: &Reverse) -> Resu
     }
     let Some(hooked) = relay.hooked.take() else { return Ok(()) };
     let mut request = ProxyRequest(hooked);
-    let said = hooks.run(&mut request).await.and_then(|flow| check_host(flow, request.headers()));
+    let said = hooks.run(&mut request).await.and_then(|flow| check_host(flow, request.headers(), 0));
     *relay.hooked = Some(request.0);
     match said {
         Ok(Flow::Continue) => Ok(()),
@@ -135,6 +135,10 @@ pub(super) async fn on_upstream_request(relay: &mut Relay<'_>, reverse: &Reverse
     if hooks.is_empty() {
         return Ok(());
     }
+    if hooks.may_wait() {
+        // Answers to earlier requests must not wait for them.
+        relay.flush().await?;
+    }
     let Some(mut hooked) = relay.hooked.take() else { return Ok(()) };
     let mut out = std::mem::take(&mut relay.desk.out);
     // It was made here and is well-formed.
@@ -143,7 +147,7 @@ pub(super) async fn on_upstream_request(relay: &mut Relay<'_>, reverse: &Reverse
     let _parsed = http1::parse_request(&out, &mut relay.desk.fields, usize::MAX, usize::MAX);
     hooked.upstream_headers.assign(&out, &relay.desk.fields);
     let mut request = UpstreamRequest(hooked);
-    let said = hooks.run(&mut request).await.and_then(|flow| check_host(flow, request.headers()));
+    let said = hooks.run(&mut request).await.and_then(|flow| check_host(flow, request.headers(), 1));
     let line = out.iter().position(|byte| *byte == b'\n').map_or(out.len(), |at| at + 1);
     out.truncate(line);
     http1::encode_lines(&mut out, &Lines::of_headers(request.headers()), |field| {
@@ -157,9 +161,10 @@ pub(super) async fn on_upstream_request(relay: &mut Relay<'_>, reverse: &Reverse
     }
 }
 
-/// A Host field that can be sent, once at the most (RFC 9112 §3.2).
-fn check_host(flow: Flow, headers: &Headers) -> Result<Flow, Error> {
-    match headers.get_all("host").count() <= 1 && headers.get_all("host").all(is_authority) {
+/// A Host field that can be sent, once at the most (RFC 9112 §3.2), and `least` times where none is put in later.
+fn check_host(flow: Flow, headers: &Headers, least: usize) -> Result<Flow, Error> {
+    let number = headers.get_all("host").count();
+    match (least..=1).contains(&number) && headers.get_all("host").all(is_authority) {
         true => Ok(flow),
         false => Err(Error::new(Kind::HookFailed).detail("it left no valid Host")),
     }
@@ -184,7 +189,7 @@ pub(super) async fn on_response(
     let Some(mut hooked) = relay.hooked.take() else { return Ok(None) };
     let head = &relay.desk.input.data()[..reply.length];
     hooked.answer_headers.assign(head, &relay.desk.fields);
-    hop::strip(&mut hooked.answer_headers);
+    strip(&mut hooked.answer_headers, reply.line.status);
     hooked.answer_status = reply.line.status;
     let mut response = ProxyResponse(hooked);
     let said = hooks.run(&mut response).await;
@@ -195,12 +200,32 @@ pub(super) async fn on_response(
     })
 }
 
-/// Tells the hooks what became of the exchange; a tunnel goes on, and they are told when it has ended.
+/// Removes what concerns the connection only. Which protocols would do where this one does not is for the client to know
+/// (RFC 9110 §15.5.22).
+fn strip(headers: &mut Headers, status: u16) {
+    let protocols: Vec<Vec<u8>> = match status {
+        426 => headers.get_all("upgrade").map(<[u8]>::to_vec).collect(),
+        _ => Vec::new(),
+    };
+    hop::strip(headers);
+    for protocol in protocols {
+        // It was a valid value when it came.
+        let _valid = headers.append("Upgrade", protocol);
+    }
+}
+
+/// Tells the hooks what became of the exchange. A tunnel goes on, and they are told when it has ended; of an answer that is
+/// made here, those that may take their time are told when the client has it.
 pub(super) async fn on_done(relay: &mut Relay<'_>, reverse: &Reverse, outcome: &Outcome) {
     let Some(mut hooked) = relay.hooked.take() else { return };
     match outcome {
         Outcome::Tunnel(_) => return *relay.hooked = Some(hooked),
-        Outcome::Answer(answer, _) => hooked.record.status = Some(answer.status()),
+        Outcome::Answer(answer, _) => {
+            hooked.record.status = Some(answer.status());
+            if reverse.hooks.done.may_wait() {
+                return *relay.hooked = Some(hooked);
+            }
+        }
         Outcome::Keep | Outcome::Close | Outcome::Linger | Outcome::Reset => {}
     }
     if reverse.hooks.done.may_wait() && !relay.out.is_empty() {

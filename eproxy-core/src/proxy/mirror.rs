@@ -48,6 +48,10 @@ pub(super) fn start(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
     let origin = &mirror.endpoint.origin;
     let has_length = request_head::encode(&mut head, relay, &reverse.request, origin, upload.coding);
     request_head::encode_end(&mut head, relay, upload.coding, has_length, false);
+    if relay.desk.upload.is_some() {
+        // The body is read from behind the head, which is still to be sent to the upstream.
+        relay.keep_head();
+    }
     upload.encode(&mut head, relay);
     let rest = relay.desk.upload.as_mut().map(|pump| {
         let (writer, reader) = pipe(BODY);
@@ -113,7 +117,7 @@ impl Copy {
             let data = poll_fn(|cx| rest.poll_fill(cx).map(|filled| filled.map(<[u8]>::len))).await?;
             match (data, is_chunked) {
                 (0, false) => return Ok(()),
-                (0, true) => encode_last_chunk(&mut out, None),
+                (0, true) => encode_last_chunk(&mut out, rest.trailers().as_ref()),
                 (_, false) => out.extend_from_slice(rest.data()),
                 (_, true) => {
                     encode_chunk_start(&mut out, data);

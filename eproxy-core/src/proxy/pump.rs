@@ -227,6 +227,11 @@ impl Pump {
         (self.written, self.is_over) = (0, true);
     }
 
+    /// Takes what was written off `out`, where the body breaks off: whoever comes next may still write the rest.
+    pub(super) fn break_off(&mut self, out: &mut Vec<u8>) {
+        out.drain(..std::mem::take(&mut self.written).min(out.len()));
+    }
+
     /// Reads what is there; says no where that is nothing.
     fn fill(&mut self, core: &Core, ends: &mut Ends<'_>) -> Result<bool, Fault> {
         match ends.from.try_read(ends.input.space(self.room())) {

@@ -45,14 +45,8 @@ impl Answered<'_> {
         if upload.is_over() && self.is_there(relay) {
             return self.respond_at_once(relay, upload.rest(relay));
         }
-        let filters = relay
-            .hooked
-            .as_mut()
-            .map_or_else(Filters::default, |hooked| std::mem::take(&mut hooked.answer_filters));
-        let coding = match self.coding(relay) {
-            BodyCoding::Length(_) if filters.may_resize() => self.unknown_length(relay),
-            coding => coding,
-        };
+        let filters = take_filters(relay);
+        let coding = self.coding(relay, &filters);
         // A refusal before the request was sent: what is still to come of it will not be read.
         let Reply { line, facts, .. } = self.reply;
         let gives_up = !upload.is_over() && line.status >= 400 && !facts.keep_alive;
@@ -96,13 +90,9 @@ impl Answered<'_> {
     /// Passes an answer back that [`is_there`](Self::is_there), to a request that was sent.
     pub(super) fn respond_at_once(self, relay: &mut Relay<'_>, rest: Rest) -> Outcome {
         let length = self.reply.facts.framing.length().unwrap_or(0) as usize;
-        let filtered = match self.filter_at_once(relay, length) {
+        let (coding, filtered) = match self.filter_at_once(relay, length) {
             Ok(filtered) => filtered,
             Err(kind) => return refuse(relay, &kind.into(), rest),
-        };
-        let coding = match &filtered {
-            Some(body) => BodyCoding::Length(body.len() as u64),
-            None => self.coding(relay),
         };
         let closes = !relay.head.facts.keep_alive || relay.site.draining.get();
         self.write_head(relay, coding, closes, None);
@@ -120,23 +110,24 @@ impl Answered<'_> {
         if closes { Outcome::Close } else { Outcome::Keep }
     }
 
-    /// The body as the hooks' filters make it; none where there are none, or no body.
-    fn filter_at_once(&self, relay: &mut Relay<'_>, length: usize) -> Result<Option<Vec<u8>>, Kind> {
-        let Some(hooked) = relay.hooked.as_mut().filter(|hooked| !hooked.answer_filters.is_empty()) else {
-            return Ok(None);
-        };
-        let mut filters = std::mem::take(&mut hooked.answer_filters);
-        if length == 0 {
-            return Ok(None);
+    /// How the body goes to the client, and what the hooks' filters have made of it, where there are such.
+    fn filter_at_once(
+        &self,
+        relay: &mut Relay<'_>,
+        length: usize,
+    ) -> Result<(BodyCoding, Option<Vec<u8>>), Kind> {
+        let mut filters = take_filters(relay);
+        if filters.is_empty() || !self.has_body(relay) {
+            return Ok((self.coding(relay, &filters), None));
         }
         let body = &relay.desk.input.data()[self.reply.length..][..length];
         let mut out = Vec::with_capacity(length);
-        filters
-            .run(body, &mut out)
-            .and_then(|()| filters.finish(&mut out))
-            .map_err(|_| Kind::FilterFailed)?;
+        if !body.is_empty() {
+            filters.run(body, &mut out).map_err(|_| Kind::FilterFailed)?;
+        }
+        filters.finish(&mut out).map_err(|_| Kind::FilterFailed)?;
         match filters.may_resize() || out.len() == length {
-            true => Ok(Some(out)),
+            true => Ok((BodyCoding::Length(out.len() as u64), Some(out))),
             false => Err(Kind::FilterFailed),
         }
     }
@@ -192,25 +183,21 @@ impl Answered<'_> {
         }
     }
 
-    /// How the body goes to the client (RFC 9112 §6.3).
-    fn coding(&self, relay: &Relay<'_>) -> BodyCoding {
-        let Reply { line, facts, .. } = &self.reply;
-        let has_no_body = relay.head.method == Method::Head || line.status == 304;
-        match (line.status, facts.framing.length(), facts.length) {
-            (204, ..) => BodyCoding::None,
-            // What another answer would have (RFC 9110 §8.6).
-            (_, _, length) if has_no_body => length.map_or(BodyCoding::None, BodyCoding::Length),
-            (_, Some(length), _) => BodyCoding::Length(length),
-            _ => self.unknown_length(relay),
-        }
+    /// Whether it has a body, be it an empty one (RFC 9110 §6.4.1).
+    fn has_body(&self, relay: &Relay<'_>) -> bool {
+        relay.head.method != Method::Head && !matches!(self.reply.line.status, 204 | 304)
     }
 
-    /// How a body goes to the client whose length nobody knows; none where there is no body.
-    fn unknown_length(&self, relay: &Relay<'_>) -> BodyCoding {
-        match relay.is_http10() {
-            _ if self.reply.facts.framing.is_none() => BodyCoding::None,
-            true => BodyCoding::UntilClose,
-            false => BodyCoding::Chunked,
+    /// How the body goes to the client (RFC 9112 §6.3).
+    fn coding(&self, relay: &Relay<'_>, filters: &Filters) -> BodyCoding {
+        let Reply { line, facts, .. } = &self.reply;
+        match (facts.framing.length(), facts.length.filter(|_| !filters.may_resize())) {
+            _ if line.status == 204 => BodyCoding::None,
+            // What another answer would have (RFC 9110 §8.6).
+            (_, length) if !self.has_body(relay) => length.map_or(BodyCoding::None, BodyCoding::Length),
+            (Some(length), _) if !filters.may_resize() => BodyCoding::Length(length),
+            _ if relay.is_http10() => BodyCoding::UntilClose,
+            _ => BodyCoding::Chunked,
         }
     }
 
@@ -275,11 +262,19 @@ impl Answered<'_> {
             }
         })
         .await;
+        if passed.is_err() {
+            download.break_off(relay.out);
+        }
         if let Some(hooked) = relay.hooked {
             hooked.record.bytes_down = download.moved();
         }
         passed
     }
+}
+
+/// What the hooks do to the body of the answer.
+fn take_filters(relay: &mut Relay<'_>) -> Filters {
+    relay.hooked.as_mut().map_or_else(Filters::default, |hooked| std::mem::take(&mut hooked.answer_filters))
 }
 
 /// How long the connection may be kept: a second less than the upstream says it keeps it.

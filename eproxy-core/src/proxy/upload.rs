@@ -66,7 +66,8 @@ impl Upload {
         let hooked = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty());
         let (mut coding, decoder) = match (&mut relay.desk.collected, facts.framing.length()) {
             (Some(collected), _) => (collected.coding(), collected.take_rest()?),
-            (None, Some(0)) => return None,
+            // Filters are told of the end of a body that is empty, but there must be one (RFC 9110 §6.4).
+            (None, Some(0)) if hooked.is_none() || !facts.has_length => return None,
             (None, Some(length)) if length <= behind && hooked.is_none() => return None,
             (None, Some(length)) => (BodyCoding::Length(length), Decoder::new(facts.framing)),
             (None, None) => (BodyCoding::Chunked, Decoder::new(facts.framing)),
@@ -75,7 +76,7 @@ impl Upload {
         if filters.may_resize() {
             coding = BodyCoding::Chunked;
         }
-        let collected = relay.desk.collected.as_ref().map_or(0, Collected::len);
+        let collected = relay.desk.collected.as_ref().map_or(0, Collected::moved);
         let allowed = relay.head.body_limit - collected;
         let pace = Pace::new(&relay.site.timeouts);
         let mut content = Content::new(coding, allowed);
@@ -189,7 +190,7 @@ impl Upload {
     /// Bytes of the body that were taken from the client.
     pub(super) fn moved(&self, relay: &Relay<'_>) -> u64 {
         let behind = if let Source::Behind(length) = self.source { length as u64 } else { 0 };
-        let collected = relay.desk.collected.as_ref().map_or(0, Collected::len);
+        let collected = relay.desk.collected.as_ref().map_or(0, Collected::moved);
         behind + collected + relay.desk.upload.as_ref().map_or(0, Pump::moved)
     }
 }

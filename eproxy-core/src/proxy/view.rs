@@ -28,7 +28,7 @@ pub struct UpstreamRequest(pub(super) Box<Hooked>);
 /// An answer on its way, as [`Proxy::on_response`](crate::Proxy::on_response) has it: before the rules of the proxy.
 ///
 /// Fields that concern one connection only are not there, and none that is set here is sent; neither can the framing of
-/// the message be changed.
+/// the message be changed. Only a 426 has an `Upgrade`, which says what the client should ask for.
 #[derive(Debug)]
 pub struct ProxyResponse(pub(super) Box<Hooked>);
 
@@ -166,7 +166,7 @@ impl ProxyResponse {
 
     /// Changes the body, and perhaps its length: where it was not there as a whole, it is sent in chunks, or up to the end
     /// of the connection to an HTTP/1.0 client. What the headers say of the body, such as `ETag` or `Content-Encoding`, is
-    /// for the hook to change.
+    /// for the hook to change; an answer to HEAD, which has no body, is left without a `Content-Length`.
     pub fn transform_body(&mut self, filter: impl BodyFilter) {
         self.0.answer_filters.transform(filter, true);
     }

@@ -311,6 +311,6 @@ fn encode_upgrade(worker: &Worker, desk: &mut Desk, protocol: &str, headers: &He
     http1::encode_head(&mut desk.out, &parts);
 }
 
-fn outbound<'a>(worker: &Worker, stream: &'a Stream, out: &'a mut Vec<u8>) -> Outbound<'a> {
+pub(super) fn outbound<'a>(worker: &Worker, stream: &'a Stream, out: &'a mut Vec<u8>) -> Outbound<'a> {
     Outbound { stream, out, patience: worker.site.timeouts.write_idle }
 }

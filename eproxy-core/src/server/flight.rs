@@ -46,10 +46,9 @@ pub(super) fn depart(
     match proxy::depart(&mut relay(worker, connection, desk, &mut passing), reverse) {
         // Answers to earlier requests must not wait for this one.
         Departing::Sent(departure) => match at_once::flush(worker, connection, desk) {
-            // A client that has ended its side may be gone: that is to be found out.
+            // A client that has ended its side may be gone: that is to be found out. Hooks are told of one that is.
             Ok(true) if !connection.stream.is_half_closed() => Step::Flight(Departed { passing, departure }),
-            Ok(_) => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
-            Err(_) => Step::Close,
+            _ => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
         },
         Departing::Ended(outcome) => ended(worker, connection, desk, &passing, outcome, false),
         Departing::Stays(chosen) => Step::Seat(Job::Pass(Passing { chosen, ..passing })),

@@ -2,13 +2,13 @@
 
 use crate::handler::Word;
 use crate::message::Answer;
-use crate::proxy::{self, Outcome, Rest};
+use crate::proxy::{self, Hooked, Outcome, Rest};
 
 use super::desk::Desk;
-use super::exchange::{After, answer_later};
+use super::exchange::{After, answer_later, outbound};
 use super::flight::{Flight, relay};
 use super::open::{Opened, Passing, unread};
-use super::tunnels::{Beginning, Told};
+use super::tunnels::{self, Beginning, Told};
 use super::worker::{Connection, Worker};
 
 /// Passes a request on and its answer back.
@@ -48,7 +48,7 @@ async fn conclude(
     worker: &Worker,
     connection: &Connection,
     desk: &mut Desk,
-    passing: Passing,
+    mut passing: Passing,
     outcome: Outcome,
     is_taken: bool,
 ) -> After {
@@ -63,12 +63,29 @@ async fn conclude(
         }
         Outcome::Answer(answer, rest) => {
             let mut opened = open_answer(worker, desk, &passing, *answer, rest, is_taken);
-            match answer_later(worker, connection, desk, &mut opened).await {
+            let after = answer_later(worker, connection, desk, &mut opened).await;
+            if let Some(hooked) = passing.hooked.take() {
+                tell(worker, connection, desk, passing.reverse, hooked).await;
+            }
+            match after {
                 After::Close if rest == Rest::Begun => After::Linger,
                 after => after,
             }
         }
     }
+}
+
+/// Tells hooks, which may take their time, of an exchange whose answer is the last thing on the desk.
+async fn tell(
+    worker: &Worker,
+    connection: &Connection,
+    desk: &mut Desk,
+    reverse: usize,
+    hooked: Box<Hooked>,
+) {
+    // That the client is gone will be noticed.
+    let _gone = outbound(worker, &connection.stream, &mut desk.out).flush().await;
+    tunnels::tell(worker, reverse, hooked).await;
 }
 
 /// Leaves an answer on the desk as a handler would have left it.

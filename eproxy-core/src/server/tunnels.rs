@@ -78,12 +78,17 @@ fn end(worker: &Rc<Worker>, entry: Entry) {
     hooked.carried(tunnel.moved());
     let worker = worker.clone();
     worker.site.core.clone().spawn(async move {
-        let now = worker.site.core.now();
-        if let Err(error) = proxy::tell(worker.table.reverse(told.reverse), hooked, now).await {
-            worker.site.counters.failure(error.kind());
-            worker.site.journal.note(error.kind().row().level, || format!("{}: {error}", error.name()));
-        }
+        tell(&worker, told.reverse, hooked).await;
         // The server waits for them.
         drop(place);
     });
+}
+
+/// Tells the hooks of a proxy that an exchange is over.
+pub(super) async fn tell(worker: &Worker, reverse: usize, hooked: Box<Hooked>) {
+    let now = worker.site.core.now();
+    if let Err(error) = proxy::tell(worker.table.reverse(reverse), hooked, now).await {
+        worker.site.counters.failure(error.kind());
+        worker.site.journal.note(error.kind().row().level, || format!("{}: {error}", error.name()));
+    }
 }

@@ -1,12 +1,12 @@
 //! Which requests a proxy sends again: those that no upstream can have seen, whatever they are; and those that do no harm
 //! when they are seen twice, once (RFC 9110 §9.2.2).
 
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use eproxy_core::{Group, Proxy, UpstreamOptions};
 
+use crate::support::server::nobody;
 use crate::support::{Running, eventually, get, post};
 use crate::upstream::{Peer, Upstream, echo, echoing, serve, upstream, upstream_at};
 
@@ -30,12 +30,6 @@ fn failing(fail: impl Fn(&mut Peer) + Send + Sync + 'static) -> Upstream {
 /// A proxy that prefers the first of two upstreams.
 fn preferring(first: &str, second: &Upstream) -> Running {
     serve(Proxy::to(Group::new().endpoint(first, 1000).endpoint(second.url(), 1)))
-}
-
-/// Where nobody listens.
-fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    format!("http://{}", listener.local_addr().expect("the socket has an address"))
 }
 
 fn targets(upstream: &Upstream) -> Vec<String> {

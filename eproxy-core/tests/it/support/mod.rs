@@ -7,12 +7,14 @@
 //! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
 //! | `folder.rs` | [`Folder`]: a folder of the test's own |
+//! | `notes.rs` | [`Notes`]: what hooks and scripts have to tell |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
 #[cfg(unix)]
 pub(crate) mod folder;
 mod helper;
-mod server;
+pub(crate) mod notes;
+pub(crate) mod server;
 pub(crate) mod wire;
 
 pub(crate) use helper::{Helper, eventually, pause};

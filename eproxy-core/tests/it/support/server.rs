@@ -1,6 +1,6 @@
 //! A server on a free loopback port that ends with its test.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,12 @@ use super::wire::{Connection, PATIENCE, Reply};
 
 /// A running server; dropping it ends it, and fails the test if it does not end.
 pub(crate) struct Running(Option<Handle>);
+
+/// The URL of a place where nobody listens.
+pub(crate) fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    format!("http://{}", listener.local_addr().expect("the socket has an address"))
+}
 
 /// Starts a server on a free port of 127.0.0.1.
 pub(crate) fn start(builder: Builder) -> Running {
