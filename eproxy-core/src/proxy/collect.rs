@@ -17,21 +17,25 @@ use super::relay::Relay;
 /// What was read of a body.
 #[derive(Debug)]
 pub(super) struct Collected {
+    /// As filters have made it, if there are any.
     body: Vec<u8>,
+    /// Bytes that came.
+    read: u64,
     /// None where that is all of it.
     rest: Option<Decoder>,
     trailers: Option<Headers>,
 }
 
 impl Collected {
-    pub(super) fn len(&self) -> u64 {
-        self.body.len() as u64
+    /// Bytes of it that were taken from the client.
+    pub(super) fn read(&self) -> u64 {
+        self.read
     }
 
     /// How the body goes to an upstream.
     pub(super) fn coding(&self) -> BodyCoding {
         match self.rest.is_none() && self.trailers.is_none() {
-            true => BodyCoding::Length(self.len()),
+            true => BodyCoding::Length(self.body.len() as u64),
             false => BodyCoding::Chunked,
         }
     }
@@ -62,7 +66,7 @@ impl Collected {
 ///
 /// # Errors
 ///
-/// What is wrong at the client's end.
+/// What is wrong at the client's end; `FilterFailed`.
 pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind> {
     let framing = relay.head.facts.framing;
     let behind = (relay.input.len() - relay.head.length) as u64;
@@ -89,8 +93,30 @@ pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind
     }
     let trailers = decoder.take_trailers();
     let rest = (!decoder.is_done()).then_some(decoder);
-    relay.desk.collected = Some(Collected { body, rest, trailers });
+    let read = body.len() as u64;
+    let body = filter(relay, body, rest.is_none())?;
+    relay.desk.collected = Some(Collected { body, read, rest, trailers });
     Ok(())
+}
+
+/// Passes what was collected through the hooks' filters, if there are any. They stay where they are for the rest, unless
+/// `is_all`.
+fn filter(relay: &mut Relay<'_>, body: Vec<u8>, is_all: bool) -> Result<Vec<u8>, Kind> {
+    let Some(hooked) = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty()) else {
+        return Ok(body);
+    };
+    let filters = &mut hooked.request_filters;
+    let mut out = Vec::with_capacity(body.len());
+    filters.run(&body, &mut out).map_err(|_| Kind::FilterFailed)?;
+    if !is_all {
+        return Ok(out);
+    }
+    filters.finish(&mut out).map_err(|_| Kind::FilterFailed)?;
+    let keeps_length = relay.head.facts.framing.length().is_some() && !filters.may_resize();
+    match keeps_length && out.len() != body.len() {
+        false => Ok(out),
+        true => Err(Kind::FilterFailed),
+    }
 }
 
 /// A body on its way into memory.

@@ -74,7 +74,7 @@ impl Upload {
         if filters.may_resize() {
             coding = BodyCoding::Chunked;
         }
-        let collected = relay.desk.collected.as_ref().map_or(0, Collected::len);
+        let collected = relay.desk.collected.as_ref().map_or(0, Collected::read);
         let allowed = relay.head.body_limit - collected;
         let pace = Pace::new(&relay.site.timeouts);
         let mut content = Content::new(coding, allowed);
@@ -188,7 +188,7 @@ impl Upload {
     /// Bytes of the body that were taken from the client.
     pub(super) fn moved(&self, relay: &Relay<'_>) -> u64 {
         let behind = if let Source::Behind(length) = self.source { length as u64 } else { 0 };
-        let collected = relay.desk.collected.as_ref().map_or(0, Collected::len);
+        let collected = relay.desk.collected.as_ref().map_or(0, Collected::read);
         behind + collected + relay.desk.upload.as_ref().map_or(0, Pump::moved)
     }
 }
