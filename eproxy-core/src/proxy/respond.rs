@@ -44,10 +44,12 @@ impl Answered<'_> {
         if upload.is_over() && self.is_there(relay) {
             return self.respond_at_once(relay, upload.rest(relay));
         }
-        let filters = relay
-            .hooked
-            .as_mut()
-            .map_or_else(Filters::default, |hooked| std::mem::take(&mut hooked.answer_filters));
+        // No filter makes a body where there is none.
+        let has_body = self.reply.facts.framing.length() != Some(0);
+        let filters = match relay.hooked {
+            Some(hooked) if has_body => std::mem::take(&mut hooked.answer_filters),
+            _ => Filters::default(),
+        };
         let coding = match self.coding(relay) {
             BodyCoding::Length(_) if filters.may_resize() => self.unknown_length(relay),
             coding => coding,

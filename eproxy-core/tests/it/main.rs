@@ -10,7 +10,7 @@ mod limits;
 mod listeners;
 mod mutations;
 mod peer;
-mod proxy_collected_filters;
+mod proxy_filtered;
 mod proxy_mutations;
 mod proxy_pool;
 mod proxy_retries;

@@ -1,12 +1,12 @@
-//! A request's body that hooks change, where it is read before the request is passed on: the upstream gets what the filters
-//! have made of all of it, whether it was collected or came behind that.
+//! Bodies that hooks change, where they take another way than most: requests that are read before they are passed on, and
+//! answers that come before the request has been sent.
 
 use std::io;
 
-use eproxy_core::{BodyFilter, Proxy, ProxyRequest};
+use eproxy_core::{BodyFilter, Proxy, ProxyRequest, ProxyResponse};
 
 use crate::support::{get, post};
-use crate::upstream::{Upstream, echoing, serve};
+use crate::upstream::{Upstream, echoing, serve, upstream};
 
 /// Writes upper case, and says so at the end.
 struct Shout;
@@ -87,5 +87,25 @@ fn a_filter_that_does_not_keep_the_length_as_it_said_fails_the_request() {
         assert_eq!(client.reply().status, status);
         assert_eq!(server.failures("filter_failed"), failures);
         assert_eq!(upstream.count(), usize::from(cut == 0));
+    }
+}
+
+#[test]
+fn an_early_answer_without_a_body_is_not_given_one_by_filters() {
+    for length in ["", "Content-Length: 5\r\n"] {
+        let upstream = upstream(move |peer| {
+            let mut seen = peer.head();
+            peer.say(format!("HTTP/1.1 200 OK\r\n{length}\r\n"));
+            peer.body(&mut seen);
+        });
+        let proxy =
+            Proxy::to(upstream.url()).on_response(|res: &mut ProxyResponse| res.transform_body(Shout));
+        let server = serve(proxy);
+        let mut client = server.connect();
+        client.send("HEAD / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+        assert_eq!(client.reply_to_head().status, 200);
+        client.finish();
+        assert_eq!(client.rest(), b"");
+        assert_eq!(server.failures("filter_failed"), 0);
     }
 }
