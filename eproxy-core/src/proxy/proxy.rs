@@ -165,8 +165,8 @@ impl Proxy {
         self
     }
 
-    /// Sets a header of requests in place of all of that name. Rules for headers work behind everything else that is done
-    /// to them, in the order in which they were added.
+    /// Sets a header of requests in place of all of that name, those included that this proxy would add itself, but for
+    /// `Via`. Rules for headers work in the order in which they were added.
     ///
     /// A name that is no token, a value with control characters, `Host` (see [`host`](Self::host)), and fields that frame
     /// the message or concern its connection, are a `bad_option`.
