@@ -1,8 +1,8 @@
-//! An HTTP proxy engine to embed: a [`Server`] whose handlers answer through callback [`Response`] objects, and an
-//! upstream [`Client`].
+//! An HTTP proxy engine to embed: a [`Server`] whose handlers answer through callback [`Response`] objects, endpoints that
+//! pass requests on ([`Proxy`], [`Forward`]), and an upstream [`Client`].
 //!
 //! ```no_run
-//! use eproxy_core::{Client, Request, Response, Server};
+//! use eproxy_core::{Client, Proxy, Request, Response, Server};
 //!
 //! #[async_std::main]
 //! async fn main() -> eproxy_core::Result<()> {
@@ -15,6 +15,7 @@
 //!                 Err(error) => res.status(error.status()).send(error.name()),
 //!             })
 //!         })
+//!         .at("/api/*path", Proxy::to("http://127.0.0.1:3000").strip_prefix("/api"))
 //!         .bind("127.0.0.1:8080")
 //!         .run()
 //!         .await
@@ -22,25 +23,34 @@
 //! ```
 //!
 //! A [`Handler`] returns at once and answers when it likes, from any thread; [`async_handler`] makes one of an async
-//! closure. Bodies are streams with back-pressure in both directions. Everything has a limit ([`Limits`], [`Timeouts`]),
-//! and everything that is refused is counted by its name ([`Stats`]). The server runs inside the program that starts it:
-//! it installs no signal handlers, prints nothing, and logs through the `log` facade.
+//! closure. Bodies are streams with back-pressure in both directions. Everything has a limit ([`Limits`], [`Timeouts`],
+//! [`UpstreamOptions`]), and everything that is refused is counted by its name ([`Stats`]). The server runs inside the
+//! program that starts it: it installs no signal handlers, prints nothing, and logs through the `log` facade.
+//!
+//! # Passing requests on
+//!
+//! A [`Proxy`] is mounted where a handler would be, and sends what comes there to an upstream or to several ([`Group`]);
+//! [`Builder::forward`] takes a [`Forward`], for clients that say themselves where they want to go. What passes makes no
+//! request or response objects. Hooks see it on its way as [`ProxyRequest`], [`UpstreamRequest`], [`ProxyResponse`] and
+//! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
 //! # The map
 //!
-//! Rooms stand on floors and use lower floors only.
+//! Rooms stand on floors and use lower floors only. `docs/architecture.md` has every file.
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 5 | `server`: listeners, connections, exchanges |
-//! | 4 | `router`: which route; `client`: asking others |
-//! | 3 | `handler`: the seam between the server and its user |
-//! | 2 | `http1`: the wire; `telemetry`: counters |
+//! | 6 | `server`: listeners, connections, exchanges |
+//! | 5 | `router`: which route |
+//! | 4 | `proxy`: passing requests on; `client`: asking others |
+//! | 3 | `handler`: the seam between the server and its user; `upstream`: endpoints, pools, names |
+//! | 2 | `http1`: the wire; `tunnel`: bytes both ways; `telemetry`: counters |
 //! | 1 | `message`: the words of HTTP |
 //! | 0 | `driver`: poll, tasks, timers, sockets; `error` |
 //!
-//! A request goes from `driver` to `server/connection`, is parsed by `http1`, and then follows one function:
-//! `server/exchange::run`.
+//! A request goes from `driver` to `server/at_once`, is parsed by `http1`, and is answered there or sent on there if nothing
+//! has to be waited for. Otherwise it follows `server/exchange::run`; where it is passed on, `proxy/reverse::run` and
+//! `proxy/attempt::attempt`.
 
 mod client;
 mod driver;
@@ -70,6 +80,15 @@ pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::Stats;
 pub use tunnel::ProxyProtocol;
 pub use upstream::{Group, UpstreamOptions};
+
+/// The Rust in the guides compiles.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/proxying.md")]
+    struct Proxying;
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+}
 
 /// The vocabulary of HTTP: methods, status codes, URLs, media types.
 pub use http_types;

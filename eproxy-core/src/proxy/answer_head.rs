@@ -75,7 +75,7 @@ pub(super) fn encode(
     if names_places {
         rules.redirects.encode(out, lines, &relay.desk.host, from);
     }
-    if !has_date {
+    if !has_date && !rules.headers.decide(b"Date") {
         out.extend_from_slice(relay.site.date.at(relay.site.core.unix_seconds()).as_bytes());
     }
     if rules.tells_via {

@@ -10,7 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// It is given the body in pieces, of whatever sizes they happen to come in, and appends what goes on to `out`. A filter that
 /// needs the whole body keeps what it is given and writes in [`finish`](Self::finish); how much it keeps is for it to limit.
 /// The engine frames what comes out. An error or a panic breaks the message off, so that its recipient can tell, and is
-/// counted as `filter_failed`.
+/// counted as `filter_failed`; a client whose answer had not begun gets 502. What has no body, such as an answer to HEAD, is
+/// not shown to a filter. One stays on the core that serves its connection, so that it need not be [`Send`]; what takes its
+/// time in it keeps the other connections of that core waiting.
 ///
 /// ```
 /// use eproxy_core::BodyFilter;

@@ -13,7 +13,8 @@ use crate::message::Answer;
 use super::proxy::Proxy;
 use super::view::{Done, ProxyRequest, ProxyResponse, UpstreamRequest};
 
-/// Hooks.
+/// Hooks: what a program of yours has to say about what passes. None of them is asked about what is refused before its route
+/// is chosen, such as a malformed head.
 impl Proxy {
     /// Calls `hook` with each request, after its head was checked and before an endpoint is chosen. It may look at the
     /// request and change it, or return an [`Answer`](crate::Answer) that the client is given at once: see [`IntoFlow`].
@@ -60,8 +61,19 @@ impl Proxy {
         self
     }
 
-    /// Calls `hook` with each request as an endpoint is about to get it, once for every try. An [`Answer`](crate::Answer)
-    /// that it returns is what the client gets, and nothing is sent.
+    /// Calls `hook` with each request as an endpoint is about to get it, once for every try, before there is a connection
+    /// for it. An [`Answer`](crate::Answer) that it returns is what the client gets, and nothing is sent.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, UpstreamRequest};
+    ///
+    /// let proxy = Proxy::to(["http://10.0.0.7:3000", "http://10.0.0.8:3000"]).on_upstream_request(
+    ///     |req: &mut UpstreamRequest| {
+    ///         let attempt = req.attempt().to_string();
+    ///         req.headers_mut().insert("X-Attempt", attempt)
+    ///     },
+    /// );
+    /// ```
     pub fn on_upstream_request<R: IntoFlow>(
         mut self,
         hook: impl Fn(&mut UpstreamRequest) -> R + Send + Sync + 'static,
@@ -71,6 +83,16 @@ impl Proxy {
     }
 
     /// The same as [`on_upstream_request`](Self::on_upstream_request), for a hook that waits for something.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, UpstreamRequest};
+    ///
+    /// # async fn signature(_: &str) -> String { String::new() }
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").on_upstream_request_async(async |req: &mut UpstreamRequest| {
+    ///     let signature = signature(req.request().target()).await;
+    ///     req.headers_mut().insert("X-Signature", signature)
+    /// });
+    /// ```
     pub fn on_upstream_request_async<R: IntoFlow>(
         mut self,
         hook: impl AsyncFn(&mut UpstreamRequest) -> R + Send + Sync + 'static,
@@ -99,7 +121,20 @@ impl Proxy {
         self
     }
 
-    /// The same as [`on_response`](Self::on_response), for a hook that waits for something.
+    /// The same as [`on_response`](Self::on_response), for a hook that waits for something. The answer's body waits in the
+    /// upstream's connection meanwhile.
+    ///
+    /// ```
+    /// use eproxy_core::{Answer, Proxy, ProxyResponse};
+    ///
+    /// # async fn page_for(_: u16) -> String { String::new() }
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").on_response_async(async |res: &mut ProxyResponse| {
+    ///     match res.status() {
+    ///         status @ 500.. => Some(Answer::new(status).with_body(page_for(status).await)),
+    ///         _ => None,
+    ///     }
+    /// });
+    /// ```
     pub fn on_response_async<R: IntoFlow>(
         mut self,
         hook: impl AsyncFn(&mut ProxyResponse) -> R + Send + Sync + 'static,
@@ -109,7 +144,16 @@ impl Proxy {
     }
 
     /// Calls `hook` when an exchange is over, however it ended; for a tunnel, when that has ended. It is not called for
-    /// what is cut off when a server is stopped.
+    /// what is cut off when a server is stopped. A panic is counted as `hook_failed`, and changes nothing.
+    ///
+    /// ```
+    /// use eproxy_core::{Done, Proxy};
+    ///
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").on_done(|done: &mut Done| {
+    ///     let (request, status, upstream) = (done.request(), done.status(), done.upstream());
+    ///     println!("{} {}: {status:?} of {upstream:?} in {:?}", request.method(), request.target(), done.duration());
+    /// });
+    /// ```
     pub fn on_done(mut self, hook: impl Fn(&mut Done) + Send + Sync + 'static) -> Self {
         self.hooks.done.add(hook);
         self
@@ -117,13 +161,22 @@ impl Proxy {
 
     /// The same as [`on_done`](Self::on_done), for a hook that waits for something. The client has its answer by then; its
     /// next request on the connection waits for the hook.
+    ///
+    /// ```
+    /// use eproxy_core::{Done, Proxy};
+    ///
+    /// # async fn record(_: String, _: Option<&'static str>) {}
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").on_done_async(async |done: &mut Done| {
+    ///     record(done.request().target().to_owned(), done.failure()).await;
+    /// });
+    /// ```
     pub fn on_done_async(mut self, hook: impl AsyncFn(&mut Done) + Send + Sync + 'static) -> Self {
         self.hooks.done.add_async(hook);
         self
     }
 }
 
-/// What a hook says.
+/// What a hook says. Most need not name it: [`IntoFlow`] has what a hook may return instead.
 #[derive(Debug)]
 pub enum Flow {
     /// The message goes on.

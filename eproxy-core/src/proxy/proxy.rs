@@ -34,7 +34,12 @@ use super::rules;
 ///
 /// What fails on the way is answered with 502, 503 or 504 and a `Proxy-Status` field (RFC 9209), and counted by its name
 /// ([`Stats::failure`](crate::Stats::failure)). A request that no upstream can have seen goes to the next endpoint; one
-/// that an upstream may have seen is sent again only as [`retry`](Self::retry) says.
+/// that an upstream may have seen is sent again only as [`retries`](Self::retries) says. Requests for an upgrade, those of
+/// WebSocket among them, are passed on, too: once the upstream has switched, bytes go both ways until both ends have closed
+/// or [`Timeouts::tunnel_idle`](crate::Timeouts::tunnel_idle) has passed (RFC 9110 §7.8, RFC 6455 §4).
+///
+/// Its methods never fail. The first thing that is wrong with a description, such as an upstream that is no URL or a header
+/// that can't be sent, is what [`Builder::start`](crate::Builder::start) returns: an error named `bad_option`.
 #[must_use = "a proxy is mounted with Builder::at or Route::any"]
 pub struct Proxy {
     group: Group,
@@ -52,7 +57,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Passes requests on to an upstream, `http://host:port` or `unix:/path`, to several by turns, or to a [`Group`].
+    /// Passes requests on to an upstream, `http://host:port` or `unix:/path`, to several by turns, or to a [`Group`]. The
+    /// port is 80 unless given; a path in the URL is put in front of those of requests.
+    ///
+    /// ```
+    /// use eproxy_core::{Group, Proxy};
+    ///
+    /// let one = Proxy::to("http://10.0.0.7:3000/base");
+    /// let socket = Proxy::to("unix:/run/app.sock");
+    /// let by_turns = Proxy::to(["http://10.0.0.8:80", "http://10.0.0.9:80"]);
+    /// let by_weight = Proxy::to(Group::new().endpoint("http://10.0.0.8:80", 3).endpoint("http://10.0.0.9:80", 1));
+    /// ```
     pub fn to(upstream: impl Into<Group>) -> Self {
         Self {
             group: upstream.into(),
@@ -69,26 +84,37 @@ impl Proxy {
         }
     }
 
-    /// Sets timeouts and pool sizes of the connections to the upstreams.
+    /// Sets timeouts and pool sizes of the connections to the upstreams; [`UpstreamOptions::default`] unless set. A
+    /// [`timeout`](Self::timeout) that was set before is overridden.
     pub fn upstream_options(mut self, options: UpstreamOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Sets how long an upstream may take to begin its answer, and how long it may pause within it: see
-    /// [`UpstreamOptions::head`] and [`UpstreamOptions::body_idle`].
+    /// Sets how long an upstream may take to begin its answer (504), and how long it may pause within it (the answer is
+    /// broken off): [`UpstreamOptions::head`] and [`UpstreamOptions::body_idle`], 60 s each unless set. It is no limit on the
+    /// whole of an exchange.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").timeout(Duration::from_secs(5));
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         (self.options.head, self.options.body_idle) = (timeout, timeout);
         self
     }
 
-    /// Sends the upstream's own host and port in the Host field, instead of what the client sent.
+    /// Sends the upstream's own host and port in the Host field (RFC 9110 §7.2), instead of what the client sent. That of a
+    /// unix-domain socket is `localhost`. The client's is in `X-Forwarded-Host` then.
     pub fn upstream_host(mut self) -> Self {
         self.request.host = HostRule::Upstream;
         self
     }
 
-    /// Sends this in the Host field, instead of what the client sent.
+    /// Sends this in the Host field, instead of what the client sent: a host, and a port if need be. Anything else is a
+    /// `bad_option`.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         let host = host.into();
         if host.is_empty() || !is_authority(host.as_bytes()) {
@@ -99,7 +125,15 @@ impl Proxy {
     }
 
     /// Takes a prefix off the paths of requests: with `/api`, `/api/users` becomes `/users`, and `/api` becomes `/`. A
-    /// path that does not begin with it stays as it is.
+    /// path that does not begin with it, as whole segments, stays as it is. It is looked for in the canonical form of the
+    /// path, the one that routes are chosen by, so that `/%61pi/users` fares the same.
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// // What is /api/users here is /v2/users there.
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").strip_prefix("/api").add_prefix("/v2").rewrite_locations();
+    /// ```
     pub fn strip_prefix(mut self, prefix: &str) -> Self {
         match rules::prefix(prefix) {
             Ok(prefix) => self.request.path.strip = prefix,
@@ -131,13 +165,27 @@ impl Proxy {
         self
     }
 
-    /// Sets a header of requests in place of all of that name.
+    /// Sets a header of requests in place of all of that name, those included that this proxy would add itself, but for
+    /// `Via`. Rules for headers work in the order in which they were added.
+    ///
+    /// A name that is no token, a value with control characters, `Host` (see [`host`](Self::host)), and fields that frame
+    /// the message or concern its connection, are a `bad_option`.
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to("http://10.0.0.7:3000")
+    ///     .request_header("X-Api-Key", "secret")
+    ///     .remove_request_header("Cookie")
+    ///     .response_header("Strict-Transport-Security", "max-age=31536000");
+    /// ```
     pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request.headers.set(name.into(), value.into());
         self
     }
 
-    /// Adds a header to requests, behind those of the same name.
+    /// Adds a header to requests, behind those of the same name. What it may be is said at
+    /// [`request_header`](Self::request_header).
     pub fn add_request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request.headers.add(name.into(), value.into());
         self
@@ -149,13 +197,15 @@ impl Proxy {
         self
     }
 
-    /// Sets a header of answers in place of all of that name.
+    /// Sets a header of answers in place of all of that name, those of interim answers not included. What it may be is said
+    /// at [`request_header`](Self::request_header).
     pub fn response_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.answer.headers.set(name.into(), value.into());
         self
     }
 
-    /// Adds a header to answers, behind those of the same name.
+    /// Adds a header to answers, behind those of the same name. What it may be is said at
+    /// [`request_header`](Self::request_header).
     pub fn add_response_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.answer.headers.add(name.into(), value.into());
         self
@@ -170,14 +220,22 @@ impl Proxy {
     /// Rewrites `Location` and `Content-Location` of answers where they name the upstream, by its own host and port or by
     /// those that the client asked for. The latter is what they become, and their paths lose what
     /// [`add_prefix`](Self::add_prefix) and the upstream's URL put in front and get back what
-    /// [`strip_prefix`](Self::strip_prefix) took off. Other places stay as they are.
+    /// [`strip_prefix`](Self::strip_prefix) took off. Other places stay as they are, and all do where
+    /// [`rewrite_path`](Self::rewrite_path) is set, which has no way back. Off unless set.
     pub fn rewrite_locations(mut self) -> Self {
         self.answer.redirects.locations = true;
         self
     }
 
-    /// Replaces the `Domain` of cookies that answers set; `*` stands for any, and an empty `to` takes it out, so that the
-    /// cookie belongs to the host that the client asked.
+    /// Replaces the `Domain` of cookies that answers set (RFC 6265 §4.1.2.3); `*` stands for any, and an empty `to` takes it
+    /// out, so that the cookie belongs to the host that the client asked. May be called several times; the first that fits
+    /// counts.
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to("http://10.0.0.7:3000").cookie_domain("*", "").cookie_path("/app", "/");
+    /// ```
     pub fn cookie_domain(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let (from, to) = (from.into(), to.into());
         self.check_attribute(&to);
@@ -185,7 +243,8 @@ impl Proxy {
         self
     }
 
-    /// Replaces the `Path` of cookies that answers set; `*` stands for any, and an empty `to` takes it out.
+    /// Replaces the `Path` of cookies that answers set (RFC 6265 §4.1.2.4); `*` stands for any, and an empty `to` takes it
+    /// out. May be called several times; the first that fits counts.
     pub fn cookie_path(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let (from, to) = (from.into(), to.into());
         self.check_attribute(&to);
@@ -193,14 +252,16 @@ impl Proxy {
         self
     }
 
-    /// Does not tell upstreams where requests come from: `X-Forwarded-For`, `-Host`, `-Proto` and `Forwarded` are not
-    /// set. What an untrusted client says of that is left out all the same.
+    /// Does not tell upstreams where requests come from: `X-Forwarded-For`, `-Host`, `-Proto` and `Forwarded` (RFC 7239) are
+    /// not set. What an untrusted client says of that is left out all the same; what a
+    /// [trusted](crate::Builder::trusted_proxies) one says passes.
     pub fn without_forwarding_headers(mut self) -> Self {
         self.request.telling = Telling::Nothing;
         self
     }
 
-    /// Sets the largest request body in bytes, unless the route has a limit of its own; a longer one is refused with 413.
+    /// Sets the largest request body in bytes; a longer one is refused with 413 (RFC 9110 §15.5.14). No limit unless set,
+    /// because nothing of a body is kept; [`Route::body_limit`](crate::Route::body_limit) comes before it.
     pub fn body_limit(mut self, bytes: u64) -> Self {
         self.body_limit = Some(bytes);
         self
@@ -210,6 +271,7 @@ impl Proxy {
     /// a new version with real requests. Nothing that happens to a copy touches the request itself. A copy whose upstream
     /// takes its body more slowly than the request's own (256 KiB may wait), or that comes while 256 are under way on a
     /// core, is dropped: [`Stats::mirror_dropped`](crate::Stats::mirror_dropped). Requests for an upgrade are not copied.
+    /// A copy is what [`on_request`](Self::on_request) and the rules of this proxy have made of the request.
     pub fn mirror(mut self, upstream: impl Into<String>) -> Self {
         self.mirror = Some(upstream.into());
         self
@@ -217,6 +279,7 @@ impl Proxy {
 
     /// Begins each connection to an upstream with a PROXY protocol header, which says whose connection it is made for. It
     /// carries the requests of that client's connection only, so every client costs the upstreams a connection of its own.
+    /// Off unless set; a mirror gets none.
     pub fn proxy_protocol(mut self, version: ProxyProtocol) -> Self {
         self.proxy_protocol = Some(version);
         self
@@ -225,7 +288,7 @@ impl Proxy {
     /// Reads request bodies of up to so many bytes before the request is passed on: a slow client does not occupy an
     /// upstream then, and the request can be [sent again](Self::retries). A longer body, or what a body without a length
     /// has beyond that, is passed on as it comes, as all are unless this is set. It costs memory: so many bytes for each
-    /// request that is under way.
+    /// request that is under way. A client that waits for 100 (Continue) is told to go on by this proxy then.
     pub fn buffer_requests(mut self, bytes: u64) -> Self {
         self.buffering.requests = bytes;
         self
@@ -253,7 +316,17 @@ impl Proxy {
     }
 
     /// Counts answers with these statuses as failures, too, while there is another endpoint that has not been tried: 502,
-    /// 503 and 504 are what one may want here. None unless set.
+    /// 503 and 504 are what one may want here. None unless set; others than 400 to 599 are a `bad_option`. What may be sent
+    /// again, and how often, is as for [`retries`](Self::retries).
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to(["http://10.0.0.8:80", "http://10.0.0.9:80"])
+    ///     .buffer_requests(64 * 1024)
+    ///     .retries(2)
+    ///     .retry_statuses([502, 503, 504]);
+    /// ```
     pub fn retry_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
         self.retry.statuses = statuses.into_iter().collect();
         if let Some(wrong) = self.retry.statuses.iter().find(|status| !(400..=599).contains(*status)) {

@@ -97,10 +97,10 @@ pub(super) fn encode(
     }
     encode_max_forwards(out, &lines);
     match rules.telling {
-        Telling::Origin => encode_forwarding(out, relay, &lines, host),
+        Telling::Origin => encode_forwarding(out, relay, &rules.headers, &lines, host),
         _ if is_trusted => {
-            pass_on(out, &lines, Known::XForwardedFor, b"X-Forwarded-For");
-            pass_on(out, &lines, Known::Forwarded, b"Forwarded");
+            pass_on(out, &rules.headers, &lines, Known::XForwardedFor, b"X-Forwarded-For");
+            pass_on(out, &rules.headers, &lines, Known::Forwarded, b"Forwarded");
         }
         Telling::Nothing | Telling::AsItCame => {}
     }
@@ -207,8 +207,15 @@ fn parse_number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Tells the upstream where the request comes from: X-Forwarded-For, -Proto, -Host, and Forwarded (RFC 7239). What the
-/// client says of that itself is left out unless it is trusted; then ours is added to it.
-fn encode_forwarding(out: &mut Vec<u8>, relay: &Relay<'_>, lines: &Lines<'_>, host: Option<&[u8]>) {
+/// client says of that itself is left out unless it is trusted; then ours is added to it. What the user has rules for is left
+/// to those.
+fn encode_forwarding(
+    out: &mut Vec<u8>,
+    relay: &Relay<'_>,
+    rules: &HeaderRules,
+    lines: &Lines<'_>,
+    host: Option<&[u8]>,
+) {
     let is_trusted = relay.is_trusted();
     let has = |known: Known| is_trusted && lines.fields.iter().any(|field| field.known == known);
     let peer = match relay.client.peer {
@@ -217,34 +224,41 @@ fn encode_forwarding(out: &mut Vec<u8>, relay: &Relay<'_>, lines: &Lines<'_>, ho
     };
     let host = host.filter(|host| !host.is_empty());
     // Where the peer's address is in `out`, to be copied from there.
-    let mut address = 0..0;
-    if peer.is_some() || has(Known::XForwardedFor) {
+    let mut address = None;
+    if (peer.is_some() || has(Known::XForwardedFor)) && !rules.decide(b"X-Forwarded-For") {
         out.extend_from_slice(b"X-Forwarded-For: ");
         let is_first = !is_trusted || encode_list(out, lines, Known::XForwardedFor);
         if let Some(peer) = peer {
             out.extend_from_slice(if is_first { b"" } else { b", " });
             let start = out.len();
             encode_ip(out, peer);
-            address = start..out.len();
+            address = Some(start..out.len());
         }
         out.extend_from_slice(b"\r\n");
     }
-    if !has(Known::XForwardedProto) {
+    if !has(Known::XForwardedProto) && !rules.decide(b"X-Forwarded-Proto") {
         out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
     }
-    if let Some(host) = host.filter(|_| !has(Known::XForwardedHost)) {
+    if let Some(host) = host.filter(|_| !has(Known::XForwardedHost) && !rules.decide(b"X-Forwarded-Host")) {
         encode_field(out, b"X-Forwarded-Host", host);
+    }
+    if rules.decide(b"Forwarded") {
+        return;
     }
     out.extend_from_slice(b"Forwarded: ");
     if is_trusted && !encode_list(out, lines, Known::Forwarded) {
         out.extend_from_slice(b", ");
     }
     out.extend_from_slice(b"for=");
+    let mut encode_address = |out: &mut Vec<u8>, ip| match address.take() {
+        Some(address) => out.extend_from_within(address),
+        None => encode_ip(out, ip),
+    };
     match peer {
-        Some(IpAddr::V4(_)) => out.extend_from_within(address),
-        Some(IpAddr::V6(_)) => {
+        Some(ip @ IpAddr::V4(_)) => encode_address(out, ip),
+        Some(ip @ IpAddr::V6(_)) => {
             out.extend_from_slice(b"\"[");
-            out.extend_from_within(address);
+            encode_address(out, ip);
             out.extend_from_slice(b"]\"");
         }
         None => out.extend_from_slice(b"unknown"),
@@ -270,8 +284,8 @@ fn encode_list(out: &mut Vec<u8>, lines: &Lines<'_>, known: Known) -> bool {
     is_first
 }
 
-fn pass_on(out: &mut Vec<u8>, lines: &Lines<'_>, known: Known, name: &[u8]) {
-    let is_there = |field: &&Field| field.known == known;
+fn pass_on(out: &mut Vec<u8>, rules: &HeaderRules, lines: &Lines<'_>, known: Known, name: &[u8]) {
+    let is_there = |field: &&Field| field.known == known && !rules.decide(name);
     for field in lines.fields.iter().filter(is_there) {
         encode_field(out, name, field.value.of(lines.bytes));
     }

@@ -34,6 +34,11 @@ impl HeaderRules {
         self.0.push(HeaderRule { name, value: None, replaces: true });
     }
 
+    /// Whether fields of this name are set or removed, so that nobody else adds one.
+    pub(super) fn decide(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|rule| rule.replaces && name.eq_ignore_ascii_case(rule.name.as_bytes()))
+    }
+
     /// # Errors
     ///
     /// `BadOption`: a name or value that no message can carry, or a field that belongs to the wire.

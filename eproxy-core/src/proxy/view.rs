@@ -58,12 +58,16 @@ impl ProxyRequest {
         Ok(())
     }
 
-    /// Calls `observe` with each piece of the body, as it passes.
+    /// Calls `observe` with each piece of the body, as it passes, in whatever sizes they happen to come. A panic in it is
+    /// that of a [`BodyFilter`].
     pub fn observe_body(&mut self, observe: impl FnMut(&[u8]) + 'static) {
         self.0.request_filters.observe(observe);
     }
 
-    /// Changes the body, and perhaps its length: it is sent in chunks then. A request without a body is not given one.
+    /// Changes the body, and perhaps its length: it is sent in chunks then (RFC 9112 §7.1). A request without a body is not
+    /// given one. What the headers say of the body is for the hook to change. Several filters work in the order in which
+    /// they were added. A request whose body is filtered is sent again only if
+    /// [`Proxy::buffer_requests`](crate::Proxy::buffer_requests) has collected all of it.
     pub fn transform_body(&mut self, filter: impl BodyFilter) {
         self.0.request_filters.transform(filter, true);
     }
@@ -159,7 +163,8 @@ impl ProxyResponse {
         &mut self.0.answer_headers
     }
 
-    /// Calls `observe` with each piece of the body, as it passes.
+    /// Calls `observe` with each piece of the body, as it passes, in whatever sizes they happen to come. A panic in it is
+    /// that of a [`BodyFilter`].
     pub fn observe_body(&mut self, observe: impl FnMut(&[u8]) + 'static) {
         self.0.answer_filters.observe(observe);
     }

@@ -56,13 +56,21 @@ pub(super) struct Listening {
 }
 
 impl Builder {
-    /// Adds a route; routes with the same pattern become one.
+    /// Adds a route; routes with the same pattern become one. What is wrong with it is told by [`start`](Self::start).
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self
     }
 
     /// Answers every method on a pattern, by a handler or a [`Proxy`](crate::Proxy); see [`Route::any`].
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Request, Response, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .at("/echo", |req: Request, res: Response| res.send(req.method().to_owned()))
+    ///     .at("/*path", Proxy::to("http://10.0.0.7:3000"));
+    /// ```
     pub fn at(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
         self.route(Route::new(pattern).any(answers))
     }
@@ -87,8 +95,17 @@ impl Builder {
         self.route(Route::new(pattern).delete(handler))
     }
 
-    /// Passes requests on that name where they are to go, `GET http://host/` and `CONNECT host:443`; all others go to the
-    /// routes, if there are any.
+    /// Passes requests on that name where they are to go, `GET http://host/` and `CONNECT host:443` (RFC 9112 §3.2.2, §3.2.3);
+    /// all others go to the routes or, where there are none, get 400 (`not_forward`). A second call replaces the first.
+    ///
+    /// ```
+    /// use eproxy_core::{Forward, Request, Response, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .forward(Forward::new().user("ada", "secret"))
+    ///     .get("/", |_: Request, res: Response| res.send("a proxy; use it with curl -x"))
+    ///     .bind("127.0.0.1:3128");
+    /// ```
     pub fn forward(mut self, forward: Forward) -> Self {
         self.forward = Some(forward);
         self
@@ -104,8 +121,17 @@ impl Builder {
 
     /// Listens on an address where every connection begins with a PROXY protocol header, version 1 or 2: the connection is
     /// taken for that of the client whose address the header names. Only [`trusted_proxies`](Self::trusted_proxies) may
-    /// connect there; others, and those that send no valid header, are closed and counted as `bad_proxy_protocol`, and
-    /// those that take longer than [`Timeouts::head`] for it as `head_timeout`.
+    /// connect there: others, and those that send no valid header, are closed and counted as `bad_proxy_protocol`, and as
+    /// `head_timeout` if it has not come within [`Timeouts::head`]. It is an error to name no trusted proxy.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .trusted_proxies(["10.0.0.0/8"])
+    ///     .bind_proxy_protocol("0.0.0.0:8080")
+    ///     .at("/*path", Proxy::to("http://127.0.0.1:3000"));
+    /// ```
     pub fn bind_proxy_protocol(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(Listening { address: address.into(), introduces: true });
         self
@@ -114,25 +140,27 @@ impl Builder {
     /// Names the peers that are believed when they say where a request comes from: addresses, networks (`10.0.0.0/8`), and
     /// `unix` for unix-domain sockets. Their X-Forwarded-For, -Host, -Proto and Forwarded fields are kept and added to,
     /// those of anybody else are left out; and they may speak the PROXY protocol where
-    /// [`bind_proxy_protocol`](Self::bind_proxy_protocol) listens. Nobody is believed unless this is set.
+    /// [`bind_proxy_protocol`](Self::bind_proxy_protocol) listens. Nobody is believed unless this is set. May be called
+    /// several times; what is none of these is told by [`start`](Self::start).
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.trusted.extend(proxies.into_iter().map(Into::into));
         self
     }
 
-    /// Sets the number of worker threads; as many as there are processors unless set.
+    /// Sets the number of worker threads, from 1 to 1,024; as many as there are processors unless set. Each keeps connections
+    /// of its own to every upstream.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Sets all limits.
+    /// Sets all limits; [`Limits::default`] unless set.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets all timeouts.
+    /// Sets all timeouts; [`Timeouts::default`] unless set.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self

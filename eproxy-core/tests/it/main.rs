@@ -23,6 +23,7 @@ mod proxy_hooks_answers;
 mod proxy_hooks_done;
 mod proxy_hooks_waiting;
 mod proxy_mirror;
+mod proxy_filtered;
 mod proxy_mutations;
 mod proxy_pool;
 mod proxy_protocol;
@@ -46,5 +47,4 @@ mod turns;
 mod unix_upstream;
 mod upgrades;
 #[path = "../conformance/relay/upstream.rs"]
-#[expect(dead_code, reason = "shared with the relay tests of the conformance suite, which use more of it")]
 mod upstream;

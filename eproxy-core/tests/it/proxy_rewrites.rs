@@ -278,3 +278,24 @@ fn what_can_not_be_done_is_said_when_the_server_starts() {
         assert!(error.contains(what) && error.contains("/*path"), "{what}: {error}");
     }
 }
+
+#[test]
+fn a_field_that_a_rule_sets_or_removes_is_not_added_by_anybody_else() {
+    let upstream = echoing();
+    let proxy = Proxy::to(upstream.url())
+        .request_header("X-Forwarded-Proto", "https")
+        .request_header("x-forwarded-for", "somebody")
+        .remove_request_header("X-Forwarded-Host")
+        .remove_request_header("Forwarded")
+        .response_header("Date", "today");
+    let server = serve(proxy);
+    let reply =
+        server.ask("GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-Proto: gopher\r\nForwarded: for=me\r\n\r\n");
+    assert_eq!(reply.header("date"), Some("today"));
+    let seen = upstream.last();
+    assert_eq!(seen.values("x-forwarded-proto"), ["https"]);
+    assert_eq!(seen.values("x-forwarded-for"), ["somebody"]);
+    assert!(seen.values("x-forwarded-host").is_empty() && seen.values("forwarded").is_empty(), "{seen:?}");
+    // That it came by here is always said (RFC 9110 §7.6.3).
+    assert_eq!(seen.values("via"), ["1.1 eproxy"]);
+}

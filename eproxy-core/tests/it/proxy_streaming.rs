@@ -172,7 +172,14 @@ fn much_goes_through_in_every_framing() {
         request.extend(b"0\r\n\r\n");
         client.send(request);
         let reply = client.reply();
-        assert!(reply.body == *much, "{target}");
+        let differs = reply.body.iter().zip(much.iter()).position(|(one, other)| one != other);
+        assert!(
+            reply.body == *much,
+            "{target}: {} bytes, status {}, whole {}, differs at {differs:?}",
+            reply.body.len(),
+            reply.status,
+            reply.is_whole
+        );
     }
 }
 
