@@ -47,6 +47,8 @@ impl Answered<'_> {
         }
         let filters = take_filters(relay);
         let coding = self.coding(relay, &filters);
+        // They make no body where there is none.
+        let filters = if self.has_body(relay) { filters } else { Filters::default() };
         // A refusal before the request was sent: what is still to come of it will not be read.
         let Reply { line, facts, .. } = self.reply;
         let gives_up = !upload.is_over() && line.status >= 400 && !facts.keep_alive;
