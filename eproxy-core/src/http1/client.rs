@@ -173,7 +173,11 @@ mod tests {
                 input.filled(piece.len());
                 find_answer(&mut finder, &mut input, &mut Vec::new(), b"GET").transpose()
             });
-            assert_eq!(found.map(|found| found.err()), Some(Some(Kind::BadAnswer)), "{piece} bytes at a time");
+            assert_eq!(
+                found.map(|found| found.err()),
+                Some(Some(Kind::BadAnswer)),
+                "{piece} bytes at a time"
+            );
         }
     }
 

@@ -260,9 +260,8 @@ pub(crate) fn a_part_of_a_file_is_that_part(peer: Peer) {
     let server = peer.proxied();
     let mut client = server.connect();
     let file = file();
-    let mut ask = |range: &str| {
-        client.ask(crlf(&format!("GET /file HTTP/1.1\nHost: test\nRange: bytes={range}\n\n")))
-    };
+    let mut ask =
+        |range: &str| client.ask(crlf(&format!("GET /file HTTP/1.1\nHost: test\nRange: bytes={range}\n\n")));
     let last = MEBIBYTE - 1;
     for (range, part) in [
         ("100-199".to_owned(), 100..=199),
