@@ -382,8 +382,9 @@ mod tests {
 
     #[test]
     fn seeds_that_were_damaged_at_random_are_dealt_with() {
+        type Target = fn(&[u8]);
         let mut rng = fastrand::Rng::with_seed(1);
-        let targets: [(&str, fn(&[u8]), usize); 6] = [
+        let targets: [(&str, Target, usize); 6] = [
             ("request_head", request_head, 200),
             ("chunked", chunked, 200),
             ("answer_head", answer_head, 200),
