@@ -11,6 +11,7 @@
 //! | `/last` | `last`; then the server closes the connection, without having said so |
 
 use std::net::{SocketAddr, TcpStream};
+use std::sync::LazyLock;
 
 use eproxy_core::{Proxy, Server};
 
@@ -64,8 +65,11 @@ impl Peer {
 }
 
 /// What is served as a file: 1 MiB in which every piece is another.
-pub(crate) fn file() -> Vec<u8> {
-    (0..MEBIBYTE / 8).flat_map(|number| format!("{number:07}\n").into_bytes()).collect()
+pub(crate) fn file() -> &'static [u8] {
+    static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        (0..MEBIBYTE / 8).flat_map(|number| format!("{number:07}\n").into_bytes()).collect()
+    });
+    &FILE
 }
 
 pub(crate) const MEBIBYTE: usize = 1024 * 1024;
@@ -170,7 +174,7 @@ fn large_bodies(method: &str, target: &str) -> [(String, Vec<u8>); 2] {
     }
     chunks.extend_from_slice(b"0\r\n\r\n");
     [
-        (format!("{line}Content-Length: {MEBIBYTE}\n\n"), file()),
+        (format!("{line}Content-Length: {MEBIBYTE}\n\n"), file().to_vec()),
         (format!("{line}Transfer-Encoding: chunked\n\n"), chunks),
     ]
 }
