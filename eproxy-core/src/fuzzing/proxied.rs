@@ -64,7 +64,32 @@ pub fn proxied(input: &[u8]) {
     for heard in log.upstream.borrow().iter() {
         check_passed_on(heard, &sent, may_switch);
     }
-    check_answers(&log.client.borrow(), &sent, may_switch);
+    let statuses = check_answers(&log.client.borrow(), &sent, may_switch);
+    if let (&[status], 1) = (&statuses[..], log.upstream.borrow().len()) {
+        let said = parts.make_contiguous().concat();
+        assert_ne!(Some(status), broken_off(&said), "half an answer passed for a whole one");
+    }
+}
+
+/// The status of an answer that is broken off, if it is a good one: a proxy has no such answers of its own.
+fn broken_off(mut said: &[u8]) -> Option<u16> {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; 300];
+        let mut answer = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(head)) = answer.parse(said) else { return None };
+        said = &said[head..];
+        match answer.code? {
+            100 | 102..200 => {}
+            204 | 304 => return None,
+            status @ 200..400 => {
+                let is_framed = !values(answer.headers, "content-length").is_empty()
+                    || !values(answer.headers, "transfer-encoding").is_empty();
+                let (_, end, _) = read_body(answer.headers, said)?;
+                return (is_framed && end == End::Partial).then_some(status);
+            }
+            _ => return None,
+        }
+    }
 }
 
 /// What stands between the marks.
@@ -250,15 +275,16 @@ fn check_passed_on(mut heard: &[u8], sent: &Sent, may_switch: bool) {
     }
 }
 
-/// What the client has heard are answers to its requests, in their order, and perhaps a last one to what is none.
-fn check_answers(mut heard: &[u8], sent: &Sent, may_switch: bool) {
-    let (mut number, mut is_over) = (0, false);
+/// What the client has heard are answers to its requests, in their order, and perhaps a last one to what is none. Gives
+/// the statuses of those whose bodies have come to their marked end.
+fn check_answers(mut heard: &[u8], sent: &Sent, may_switch: bool) -> Vec<u16> {
+    let (mut number, mut is_over, mut whole) = (0, false, Vec::new());
     while !heard.is_empty() {
         let text = heard.escape_ascii().to_string();
         assert!(!is_over, "something follows the last answer: {text}");
         let method = sent.requests.get(number).and_then(|request| request.line.split(' ').next());
         if method.is_none() && sent.is_cut_short {
-            return;
+            return whole;
         }
         let mut headers = [httparse::EMPTY_HEADER; 300];
         let mut answer = httparse::Response::new(&mut headers);
@@ -272,7 +298,7 @@ fn check_answers(mut heard: &[u8], sent: &Sent, may_switch: bool) {
         match status {
             101 => {
                 assert!(may_switch, "nobody has switched: {text}");
-                return;
+                return whole;
             }
             100..200 => {
                 assert!(lengths.is_empty() && codings.is_empty(), "{text}");
@@ -289,11 +315,17 @@ fn check_answers(mut heard: &[u8], sent: &Sent, may_switch: bool) {
             ([], [length]) => {
                 let length = std::str::from_utf8(length).ok().and_then(|text| text.parse().ok());
                 let length: usize = length.unwrap_or_else(|| panic!("a length: {text}"));
+                if length <= rest.len() {
+                    whole.push(status);
+                }
                 &rest[length.min(rest.len())..]
             }
             ([b"chunked"], []) if status != 204 => match split_chunks(rest) {
                 _ if method == Some("HEAD") || status == 304 => rest,
-                Chunks::Whole { rest, .. } => rest,
+                Chunks::Whole { rest, .. } => {
+                    whole.push(status);
+                    rest
+                }
                 Chunks::Partial(_) => &[],
                 Chunks::Malformed(_) => panic!("malformed chunks: {text}"),
             },
@@ -302,4 +334,5 @@ fn check_answers(mut heard: &[u8], sent: &Sent, may_switch: bool) {
             _ => panic!("where does it end? {text}"),
         };
     }
+    whole
 }
