@@ -7,14 +7,21 @@
 //! An input is a message and nothing else. Where a function needs to choose, where to cut the message into pieces for
 //! one, it derives the choice from the bytes: a failure depends on its input alone.
 
+mod answer;
 mod connection;
+mod proxied;
+mod proxy_header;
+mod sent;
 
 use crate::error::Kind;
 use crate::http1::{Decoder, Finder, Found, RequestFacts, Step, parse_request};
 use crate::message::target::{self, Form};
 use crate::message::{Field, RequestLine, Span, is_token, is_value};
 
+pub use answer::answer_head;
 pub use connection::connection;
+pub use proxied::proxied;
+pub use proxy_header::proxy_header;
 
 /// As many header lines as the largest limit that is tried here.
 const MAX_FIELDS: usize = 100;
@@ -348,6 +355,73 @@ mod tests {
         for seed in seeds("chunked", 20) {
             run_around(chunked, &seed);
         }
+    }
+
+    #[test]
+    fn heads_of_answers_are_read_alike_in_all_pieces_and_by_httparse() {
+        for seed in seeds("answer_head", 20) {
+            run_around(answer_head, &seed);
+        }
+    }
+
+    #[test]
+    fn proxy_headers_say_the_same_once_they_were_read_and_written_again() {
+        for seed in seeds("proxy_header", 20) {
+            run_around(proxy_header, &seed);
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_passes_on_has_one_reading_whatever_both_sides_say() {
+        for seed in seeds("proxied", 20) {
+            for end in 0..=seed.len() {
+                proxied(&seed[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn seeds_that_were_damaged_at_random_are_dealt_with() {
+        type Target = fn(&[u8]);
+        let mut rng = fastrand::Rng::with_seed(1);
+        let targets: [(&str, Target, usize); 6] = [
+            ("request_head", request_head, 200),
+            ("chunked", chunked, 200),
+            ("answer_head", answer_head, 200),
+            ("proxy_header", proxy_header, 500),
+            ("proxied", proxied, 60),
+            ("connection", connection, 30),
+        ];
+        for (name, target, rounds) in targets {
+            let seeds: Vec<_> = seeds(name, 12).collect();
+            for _ in 0..rounds * seeds.len() {
+                let mut input = rng.choice(&seeds).cloned().unwrap();
+                for _ in 0..rng.usize(1..5) {
+                    damage(&mut rng, &mut input, &seeds);
+                }
+                // The last one that is said is the one that fails.
+                eprintln!("{name}: {}", input.escape_ascii());
+                target(&input);
+            }
+        }
+    }
+
+    /// Takes a piece out, doubles it, or puts another in its place or behind it: of another seed, or one that matters.
+    fn damage(rng: &mut fastrand::Rng, input: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+        const WORDS: [&[u8]; 8] = [b"\r\n", b"\n", b"\0", b": ", b"0", b"chunked", b"\xFF", b"HTTP/1.0"];
+        let mut piece = |of: &[u8]| {
+            let from = rng.usize(..=of.len());
+            from..from + rng.usize(..=(of.len() - from).min(40))
+        };
+        let (at, other) = (piece(input), &seeds[input.len() % seeds.len()]);
+        let new = match input.len() % 5 {
+            0 => Vec::new(),
+            1 => [&input[at.clone()], &input[at.clone()]].concat(),
+            2 => other[piece(other)].to_vec(),
+            3 => WORDS[at.start % WORDS.len()].to_vec(),
+            _ => [&input[at.clone()], WORDS[at.end % WORDS.len()]].concat(),
+        };
+        input.splice(at, new);
     }
 
     #[test]

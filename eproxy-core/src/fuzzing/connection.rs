@@ -11,6 +11,7 @@ use crate::driver::Stream;
 use crate::server::fuzzing::{Door, Ending, Rehearsal};
 use crate::{Limits, Request, Response, Route, Server, Upgraded};
 
+use super::sent::{End, Sent};
 use super::{Choices, Chunks, split_chunks};
 
 /// Serves two connections, one behind the other, on which a client sends `input` and then no more: in pieces on the
@@ -40,7 +41,9 @@ pub fn connection(input: &[u8]) {
     drop(BACKSTAGE.take());
     assert_eq!(ending.expect("the system has what a connection needs"), Ending::Clean);
 
-    let sent = Sent::read(input);
+    let mut sent = Sent::read(input);
+    // `OPTIONS *` is answered by the server itself.
+    sent.requests.retain(|request| !request.line.ends_with(" *"));
     let statuses: Vec<_> = talks.borrow().iter().map(|talk| talk.check(&sent)).collect();
     // A head may be too long in two ways and malformed besides; which is seen first does depend on the pieces.
     let refused =
@@ -288,90 +291,5 @@ impl Heard {
         };
         *output = rest;
         Self { status, body, is_whole, is_last, echo_of }
-    }
-}
-
-/// What a client has sent, as httparse has it.
-struct Sent {
-    requests: Vec<Asked>,
-    /// There may be more, which httparse does not understand.
-    is_cut_short: bool,
-}
-
-/// A request that a handler may get.
-struct Asked {
-    line: String,
-    /// As far as it goes.
-    body: Vec<u8>,
-    end: End,
-}
-
-/// How a request's body ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Whole,
-    Partial,
-    /// It is malformed, or httparse does not know better.
-    Unknown,
-}
-
-impl Sent {
-    fn read(mut input: &[u8]) -> Self {
-        let mut sent = Self { requests: Vec::new(), is_cut_short: false };
-        loop {
-            let mut headers = [httparse::EMPTY_HEADER; 64];
-            let mut request = httparse::Request::new(&mut headers);
-            let head = match request.parse(input) {
-                Ok(httparse::Status::Complete(head)) => head,
-                // Those above 1.1 are taken for it.
-                Err(httparse::Error::Version) => {
-                    sent.is_cut_short = true;
-                    return sent;
-                }
-                Ok(httparse::Status::Partial) | Err(_) => return sent,
-            };
-            let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-            let Some((body, end, rest)) = read_body(request.headers, &input[head..]) else { return sent };
-            // `OPTIONS *` is answered by the server itself.
-            if target != "*" {
-                sent.requests.push(Asked { line: format!("{method} {target}"), body, end });
-            }
-            if end != End::Whole {
-                return sent;
-            }
-            input = rest;
-        }
-    }
-}
-
-/// The body behind a head, how it ends, and what follows; none where its end is in doubt.
-fn read_body<'a>(headers: &[httparse::Header<'_>], rest: &'a [u8]) -> Option<(Vec<u8>, End, &'a [u8])> {
-    let values = |name: &'static str| {
-        headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
-    };
-    let codings: Vec<_> = values("transfer-encoding").collect();
-    let lengths: Vec<_> = values("content-length").collect();
-    match (&codings[..], &lengths[..]) {
-        ([], []) => Some((Vec::new(), End::Whole, rest)),
-        ([], [first, ..]) => {
-            let parse = |length: &[u8]| -> Option<usize> {
-                let is_number = length.iter().all(u8::is_ascii_digit);
-                std::str::from_utf8(length).ok().filter(|_| is_number)?.parse().ok()
-            };
-            let length = parse(first)?;
-            if lengths.iter().any(|other| parse(other) != Some(length)) {
-                return None;
-            }
-            Some(match rest.split_at_checked(length) {
-                Some((body, rest)) => (body.to_vec(), End::Whole, rest),
-                None => (rest.to_vec(), End::Partial, &[]),
-            })
-        }
-        ([coding], []) if coding.eq_ignore_ascii_case(b"chunked") => Some(match split_chunks(rest) {
-            Chunks::Whole { body, rest, .. } => (body, End::Whole, rest),
-            Chunks::Partial(body) => (body, End::Partial, &[]),
-            Chunks::Malformed(body) => (body, End::Unknown, &[]),
-        }),
-        _ => None,
     }
 }

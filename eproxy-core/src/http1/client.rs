@@ -104,10 +104,9 @@ pub(crate) fn find_answer(
     let mut parsed = if finder.has_begun() { None } else { parse_head(input.data(), fields)? };
     if parsed.is_none() {
         match finder.find(input.data()).map_err(|_| Kind::BadAnswer)? {
-            Found::Head { start, .. } => {
-                input.consume(start);
-                parsed = parse_head(input.data(), fields)?;
-            }
+            // Empty lines are ignored before a request only (RFC 9112 §2.2).
+            Found::Head { start: 1.., .. } => return Err(Kind::BadAnswer),
+            Found::Head { .. } => parsed = parse_head(input.data(), fields)?,
             Found::Partial if input.len() >= MAX_HEAD => return Err(Kind::UpstreamHeadTooLarge),
             Found::Partial => {}
         }
@@ -162,6 +161,24 @@ mod tests {
         assert_eq!(read(&endless, "GET").err(), Some(Kind::BadAnswer));
         let long = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MAX_HEAD));
         assert_eq!(read(long.as_bytes(), "GET").err(), Some(Kind::UpstreamHeadTooLarge));
+    }
+
+    #[test]
+    fn an_empty_line_before_a_head_is_malformed_however_it_comes() {
+        const ANSWER: &[u8] = b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        for piece in [1, 2, 20, ANSWER.len()] {
+            let (mut finder, mut input) = (Finder::new(), Buffer::new());
+            let found = ANSWER.chunks(piece).find_map(|piece| {
+                input.space(ANSWER.len())[..piece.len()].copy_from_slice(piece);
+                input.filled(piece.len());
+                find_answer(&mut finder, &mut input, &mut Vec::new(), b"GET").transpose()
+            });
+            assert_eq!(
+                found.map(|found| found.err()),
+                Some(Some(Kind::BadAnswer)),
+                "{piece} bytes at a time"
+            );
+        }
     }
 
     #[test]

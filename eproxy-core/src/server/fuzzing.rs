@@ -51,6 +51,11 @@ pub(crate) enum Ending {
 pub(crate) struct Door(Rc<Worker>);
 
 impl Door {
+    /// The core that everything runs on.
+    pub(crate) fn core(&self) -> &Rc<Core> {
+        &self.0.site.core
+    }
+
     /// Opens a connection and returns the client's end of it.
     ///
     /// # Errors

@@ -46,6 +46,10 @@ fn parse_line(input: &[u8]) -> Result<Option<(usize, Option<TwoEnds>)>, Kind> {
         let may_begin = v1::PROTOCOL_PREFIX.as_bytes().iter().zip(input).all(|(known, byte)| known == byte);
         return if may_begin && input.len() < LINE { Ok(None) } else { Err(Kind::BadProxyProtocol) };
     };
+    // Behind UNKNOWN anything goes, but the line ends as every line does, and only there.
+    if start.iter().position(|byte| *byte == b'\r') != end.checked_sub(1) {
+        return Err(Kind::BadProxyProtocol);
+    }
     let header = v1::Header::try_from(&input[..=end]).map_err(|_| Kind::BadProxyProtocol)?;
     let ends = match header.addresses {
         v1::Addresses::Tcp4(ip) => {
@@ -184,6 +188,8 @@ mod tests {
             (b"PROXY TCP4 10.0.0.1 10.0.0.2 80 99999\r\n", "a port that there is not"),
             (b"PROXY TCP4 ::1 ::1 80 80\r\n", "the other family"),
             (b"PROXY TCP4 10.0.0.1 10.0.0.2 80 81\n", "no CR"),
+            (b"PROXY UNKNOWN\n", "no CR, and no addresses either"),
+            (b"PROXY UNKNOWN a\rb\r\n", "a CR within"),
             (b"proxy UNKNOWN\r\n", "lower case"),
             (b"PROXY UDP4 10.0.0.1 10.0.0.2 80 81\r\n", "another protocol"),
             (&long_line, "a line without an end"),

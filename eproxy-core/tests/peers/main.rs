@@ -1,0 +1,25 @@
+//! Other people's servers and clients on both sides of a proxy, as they are installed here. Each test starts what it needs
+//! on a free port and ends it. What is not installed is said aloud, and its tests pass.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `checks.rs` | what is asked of every HTTP server, through a proxy |
+//! | `nginx.rs`, `caddy.rs`, `node.rs`, `python.rs`, `async_h1.rs` | those servers, and what each of them is asked |
+//! | `clients.rs` | curl, Node and Python as clients |
+//! | `websockets.rs` | libraries for WebSockets on both sides of a tunnel |
+//! | `program.rs`, `library.rs` | servers that are programs, and those that run inside of the test |
+//! | `scripts/` | what the programs are given |
+
+mod async_h1;
+mod caddy;
+mod checks;
+mod clients;
+mod library;
+mod nginx;
+mod node;
+mod program;
+mod python;
+#[path = "../it/support/mod.rs"]
+#[expect(dead_code, reason = "each integration binary uses its part of it")]
+mod support;
+mod websockets;
