@@ -16,6 +16,7 @@ mod mutations;
 mod peer;
 mod proxy_buffering;
 mod proxy_buffering_answers;
+mod proxy_filtered;
 mod proxy_filters;
 mod proxy_filters_framing;
 mod proxy_hooks;
@@ -23,7 +24,6 @@ mod proxy_hooks_answers;
 mod proxy_hooks_done;
 mod proxy_hooks_waiting;
 mod proxy_mirror;
-mod proxy_filtered;
 mod proxy_mutations;
 mod proxy_pool;
 mod proxy_protocol;
@@ -35,7 +35,6 @@ mod proxy_timeouts;
 mod refusals;
 mod routing;
 #[path = "../conformance/relay/seen.rs"]
-#[expect(dead_code, reason = "shared with the relay tests of the conformance suite, which use more of it")]
 mod seen;
 mod shutdown;
 mod support;
@@ -47,4 +46,5 @@ mod turns;
 mod unix_upstream;
 mod upgrades;
 #[path = "../conformance/relay/upstream.rs"]
+#[expect(dead_code, reason = "shared with the relay tests of the conformance suite, which use more of it")]
 mod upstream;

@@ -141,22 +141,25 @@ fn much_goes_through_in_every_framing() {
     const SIZE: usize = 3_000_000;
     let much = std::sync::Arc::new(pattern(SIZE));
     let expected = much.clone();
+    // It keeps its connection, but where its answer ends with that: what is reused must not be about to be closed.
     let upstream = upstream(move |peer| {
-        let seen = peer.request();
-        assert!(seen.body == *expected);
-        match seen.target.as_str() {
-            "/length" => peer.say(echo(&seen)),
-            "/end" => {
-                peer.say("HTTP/1.1 200 OK\r\n\r\n");
-                peer.say(&seen.body);
-            }
-            _ => {
-                peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-                // Neither the proxy's sizes nor a power of two.
-                for chunk in seen.body.chunks(100_003) {
-                    peer.say([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        while let Some(seen) = peer.next() {
+            assert!(seen.body == *expected);
+            match seen.target.as_str() {
+                "/length" => peer.say(echo(&seen)),
+                "/end" => {
+                    peer.say("HTTP/1.1 200 OK\r\n\r\n");
+                    peer.say(&seen.body);
+                    return;
                 }
-                peer.say("0\r\n\r\n");
+                _ => {
+                    peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                    // Neither the proxy's sizes nor a power of two.
+                    for chunk in seen.body.chunks(100_003) {
+                        peer.say([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+                    }
+                    peer.say("0\r\n\r\n");
+                }
             }
         }
     });
@@ -172,14 +175,8 @@ fn much_goes_through_in_every_framing() {
         request.extend(b"0\r\n\r\n");
         client.send(request);
         let reply = client.reply();
-        let differs = reply.body.iter().zip(much.iter()).position(|(one, other)| one != other);
-        assert!(
-            reply.body == *much,
-            "{target}: {} bytes, status {}, whole {}, differs at {differs:?}",
-            reply.body.len(),
-            reply.status,
-            reply.is_whole
-        );
+        assert_eq!(reply.status, 200, "{target}");
+        assert!(reply.body == *much, "{target}: another body of {} bytes", reply.body.len());
     }
 }
 
