@@ -71,14 +71,16 @@ impl Pump {
         Self::new(decoder, content, UPLOAD, Patience::Paced(pace), write_idle)
     }
 
-    /// The body of an answer.
+    /// The body of an answer, of which `ahead` bytes may be read ahead of the other end. With that, the pump is over when
+    /// the last byte was read, and what is still to be written is left in `out`.
     pub(super) fn download(
         decoder: Decoder,
         content: Content,
         read_idle: Duration,
         write_idle: Duration,
+        ahead: usize,
     ) -> Self {
-        Self::new(decoder, content, DOWNLOAD, Patience::Idle(read_idle), write_idle)
+        Self { ahead, ..Self::new(decoder, content, DOWNLOAD, Patience::Idle(read_idle), write_idle) }
     }
 
     fn new(
@@ -106,12 +108,6 @@ impl Pump {
             reads_late: false,
             writes_late: false,
         }
-    }
-
-    /// Lets so many bytes be read ahead of the other end. The pump is over then when the last byte was read, and what is
-    /// still to be written is left in `out`.
-    pub(super) fn read_ahead(&mut self, bytes: usize) {
-        self.ahead = bytes;
     }
 
     /// What happens to the body on its way.
@@ -220,11 +216,11 @@ impl Pump {
 
     /// Leaves what is still to be written to whoever comes next.
     fn leave(&mut self, ends: &mut Ends<'_>) {
-        ends.out.drain(..self.written);
+        self.break_off(ends.out);
         if std::mem::take(&mut self.writes_late) {
             ends.to.set_deadline(Direction::Write, None);
         }
-        (self.written, self.is_over) = (0, true);
+        self.is_over = true;
     }
 
     /// Takes what was written off `out`, where the body breaks off: whoever comes next may still write the rest.

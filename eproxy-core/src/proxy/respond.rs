@@ -244,9 +244,9 @@ impl Answered<'_> {
         let (read_idle, write_idle) = (self.reverse.options.body_idle, relay.site.timeouts.write_idle);
         let mut content = Content::new(coding, u64::MAX);
         content.filter(filters);
+        let decoder = Decoder::new(self.reply.facts.framing);
         let mut download =
-            Pump::download(Decoder::new(self.reply.facts.framing), content, read_idle, write_idle);
-        download.read_ahead(self.reverse.buffering.answers);
+            Pump::download(decoder, content, read_idle, write_idle, self.reverse.buffering.answers);
         let mut is_cut = gives_up;
         let passed = poll_fn(|cx| {
             if !is_cut && let Poll::Ready(Err(fault)) = upload.poll(cx, relay, &self.stream) {

@@ -1,21 +1,26 @@
 //! A server on a free loopback port that ends with its test.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use async_std::task::block_on;
 use eproxy_core::{Builder, Handle, Stats};
+use socket2::{Domain, Socket, Type};
 
 use super::wire::{Connection, PATIENCE, Reply};
 
 /// A running server; dropping it ends it, and fails the test if it does not end.
 pub(crate) struct Running(Option<Handle>);
 
-/// The URL of a place where nobody listens.
+/// The URL of a place where nobody listens, nor will as long as the tests run: the port is taken.
 pub(crate) fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    format!("http://{}", listener.local_addr().expect("the socket has an address"))
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    socket.bind(&any.into()).expect("a port is free");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+    std::mem::forget(socket);
+    format!("http://{}", address.expect("the socket has an address"))
 }
 
 /// Starts a server on a free port of 127.0.0.1.
