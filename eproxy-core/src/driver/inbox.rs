@@ -40,10 +40,16 @@ pub(super) struct Inbox {
 pub(super) enum Received {
     Nothing,
     /// From the first to before the second byte of a slot.
-    Slot(u32, u32, u32),
+    Slot(u16, u16, u16),
     Failed(io::Error),
     /// What is left of what was in a slot.
-    Kept(Box<[u8]>),
+    Kept(Box<Kept>),
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    bytes: Vec<u8>,
+    taken: usize,
 }
 
 impl Received {
@@ -55,7 +61,7 @@ impl Received {
 impl Source {
     fn wants_reading(&self) -> Option<&Socket> {
         let is_readable = self.read.ready && !self.read.expired && !self.received.is_something();
-        self.socket.as_deref().filter(|_| is_readable)
+        self.socket.as_ref().filter(|_| is_readable)
     }
 
     fn receive(&mut self, slot: usize, result: io::Result<usize>) {
@@ -63,7 +69,7 @@ impl Source {
             // Whoever reads finds the end again.
             Ok(0) => {}
             Ok(n) => {
-                self.received = Received::Slot(slot as u32, 0, n as u32);
+                self.received = Received::Slot(slot as u16, 0, n as u16);
                 if n < SPACE {
                     self.read.clear(Clear::ShortRead);
                 }
@@ -118,7 +124,8 @@ impl Reactor {
             if let Some(Source { received, .. }) = sources.get_mut(key as usize)
                 && let Received::Slot(slot, from, to) = received
             {
-                *received = Received::Kept(slots[*slot as usize].0[*from as usize..*to as usize].into());
+                let bytes = &slots[*slot as usize].0[*from as usize..*to as usize];
+                *received = Received::Kept(Box::new(Kept { bytes: bytes.to_vec(), taken: 0 }));
             }
         }
     }
@@ -137,18 +144,18 @@ impl Reactor {
                 let slots = self.inbox.slots.borrow();
                 let bytes = &slots[*slot as usize].0[*from as usize..*to as usize];
                 let n = copy(bytes, into);
-                *from += n as u32;
+                *from += n as u16;
                 if from == to {
                     *received = Received::Nothing;
                 }
                 Some(Ok(n))
             }
-            Received::Kept(bytes) => {
-                let n = copy(bytes, into);
-                *received = match &bytes[n..] {
-                    [] => Received::Nothing,
-                    rest => Received::Kept(rest.into()),
-                };
+            Received::Kept(kept) => {
+                let n = copy(&kept.bytes[kept.taken..], into);
+                kept.taken += n;
+                if kept.taken == kept.bytes.len() {
+                    *received = Received::Nothing;
+                }
                 Some(Ok(n))
             }
             Received::Failed(_) => match std::mem::replace(received, Received::Nothing) {

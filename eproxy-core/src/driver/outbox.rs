@@ -151,7 +151,7 @@ impl Reactor {
         let sources = self.sources.borrow();
         let mut messages = SmallVec::<[(&Socket, &[u8]); GROUP]>::new();
         for (key, to) in group {
-            let socket = sources[*key as usize].socket.as_deref().expect("only streams are posted to");
+            let socket = sources[*key as usize].socket.as_ref().expect("streams have one");
             messages.push((socket, &bytes[from..*to]));
             from = *to;
         }

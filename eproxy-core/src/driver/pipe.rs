@@ -66,7 +66,10 @@ impl Pipe {
         debug_assert!(self.is_empty(), "a full pipe would be taken for a stream that has nothing");
         loop {
             ready!(from.poll_ready(cx, Direction::Read))?;
-            match rustix::pipe::splice(from.as_fd(), None, &self.into, None, most.min(CAPACITY), FLAGS) {
+            let (into, most) = (&self.into, most.min(CAPACITY));
+            let moved =
+                from.with_socket(|from| rustix::pipe::splice(from.as_fd(), None, into, None, most, FLAGS));
+            match moved {
                 Ok(n) => {
                     self.held = n;
                     return Poll::Ready(Ok(n));
@@ -80,7 +83,8 @@ impl Pipe {
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>, to: &Stream) -> Poll<io::Result<usize>> {
         loop {
             ready!(to.poll_ready(cx, Direction::Write))?;
-            match rustix::pipe::splice(&self.out, None, to.as_fd(), None, self.held, FLAGS) {
+            let (out, held) = (&self.out, self.held);
+            match to.with_socket(|to| rustix::pipe::splice(out, None, to.as_fd(), None, held, FLAGS)) {
                 Ok(n) => {
                     self.held -= n;
                     return Poll::Ready(Ok(n));

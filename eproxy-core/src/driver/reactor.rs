@@ -12,7 +12,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use super::batch::Batch;
 use super::clock::Clock;
 use super::inbox::{Inbox, Received};
 use super::outbox::{Outbox, Sending};
-use super::socket::Socket;
+use super::socket::{Socket, on_socket};
 use super::source::{Clear, Direction, Side, Source, Waiter, tell};
 use super::timer::{Claim, NEVER, Wheel};
 
@@ -115,9 +114,16 @@ impl Reactor {
         u32::try_from(key).expect("a core holds fewer than four thousand million sockets")
     }
 
-    /// Lets the socket of a source be read and written by the reactor itself.
-    pub(super) fn attach(&self, key: u32, socket: &Rc<Socket>) {
-        self.sources.borrow_mut()[key as usize].socket = Some(socket.clone());
+    /// Registers the socket of a stream, and keeps it.
+    pub(super) fn take_in(&self, mut socket: Socket) -> io::Result<u32> {
+        let key = on_socket!(&mut socket, socket => self.register(socket))?;
+        self.sources.borrow_mut()[key as usize].socket = Some(socket);
+        Ok(key)
+    }
+
+    /// Does something with the socket of a stream.
+    pub(super) fn with_socket<R>(&self, key: u32, act: impl FnOnce(&Socket) -> R) -> R {
+        act(self.sources.borrow()[key as usize].socket.as_ref().expect("streams have one"))
     }
 
     /// Forgets a source; its socket is deregistered by being closed. What was posted to it is sent before.

@@ -1,6 +1,11 @@
 //! The sockets that there are, and the system calls on them.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use socket2::SockRef;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -29,6 +34,62 @@ pub(crate) enum Next {
     Nothing,
     /// More, at once: it may wait to leave together with that.
     More,
+}
+
+impl Socket {
+    /// Whether the connection that was begun is there.
+    ///
+    /// # Errors
+    ///
+    /// It has failed.
+    pub(super) fn is_connected(&self) -> io::Result<bool> {
+        let Self::Tcp(socket) = self else { return Ok(true) };
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        match socket.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is nothing to be read, not even the end.
+    pub(super) fn has_nothing_to_read(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = on_socket!(self, socket => SockRef::from(socket).peek(&mut byte));
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    #[cfg(test)]
+    pub(super) fn peer_port(&self) -> Option<u16> {
+        let Self::Tcp(socket) = self else { return None };
+        socket.peer_addr().ok().map(|address| address.port())
+    }
+
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+
+    pub(super) fn push(&self) {
+        if let Self::Tcp(socket) = self {
+            // Setting it again is what does it (tcp(7)); otherwise it leaves after 200 ms.
+            let _later = socket.set_nodelay(true);
+        }
+    }
+
+    pub(super) fn reset_on_drop(&self) {
+        // Without it the end is an orderly one, which is the best that can be done then.
+        let _set = on_socket!(self, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+    }
+
+    pub(super) fn finish(&self) -> io::Result<()> {
+        on_socket!(self, socket => socket.shutdown(Shutdown::Write))
+    }
 }
 
 /// On Linux the calls are made without the C library, which has points of cancellation around each of them.

@@ -1,6 +1,5 @@
 //! A source of events: a socket, or a timer without one.
 
-use std::rc::Rc;
 use std::task::Waker;
 
 use super::inbox::Received;
@@ -66,7 +65,7 @@ pub(super) struct Source {
     /// The connection was reset, or its peer takes no more bytes.
     pub(super) broken: bool,
     /// The socket of a stream, what was read of it ahead, and what is still to be written to it.
-    pub(super) socket: Option<Rc<Socket>>,
+    pub(super) socket: Option<Socket>,
     pub(super) received: Received,
     pub(super) sending: Sending,
     /// Tells this source's claims from those of a former holder of its key.

@@ -1,19 +1,16 @@
 //! Streams of a core: TCP over IPv4 and IPv6, and unix-domain sockets.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_io::{AsyncRead, AsyncWrite};
-use socket2::SockRef;
-
 use super::cores::Core;
-use super::socket::{Next, Socket, on_socket};
+use super::socket::{Next, Socket};
 use super::source::{Clear, Direction};
+use futures_io::{AsyncRead, AsyncWrite};
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +26,16 @@ pub(crate) enum Peer {
 pub(crate) struct Stream {
     core: Rc<Core>,
     key: u32,
-    socket: Rc<Socket>,
 }
 
 impl Stream {
-    pub(super) fn new(core: &Rc<Core>, mut socket: Socket) -> io::Result<Self> {
-        let key = match &mut socket {
-            Socket::Tcp(tcp) => core.reactor.register(tcp)?,
-            #[cfg(unix)]
-            Socket::Unix(unix) => core.reactor.register(unix)?,
-        };
-        let socket = Rc::new(socket);
-        core.reactor.attach(key, &socket);
-        Ok(Self { core: core.clone(), key, socket })
+    pub(super) fn new(core: &Rc<Core>, socket: Socket) -> io::Result<Self> {
+        Ok(Self { core: core.clone(), key: core.reactor.take_in(socket)? })
+    }
+
+    /// Does something with the socket, which the reactor has.
+    pub(super) fn with_socket<R>(&self, act: impl FnOnce(&Socket) -> R) -> R {
+        self.core.reactor.with_socket(self.key, act)
     }
 
     /// The number under which the reactor knows it.
@@ -55,15 +49,7 @@ impl Stream {
     ///
     /// It has failed.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let Socket::Tcp(socket) = &*self.socket else { return Ok(true) };
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        match socket.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.with_socket(Socket::is_connected)
     }
 
     /// Two streams that are connected with each other.
@@ -102,7 +88,7 @@ impl Stream {
             if let Some(read) = self.core.reactor.take(self.key, into) {
                 return Some(read);
             }
-            match self.socket.recv(into) {
+            match self.with_socket(|socket| socket.recv(into)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
                 }
@@ -135,12 +121,6 @@ impl Stream {
         self.core.reactor.clear(self.key, direction, why);
     }
 
-    /// The socket.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-
     /// Ready when there may be something to read.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.core.reactor.poll_ready(self.key, Direction::Read, cx).map(|_| ())
@@ -152,7 +132,7 @@ impl Stream {
         if !self.core.reactor.is_writable(self.key) {
             return None;
         }
-        match self.socket.send(from, Next::Nothing) {
+        match self.with_socket(|socket| socket.send(from, Next::Nothing)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
                 None
@@ -208,11 +188,11 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.core.reactor.poll_ready(self.key, Direction::Write, cx))?;
-            let written = match from {
+            let written = self.with_socket(|socket| match from {
                 // Cheaper where one slice is all there is.
-                [one] => self.socket.send(one, next),
-                many => self.socket.send_vectored(many, next),
-            };
+                [one] => socket.send(one, next),
+                many => socket.send_vectored(many, next),
+            });
             match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
@@ -245,9 +225,7 @@ impl Stream {
         if self.holds_bytes() {
             return false;
         }
-        let mut byte = [MaybeUninit::uninit()];
-        let peeked = on_socket!(&*self.socket, socket => SockRef::from(socket).peek(&mut byte));
-        let is_quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        let is_quiet = self.with_socket(Socket::has_nothing_to_read);
         if is_quiet {
             self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
         }
@@ -262,37 +240,27 @@ impl Stream {
     /// The port at the other end.
     #[cfg(test)]
     pub(crate) fn peer_port(&self) -> Option<u16> {
-        let Socket::Tcp(socket) = &*self.socket else { return None };
-        socket.peer_addr().ok().map(|address| address.port())
+        self.with_socket(Socket::peer_port)
     }
 
     /// The address of this end; none for a unix-domain socket.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        match &*self.socket {
-            Socket::Tcp(socket) => socket.local_addr().ok(),
-            #[cfg(unix)]
-            Socket::Unix(_) => None,
-        }
+        self.with_socket(Socket::local_addr)
     }
 
     /// Lets what was sent with [`Next::More`] leave although nothing has followed.
     pub(crate) fn push(&self) {
-        if let Socket::Tcp(socket) = &*self.socket {
-            // Setting it again is what does it (tcp(7)); otherwise it leaves after 200 ms.
-            let _later = socket.set_nodelay(true);
-        }
+        self.with_socket(Socket::push);
     }
 
     /// Makes the end of this connection a reset.
     pub(crate) fn reset_on_drop(&self) {
-        // Without it the end is an orderly one, which is the best that can be done then.
-        let _set =
-            on_socket!(&*self.socket, socket => SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+        self.with_socket(Socket::reset_on_drop);
     }
 
     /// Says that nothing more will be written; what was posted must have been sent.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        on_socket!(&*self.socket, socket => socket.shutdown(Shutdown::Write))
+        self.with_socket(Socket::finish)
     }
 
     /// Sets, moves or removes the deadline of a direction, counted from the beginning of this turn.

@@ -144,7 +144,7 @@ pub(super) fn relay<'a>(
     let client = Client {
         stream: &connection.stream,
         peer: connection.peer,
-        local: connection.local,
+        local: connection.local.as_deref().copied(),
         is_trusted: connection.is_trusted,
     };
     Relay {

@@ -38,7 +38,7 @@ pub(super) async fn introduce(
     };
     desk.input.consume(length);
     if let Some((source, destination)) = ends {
-        (connection.peer, connection.local) = (Peer::Tcp(source), Some(destination));
+        (connection.peer, connection.local) = (Peer::Tcp(source), Some(Box::new(destination)));
         connection.is_trusted = worker.options.trusted.believes(connection.peer);
     }
     connection.is_introduced = true;

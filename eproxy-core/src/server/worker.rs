@@ -107,7 +107,7 @@ pub(super) struct Connection {
     pub(super) stream: Stream,
     pub(super) peer: Peer,
     /// Where the client thinks it is connected to, if a trusted proxy in between has said so.
-    pub(super) local: Option<SocketAddr>,
+    pub(super) local: Option<Box<SocketAddr>>,
     /// What it says about where requests come from is believed.
     pub(super) is_trusted: bool,
     /// It is known whose it is: no PROXY protocol header is to come.
