@@ -1,11 +1,8 @@
 //! A place to a connection: names are looked up, addresses judged, and tried.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::future;
@@ -15,10 +12,8 @@ use crate::error::{Error, Kind, Result};
 
 use super::guard::Guard;
 use super::origin::Place;
+use super::race::{HEAD_START, interleave, race};
 use super::resolve::Resolver;
-
-/// How long an address is given before the next one is tried beside it (RFC 8305 §8).
-const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Connects to a place.
 ///
@@ -52,69 +47,17 @@ pub(super) async fn connect(
                 let allowed =
                     |address: &&SocketAddr| guard.is_none_or(|guard| guard.allows(Some(name), **address));
                 let addresses = interleave(found.iter().filter(allowed).copied());
-                match addresses.is_empty() {
-                    true => Err(Error::new(Kind::Destination).detail(place.to_string())),
-                    false => race(core, &addresses, patience).await.map_err(failed),
+                if addresses.is_empty() {
+                    return Err(Error::new(Kind::Destination).detail(place.to_string()));
                 }
+                let connect = async |address| Stream::connect(core, &Address::Tcp(address), patience).await;
+                race(&addresses, connect, || core.sleep(HEAD_START)).await.map_err(failed)
             };
             let too_late = async {
                 core.sleep(patience).await;
                 Err(timeout())
             };
             future::or(connected, too_late).await
-        }
-    }
-}
-
-/// The order of RFC 8305 §4: families in turn, that of the first address first, each in the resolver's order.
-fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut rest: Vec<SocketAddr> = addresses.collect();
-    let mut out: Vec<SocketAddr> = Vec::with_capacity(rest.len());
-    while !rest.is_empty() {
-        let other = |address: &SocketAddr| out.last().is_none_or(|last| last.is_ipv6() != address.is_ipv6());
-        let next = rest.iter().position(other).unwrap_or(0);
-        out.push(rest.remove(next));
-    }
-    out
-}
-
-/// Tries the addresses in their order, each with a head start over the next; the first connection wins.
-async fn race(core: &Rc<Core>, addresses: &[SocketAddr], patience: Duration) -> io::Result<Stream> {
-    type Attempt<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + 'a>>;
-    let mut waiting = addresses.iter().map(|address| Address::Tcp(*address));
-    let mut attempts: Vec<Attempt<'_>> = Vec::new();
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    loop {
-        if let Some(address) = waiting.next() {
-            attempts.push(Box::pin(async move { Stream::connect(core, &address, patience).await }));
-        }
-        if attempts.is_empty() {
-            return Err(failure);
-        }
-        let first = poll_fn(|cx| {
-            for number in 0..attempts.len() {
-                if let Poll::Ready(end) = attempts[number].as_mut().poll(cx) {
-                    drop(attempts.swap_remove(number));
-                    return Poll::Ready(Some(end));
-                }
-            }
-            Poll::Pending
-        });
-        let end = match waiting.len() {
-            0 => first.await,
-            _ => {
-                let head_start = async {
-                    core.sleep(HEAD_START).await;
-                    None
-                };
-                future::or(first, head_start).await
-            }
-        };
-        match end {
-            Some(Ok(stream)) => return Ok(stream),
-            // The next address need not wait.
-            Some(Err(error)) => failure = error,
-            None => {}
         }
     }
 }
@@ -140,25 +83,6 @@ mod tests {
     }
 
     const PATIENCE: Duration = Duration::from_secs(5);
-
-    #[test]
-    fn families_take_turns() {
-        let addresses = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"];
-        let ordered = interleave(addresses.iter().map(|address| address.parse().unwrap()));
-        let ordered: Vec<_> = ordered.iter().map(ToString::to_string).collect();
-        assert_eq!(ordered, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]);
-    }
-
-    #[test]
-    fn an_address_that_refuses_gives_way_to_the_next() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let good = listener.local_addr().unwrap();
-        let bad = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let port = on_a_core(async move |core| {
-            race(&core, &[bad, good], PATIENCE).await.map(|stream| stream.peer_port())
-        });
-        assert_eq!(port.unwrap(), Some(good.port()));
-    }
 
     #[test]
     fn a_name_is_looked_up_and_its_addresses_are_judged() {

@@ -10,7 +10,7 @@
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
 //! | `pool.rs` | connections between requests |
-//! | `connect.rs` | a place to a connection, happy eyeballs |
+//! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
 //! | `resolve.rs` | names to addresses |
 //! | `guard.rs` | which addresses a client may have us connect to (a pure decider) |
 
@@ -20,6 +20,7 @@ mod guard;
 mod options;
 mod origin;
 mod pool;
+mod race;
 mod resolve;
 mod rotation;
 mod upstreams;
@@ -30,5 +31,6 @@ pub(crate) use guard::Guard;
 pub use options::UpstreamOptions;
 pub(crate) use origin::{Origin, Place};
 pub(crate) use pool::{Identity, Pool};
+pub(crate) use race::{HEAD_START, interleave, race};
 pub(crate) use rotation::Tried;
 pub(crate) use upstreams::Upstreams;
