@@ -20,7 +20,7 @@ pub(super) type Results = SmallVec<[io::Result<usize>; GROUP]>;
 /// How calls are made together.
 #[derive(Debug, Default)]
 pub(super) enum Batch {
-    /// It is found out by the first core that has several to make at once.
+    /// It is found out when there are several to make at once.
     #[default]
     Unknown,
     Ring(Box<Ring>),
@@ -28,6 +28,11 @@ pub(super) enum Batch {
 }
 
 impl Batch {
+    /// Whether so many calls are made together.
+    pub(super) fn takes(&mut self, calls: usize) -> bool {
+        self.ring(calls).is_some()
+    }
+
     /// Receives from these sockets, into a slot for each; nothing where each is to be read by itself.
     pub(super) fn receive(&mut self, sockets: &[&Socket], slots: &mut [Slot]) -> Option<Results> {
         let ring = self.ring(sockets.len())?;
@@ -48,13 +53,8 @@ impl Batch {
             return None;
         }
         if let Self::Unknown = self {
-            *self = match Ring::new(GROUP as u32) {
-                Ok(ring) => Self::Ring(Box::new(ring)),
-                Err(error) => {
-                    log::debug!("no io_uring: {error}; each call is made by itself");
-                    Self::Nothing
-                }
-            };
+            // Where it is not to be had, all works as well, only slower.
+            *self = Ring::new(GROUP as u32).map_or(Self::Nothing, |ring| Self::Ring(Box::new(ring)));
         }
         match self {
             Self::Ring(ring) => Some(ring),

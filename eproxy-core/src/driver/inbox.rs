@@ -98,11 +98,15 @@ impl Reactor {
                     keys.push(*key);
                 }
             }
+            let mut batch = self.batch.borrow_mut();
+            if !batch.takes(sockets.len()) {
+                return keys.clear();
+            }
             let mut slots = self.inbox.slots.borrow_mut();
-            if slots.len() < sockets.len() {
+            if slots.is_empty() {
                 slots.resize_with(GROUP, || Slot([0; _]));
             }
-            self.batch.borrow_mut().receive(&sockets, &mut slots)
+            batch.receive(&sockets, &mut slots)
         };
         let Some(results) = results else { return keys.clear() };
         let mut sources = self.sources.borrow_mut();
