@@ -228,7 +228,7 @@ mod tests {
                         for (number, (stream, other)) in pairs.iter().enumerate() {
                             (&*other).write_all(b", again").unwrap();
                             assert_eq!(read(stream, 2).unwrap(), "lo");
-                            assert_eq!(read(stream, 9).unwrap(), format!(" {number}"));
+                            assert_eq!(read(stream, 2).unwrap(), format!(" {number}"));
                         }
                         core.hurry();
                     }

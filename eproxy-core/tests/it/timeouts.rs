@@ -139,7 +139,8 @@ fn a_client_that_takes_nothing_is_let_go() {
 
 #[test]
 fn a_client_that_takes_little_by_little_is_served() {
-    let server = server(Timeouts { write_idle: 2 * SHORT, ..Timeouts::default() });
+    // Far less than it takes in all, and far more than any of its pauses.
+    let server = server(Timeouts { write_idle: 5 * SHORT, ..Timeouts::default() });
     let mut client = server.connect();
     client.send(get("/much"));
     assert_eq!(client.head().unwrap().status, 200);
@@ -148,7 +149,7 @@ fn a_client_that_takes_little_by_little_is_served() {
         let n = left.min(4 << 20);
         client.raw(n);
         left -= n;
-        pause(30);
+        pause(130);
     }
     assert_eq!(client.ask(get("/")).text(), "served");
 }
