@@ -28,14 +28,13 @@ pub(super) enum Batch {
 }
 
 impl Batch {
-    /// Whether so many calls are made together.
-    pub(super) fn takes(&mut self, calls: usize) -> bool {
-        self.ring(calls).is_some()
-    }
-
-    /// Receives from these sockets, into a slot for each; nothing where each is to be read by itself.
-    pub(super) fn receive(&mut self, sockets: &[&Socket], slots: &mut [Slot]) -> Option<Results> {
+    /// Receives from these sockets, into a slot for each, which are made when they are first needed; nothing where each is
+    /// to be read by itself.
+    pub(super) fn receive(&mut self, sockets: &[&Socket], slots: &mut Vec<Slot>) -> Option<Results> {
         let ring = self.ring(sockets.len())?;
+        if slots.is_empty() {
+            slots.resize_with(GROUP, Slot::new);
+        }
         let calls =
             sockets.iter().zip(slots).map(|(socket, slot)| Call::receive(socket.as_fd(), slot.space()));
         Some(run(ring, calls.collect()))

@@ -22,7 +22,12 @@ const SPACE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Slot([u8; SPACE + 320]);
 
+#[cfg(target_os = "linux")]
 impl Slot {
+    pub(super) fn new() -> Self {
+        Self([0; _])
+    }
+
     pub(super) fn space(&mut self) -> &mut [u8] {
         &mut self.0[..SPACE]
     }
@@ -98,15 +103,7 @@ impl Reactor {
                     keys.push(*key);
                 }
             }
-            let mut batch = self.batch.borrow_mut();
-            if !batch.takes(sockets.len()) {
-                return keys.clear();
-            }
-            let mut slots = self.inbox.slots.borrow_mut();
-            if slots.is_empty() {
-                slots.resize_with(GROUP, || Slot([0; _]));
-            }
-            batch.receive(&sockets, &mut slots)
+            self.batch.borrow_mut().receive(&sockets, &mut self.inbox.slots.borrow_mut())
         };
         let Some(results) = results else { return keys.clear() };
         let mut sources = self.sources.borrow_mut();

@@ -14,11 +14,7 @@ pub(super) type Results = Vec<io::Result<usize>>;
 pub(super) struct Batch;
 
 impl Batch {
-    pub(super) fn takes(&mut self, _: usize) -> bool {
-        false
-    }
-
-    pub(super) fn receive(&mut self, _: &[&Socket], _: &mut [Slot]) -> Option<Results> {
+    pub(super) fn receive(&mut self, _: &[&Socket], _: &mut Vec<Slot>) -> Option<Results> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! An upstream that follows a script, and records every byte that it was sent.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use eproxy_core::{Proxy, Server};
 
-use crate::support::{Helper, PATIENCE, Running, pause, start};
+use crate::support::{Connection, Helper, PATIENCE, Running, pause, start};
 
 use super::seen::{End, Seen, field};
 
@@ -195,9 +195,34 @@ pub(crate) struct Peer {
     /// The number of the connection; the first has 0.
     pub(crate) number: usize,
     stream: Arc<TcpStream>,
-    /// Read and not yet used.
-    buffer: Vec<u8>,
+    connection: Connection<Recorded>,
     log: Arc<Log>,
+}
+
+/// A stream whose bytes are recorded as they are read.
+struct Recorded {
+    stream: Arc<TcpStream>,
+    number: usize,
+    log: Arc<Log>,
+}
+
+impl Read for Recorded {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = (&*self.stream).read(into)?;
+        let mut heard = self.log.heard.lock().expect("nobody panics while holding this");
+        heard[self.number].extend_from_slice(&into[..n]);
+        Ok(n)
+    }
+}
+
+impl Write for Recorded {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        (&*self.stream).write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Peer {
@@ -210,7 +235,8 @@ impl Peer {
         log.heard.lock().expect("nobody panics while holding this").push(Vec::new());
         log.open.fetch_add(1, Ordering::SeqCst);
         let number = log.accepted.fetch_add(1, Ordering::SeqCst);
-        Self { number, stream, buffer: Vec::new(), log: log.clone() }
+        let recorded = Recorded { stream: stream.clone(), number, log: log.clone() };
+        Self { number, stream, connection: Connection::over(recorded), log: log.clone() }
     }
 
     /// Reads the next request, if there is one before the proxy ends the connection. Its body may be broken off.
@@ -222,7 +248,7 @@ impl Peer {
 
     /// Reads the next head, if there is one, and leaves the body alone.
     pub(crate) fn next_head(&mut self) -> Option<Seen> {
-        (!self.buffer.is_empty() || self.fill() > 0).then(|| self.head())
+        self.connection.has_more().then(|| self.head())
     }
 
     /// Reads the next request, which has to be whole.
@@ -234,16 +260,14 @@ impl Peer {
 
     /// Reads a head, which has to come, and leaves the body alone.
     pub(crate) fn head(&mut self) -> Seen {
-        let head = self.until(b"\r\n\r\n");
-        let head =
-            head.unwrap_or_else(|| panic!("half a head: {:?}", self.buffer.escape_ascii().to_string()));
-        Seen::of_head(self.number, head)
+        let head = self.connection.until(b"\r\n\r\n");
+        Seen::of_head(self.number, head.unwrap_or_else(|| panic!("half a head: {:?}", self.connection)))
     }
 
     /// Reads the body that belongs to a head; the request is then one that was seen.
     pub(crate) fn body(&mut self, seen: &mut Seen) {
         seen.is_whole = match seen.end() {
-            End::After(length) => self.take(length, &mut seen.body),
+            End::After(length) => self.connection.take(length, &mut seen.body),
             End::LastChunk => self.chunked(seen).is_some(),
         };
         self.log.seen.lock().expect("nobody panics while holding this").push(seen.clone());
@@ -251,7 +275,7 @@ impl Peer {
 
     fn chunked(&mut self, seen: &mut Seen) -> Option<()> {
         loop {
-            let line = self.until(b"\r\n")?;
+            let line = self.connection.until(b"\r\n")?;
             let digits = std::str::from_utf8(&line[..line.len() - 2]).expect("an ASCII line");
             assert!(digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "chunk size {digits:?} in {seen:?}");
             let size = usize::from_str_radix(digits, 16).expect("a chunk size");
@@ -259,13 +283,13 @@ impl Peer {
                 break;
             }
             let mut end = Vec::new();
-            if !self.take(size, &mut seen.body) || !self.take(2, &mut end) {
+            if !self.connection.take(size, &mut seen.body) || !self.connection.take(2, &mut end) {
                 return None;
             }
             assert_eq!(end, b"\r\n", "the end of a chunk in {seen:?}");
         }
         loop {
-            let line = self.until(b"\r\n")?;
+            let line = self.connection.until(b"\r\n")?;
             match line.strip_suffix(b"\r\n").expect("a line ends with its end") {
                 b"" => return Some(()),
                 line => seen.trailers.push(field(line, &format!("{seen:?}"))),
@@ -275,15 +299,12 @@ impl Peer {
 
     /// Exactly so many bytes, whatever they are.
     pub(crate) fn raw(&mut self, n: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let is_all = self.take(n, &mut bytes);
-        assert!(is_all, "the connection ended after {:?}", bytes.escape_ascii().to_string());
-        bytes
+        self.connection.raw(n)
     }
 
     /// The next bytes, as many as have come; none at the end of the connection.
     pub(crate) fn some(&mut self) -> Option<Vec<u8>> {
-        (!self.buffer.is_empty() || self.fill() > 0).then(|| std::mem::take(&mut self.buffer))
+        self.connection.some()
     }
 
     /// Says that nothing more will be said.
@@ -293,13 +314,12 @@ impl Peer {
 
     /// Everything up to the end of the connection.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        while self.fill() > 0 {}
-        std::mem::take(&mut self.buffer)
+        self.connection.rest()
     }
 
     /// Asserts that nothing comes for some milliseconds, the end neither.
     pub(crate) fn hears_nothing_for(&mut self, milliseconds: u64) {
-        assert!(self.buffer.is_empty(), "{:?}", self.buffer.escape_ascii().to_string());
+        assert!(self.connection.is_used_up(), "{:?}", self.connection);
         let patience = |patience| self.stream.set_read_timeout(Some(patience)).expect("a timeout can be set");
         patience(Duration::from_millis(milliseconds));
         match (&*self.stream).read(&mut [0; 256]) {
@@ -309,61 +329,14 @@ impl Peer {
         patience(PATIENCE);
     }
 
-    fn take(&mut self, n: usize, into: &mut Vec<u8>) -> bool {
-        let mut left = n;
-        loop {
-            let now = left.min(self.buffer.len());
-            into.extend_from_slice(&self.buffer[..now]);
-            self.buffer.drain(..now);
-            left -= now;
-            if left == 0 {
-                return true;
-            }
-            if self.fill() == 0 {
-                return false;
-            }
-        }
-    }
-
-    fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
-        let mut from = 0;
-        loop {
-            let found = self.buffer[from..].windows(mark.len()).position(|window| window == mark);
-            if let Some(at) = found {
-                return Some(self.buffer.drain(..from + at + mark.len()).collect());
-            }
-            from = self.buffer.len().saturating_sub(mark.len());
-            if self.fill() == 0 {
-                return None;
-            }
-        }
-    }
-
-    /// Reads more; 0 is the end, by a reset as well.
-    fn fill(&mut self) -> usize {
-        let mut chunk = [0; 64 * 1024];
-        match (&*self.stream).read(&mut chunk) {
-            Ok(n) => {
-                self.buffer.extend_from_slice(&chunk[..n]);
-                self.log.heard.lock().expect("nobody panics while holding this")[self.number]
-                    .extend_from_slice(&chunk[..n]);
-                n
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("the proxy said nothing for a long time")
-            }
-            Err(_) => 0,
-        }
-    }
-
     /// Says something.
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        (&*self.stream).write_all(bytes.as_ref()).expect("the proxy listens");
+        self.connection.send(bytes);
     }
 
     /// Says something that the proxy may not listen to any more; says whether it could be said.
     pub(crate) fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        (&*self.stream).write_all(bytes.as_ref()).is_ok()
+        self.connection.try_send(bytes).is_ok()
     }
 
     /// Says something in pieces of `size` bytes, with a pause between them.

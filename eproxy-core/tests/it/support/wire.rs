@@ -1,5 +1,6 @@
 //! A client of raw bytes.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -225,6 +226,21 @@ impl<S: Read + Write> Connection<S> {
         std::mem::take(&mut self.buffer)
     }
 
+    /// The next bytes, as many as have come; none at the end of the connection.
+    pub(crate) fn some(&mut self) -> Option<Vec<u8>> {
+        self.has_more().then(|| std::mem::take(&mut self.buffer))
+    }
+
+    /// Whether another byte comes before the end of the connection.
+    pub(crate) fn has_more(&mut self) -> bool {
+        !self.is_used_up() || self.fill() > 0
+    }
+
+    /// Whether nothing was read that was not used.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// Asserts that the connection ends without another byte.
     pub(crate) fn is_closed(&mut self) {
         let rest = self.rest();
@@ -242,7 +258,8 @@ impl<S: Read + Write> Connection<S> {
         bytes
     }
 
-    fn take(&mut self, n: usize, into: &mut Vec<u8>) -> bool {
+    /// Takes the next `n` bytes; says no where the connection ends before.
+    pub(crate) fn take(&mut self, n: usize, into: &mut Vec<u8>) -> bool {
         let mut left = n;
         loop {
             let now = left.min(self.buffer.len());
@@ -258,7 +275,8 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
+    /// Takes everything up to and with a mark; none where the connection ends before.
+    pub(crate) fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
         let mut from = 0;
         loop {
             let found = self.buffer[from..].windows(mark.len()).position(|window| window == mark);
@@ -287,6 +305,12 @@ impl<S: Read + Write> Connection<S> {
                 Err(_) => return 0,
             }
         }
+    }
+}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "read and not used: {}", self.buffer.escape_ascii())
     }
 }
 
