@@ -60,10 +60,10 @@ impl Error {
         self
     }
 
-    /// Adds which part of a description it is about.
-    pub(crate) fn in_place(mut self, place: &str) -> Self {
+    /// Adds the pattern of the route that it is about.
+    pub(crate) fn on_route(mut self, pattern: &str) -> Self {
         let detail = self.0.detail.as_deref().unwrap_or_default();
-        self.0.detail = Some(format!("{place:?}: {detail}").into());
+        self.0.detail = Some(format!("{detail}, on route {pattern}").into());
         self
     }
 

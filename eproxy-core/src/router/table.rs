@@ -167,7 +167,7 @@ impl Entry {
     ) -> Result<Self> {
         let allow = allow(std::iter::once(&route));
         let Route { pattern, methods, any, body_limit } = route;
-        let wrong = |error: Error| error.in_place(&pattern);
+        let wrong = |error: Error| error.on_route(&pattern);
         let mut built = Vec::new();
         for (method, mounted) in methods {
             built.push((method, mounted.build(registry, reverses).map_err(wrong)?));
