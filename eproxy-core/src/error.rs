@@ -54,6 +54,11 @@ impl Error {
         self
     }
 
+    /// What exactly was wrong.
+    pub(crate) fn into_detail(self) -> String {
+        self.0.detail.map(Cow::into_owned).unwrap_or_default()
+    }
+
     /// Adds the cause.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -293,6 +298,7 @@ kinds! {
     Connect "connect" Upstream 502 retry keep Warn "connection_refused" "upstream refused the connection";
     ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "connection_timeout" "upstream did not accept the connection in time";
     Lookups "lookups" Local 503 retry keep Warn "dns_error" "too many name look-ups at once";
+    NoEndpoint "no_endpoint" Upstream 503 retry keep Warn "destination_unavailable" "no endpoint of the group is fit";
     Destination "destination_denied" Upstream 403 once keep Info "destination_ip_prohibited" "destination address not allowed";
     ParentRefused "parent_refused" Upstream 502 once keep Warn "http_request_denied" "parent proxy refused";
     UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "connection_terminated" "upstream closed the connection before answering";

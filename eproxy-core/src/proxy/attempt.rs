@@ -12,12 +12,13 @@ use crate::error::{Error, Kind};
 use crate::http1::{AnswerFacts, Lines, MAX_INTERIM};
 use crate::message::{Answer, Buffer, SMALL, StatusLine};
 use crate::tunnel::proxy_protocol;
+use crate::upstream::Destination;
 
 use super::answer_head;
 use super::hooked;
 use super::relay::Relay;
 use super::request_head;
-use super::reverse::{Endpoint, Reverse, may_repeat};
+use super::reverse::{Chosen, Reverse, may_repeat};
 use super::upload::Upload;
 use super::waiting::Waiting;
 
@@ -28,6 +29,21 @@ pub(super) struct Reply {
     pub(super) facts: AnswerFacts,
     /// Bytes of the head.
     pub(super) length: usize,
+}
+
+impl Reply {
+    /// Whether the body is short enough to leave together with the head, once it was read.
+    pub(super) fn is_short(&self) -> bool {
+        /// Longer bodies are written from where they are.
+        const MOST: u64 = 8 * 1024;
+        self.facts.framing.length().is_some_and(|length| length <= MOST)
+    }
+
+    /// Whether the whole answer was read and is short, as it nearly always is: then it leaves in one piece.
+    pub(super) fn is_there(&self, relay: &Relay<'_>) -> bool {
+        let length = self.facts.framing.length().unwrap_or(u64::MAX);
+        self.is_short() && self.length + length as usize <= relay.desk.input.len()
+    }
 }
 
 /// Why there is no answer of the endpoint's.
@@ -81,17 +97,17 @@ pub(super) enum Means {
 pub(super) async fn attempt(
     relay: &mut Relay<'_>,
     reverse: &Reverse,
-    endpoint: &Endpoint,
+    chosen: &Chosen<'_>,
     upload: &mut Upload,
     means: Means,
 ) -> Result<(Stream, Reply), Failure> {
     let is_sent = matches!(means, Means::Sent(_));
     if !is_sent {
-        encode(relay, reverse, endpoint, upload);
+        encode(relay, reverse, chosen, upload);
         hooked::on_upstream_request(relay, reverse).await?;
     }
     let reused = match means {
-        Means::Any => reuse(relay, reverse, endpoint, upload),
+        Means::Any => reuse(relay, reverse, chosen, upload),
         Means::Fresh => None,
         Means::Sent(stream) => Some(stream),
     };
@@ -99,7 +115,7 @@ pub(super) async fn attempt(
     let stream = match reused {
         Some(stream) => stream,
         None => {
-            let stream = connect(relay, reverse, endpoint).await?;
+            let stream = connect(relay, reverse, chosen).await?;
             if let Some(version) = reverse.proxy_protocol {
                 let mut out = Vec::new();
                 proxy_protocol::encode(&mut out, version, relay.ends());
@@ -130,11 +146,11 @@ pub(super) async fn attempt(
 pub(super) fn reuse(
     relay: &Relay<'_>,
     reverse: &Reverse,
-    endpoint: &Endpoint,
+    destination: &Destination,
     upload: &Upload,
 ) -> Option<Stream> {
     loop {
-        let stream = endpoint.take(&relay.site.upstreams.pool, &reverse.identity(relay))?;
+        let stream = destination.take(&relay.site.upstreams.pool, &reverse.identity(relay))?;
         // One that was closed a moment ago costs a repeatable request another try, and any other its life: for that one
         // the kernel is asked.
         let is_fit = if reverse.retry.repeats > 0 && may_repeat(relay, upload) {
@@ -149,27 +165,26 @@ pub(super) fn reuse(
     }
 }
 
-async fn connect(relay: &Relay<'_>, reverse: &Reverse, endpoint: &Endpoint) -> Result<Stream, Failure> {
+async fn connect(relay: &Relay<'_>, reverse: &Reverse, chosen: &Chosen<'_>) -> Result<Stream, Failure> {
     relay.site.counters.upstream_connects.add();
     let guard = reverse.guard();
-    let connected =
-        relay.site.upstreams.connect(&endpoint.origin.place, guard, reverse.options.connect).await;
-    if let Some(group) = reverse.group {
-        relay.site.upstreams.report(group, endpoint.number, connected.is_ok());
+    let connected = relay.site.upstreams.connect(&chosen.origin.place, guard, reverse.options.connect).await;
+    if let Some(pick) = chosen.pick() {
+        pick.reached(relay.site.core.now(), connected.is_ok());
     }
     connected.map_err(Failure::unseen)
 }
 
 /// Collects the head of the request, but for its end.
-pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, endpoint: &Endpoint, upload: &Upload) {
+pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, destination: &Destination, upload: &Upload) {
     if let Some(hooked) = relay.hooked {
-        hooked.record.upstream = Some(endpoint.name.clone());
+        hooked.record.upstream = Some(destination.name.clone());
         hooked.record.attempts += 1;
     }
     let mut out = std::mem::take(&mut relay.desk.out);
     out.clear();
     relay.desk.has_length =
-        request_head::encode(&mut out, relay, &reverse.request, &endpoint.origin, upload.coding);
+        request_head::encode(&mut out, relay, &reverse.request, &destination.origin, upload.coding);
     relay.desk.out = out;
     relay.desk.input.clear();
 }

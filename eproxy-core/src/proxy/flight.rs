@@ -7,19 +7,20 @@
 use crate::driver::{Direction, Stream};
 use crate::http1::{self, Finder};
 use crate::message::{Buffer, SMALL};
+use crate::upstream::{Choice, Pick, Tried};
 
 use super::attempt::{self, Failure, Reply};
 use super::hooked::{self, at_once};
 use super::mirror;
 use super::relay::{Method, Outcome, Relay, Rest};
 use super::respond::Answered;
-use super::reverse::{self, First, Reverse};
+use super::reverse::{self, Chosen, First, Reverse};
 use super::upload::Upload;
 
 /// A request that was sent.
 pub(crate) struct Departure {
     pub(crate) stream: Stream,
-    endpoint: usize,
+    pick: Pick,
 }
 
 /// Whether a request could be sent at once.
@@ -28,7 +29,7 @@ pub(crate) enum Departing {
     /// It is not sent at all.
     Ended(Outcome),
     /// It takes a task; with the endpoint that was chosen, if one was.
-    Stays(Option<usize>),
+    Stays(Option<Pick>),
 }
 
 /// Whether an answer could be passed back at once.
@@ -57,14 +58,13 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         return Departing::Stays(None);
     }
     let upload = Upload::new(relay, reverse);
-    let Some(number) = reverse.choose(relay, Default::default()) else {
+    let Choice::One(pick) = reverse.choose(relay, &Tried::default()) else {
         return Departing::Stays(None);
     };
-    let endpoint = &reverse.endpoints[number];
-    let Some(stream) = attempt::reuse(relay, reverse, endpoint, &upload) else {
-        return Departing::Stays(Some(number));
+    let Some(stream) = attempt::reuse(relay, reverse, pick.destination(), &upload) else {
+        return Departing::Stays(Some(pick));
     };
-    attempt::encode(relay, reverse, endpoint, &upload);
+    attempt::encode(relay, reverse, pick.destination(), &upload);
     if relay.hooked.is_some() {
         match at_once(hooked::on_upstream_request(relay, reverse)) {
             Ok(()) => {}
@@ -84,11 +84,11 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         || matches!(stream.try_write(message), Some(Ok(written)) if written == message.len());
     if !is_sent {
         // An upstream that was sent a part has no request: the connection is closed, and another one is used.
-        return Departing::Stays(Some(number));
+        return Departing::Stays(Some(pick));
     }
     stream.set_deadline(Direction::Read, Some(reverse.options.head));
     mirror::start(relay, reverse, &upload);
-    Departing::Sent(Departure { stream, endpoint: number })
+    Departing::Sent(Departure { stream, pick })
 }
 
 /// Passes the answer to a request back if all of it is there.
@@ -102,16 +102,17 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
     let found = http1::find_answer(&mut Finder::new(), &mut desk.input, &mut desk.fields, method);
     let Ok(Some((line, facts, length))) = found else { return Arriving::Later(departure) };
     let reply = Reply { line, facts, length };
-    let Departure { stream, endpoint } = departure;
-    let answered = Answered { reverse, endpoint: &reverse.endpoints[endpoint], stream, reply };
-    if !answered.is_there(relay) && answered.is_short() {
+    if !reply.is_there(relay) && reply.is_short() {
         // The rest has come, too, or comes later.
-        read(&mut relay.desk.input, &answered.stream, |input| input.space(SMALL));
+        read(&mut relay.desk.input, &departure.stream, |input| input.space(SMALL));
     }
     let is_final = line.status >= 200 && !reverse.retry.statuses.contains(&line.status);
-    if !is_final || !answered.is_there(relay) || !reverse.answer.redirects.is_empty() {
-        return Arriving::Later(Departure { stream: answered.stream, endpoint });
+    if !is_final || !reply.is_there(relay) || !reverse.answer.redirects.is_empty() {
+        return Arriving::Later(departure);
     }
+    let Departure { stream, pick } = departure;
+    pick.answered(relay.site.core.now(), line.status);
+    let answered = Answered { reverse, to: Chosen::One(pick), stream, reply };
     if relay.hooked.is_none() {
         return Arriving::Ended(answered.respond_at_once(relay, Rest::Untouched));
     }
@@ -144,7 +145,7 @@ fn ended(relay: &mut Relay<'_>, reverse: &Reverse, outcome: Outcome) -> Outcome 
 }
 
 /// Passes a request on for which nothing was sent; with `chosen`, to that endpoint first.
-pub(crate) async fn pass(relay: &mut Relay<'_>, reverse: &Reverse, chosen: Option<usize>) -> Outcome {
+pub(crate) async fn pass(relay: &mut Relay<'_>, reverse: &Reverse, chosen: Option<Pick>) -> Outcome {
     reverse::run(relay, reverse, chosen.map_or(First::Any, First::Chosen)).await
 }
 
@@ -153,5 +154,5 @@ pub(crate) async fn resume(relay: &mut Relay<'_>, reverse: &Reverse, departure: 
     // The head was parsed before, and its fields have been forgotten.
     relay.fields.clear();
     let _parsed = http1::parse_request(relay.input.data(), relay.fields, usize::MAX, usize::MAX);
-    reverse::run(relay, reverse, First::Sent(departure.endpoint, departure.stream)).await
+    reverse::run(relay, reverse, First::Sent(departure.pick, departure.stream)).await
 }

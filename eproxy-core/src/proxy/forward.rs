@@ -6,13 +6,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
-use crate::upstream::{Guard, Origin, Registry, UpstreamOptions};
+use crate::upstream::{Destination, Guard, Origin, Registry, UpstreamOptions};
 
 use super::answer_head::AnswerRules;
 use super::forwarding::{Forwarding, basic};
 use super::hooks::AllHooks;
 use super::request_head::{RequestRules, Telling};
-use super::reverse::{Buffering, Endpoint, Retry, Reverse};
+use super::reverse::{Buffering, Retry, Reverse};
 
 /// A forward proxy: an endpoint that passes requests on to wherever they say, `GET http://host/path` to that host, and
 /// `CONNECT host:443` as a tunnel to it (RFC 9110 §9.3.6).
@@ -180,7 +180,7 @@ impl Forward {
             return Err(Error::new(Kind::BadOption).detail(what));
         }
         let parent = match &self.parent {
-            Some(url) => Some(Endpoint::new(0, Origin::parse(url)?, false, registry)),
+            Some(url) => Some(Destination::fixed(Origin::parse(url)?, registry)),
             None => None,
         };
         let request = RequestRules {
@@ -197,7 +197,6 @@ impl Forward {
         };
         Ok(Reverse {
             group: None,
-            endpoints: Vec::new(),
             options: self.options,
             request,
             answer: AnswerRules { tells_via: true, ..AnswerRules::default() },

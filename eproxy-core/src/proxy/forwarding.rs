@@ -16,10 +16,10 @@ use crate::driver::{Address, Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{self, Finder};
 use crate::message::{Known, SMALL};
-use crate::upstream::{Guard, Origin, Place};
+use crate::upstream::{Destination, Guard, Origin, Place};
 
 use super::relay::{Method, Outcome, Relay, Rest, answer_for};
-use super::reverse::{Endpoint, First, Reverse, give_up, pass_to, refuse};
+use super::reverse::{First, Reverse, give_up, pass_to, refuse};
 
 /// What a forward proxy goes by.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Forwarding {
     pub(super) users: Vec<Vec<u8>>,
     pub(super) guard: Guard,
     /// Another forward proxy that everything goes through.
-    pub(super) parent: Option<Endpoint>,
+    pub(super) parent: Option<Destination>,
 }
 
 /// The value of an Authorization field for Basic credentials (RFC 7617 §2).
@@ -105,8 +105,8 @@ pub(super) async fn forward(relay: &mut Relay<'_>, reverse: &Reverse, forwarding
             Err(error) => refuse(relay, &error, Rest::Untouched),
         },
         None => {
-            let endpoint = Endpoint::passing(origin);
-            pass_to(relay, reverse, First::Only(&endpoint)).await
+            let destination = Destination::passing(origin);
+            pass_to(relay, reverse, First::Only(&destination)).await
         }
     }
 }

@@ -16,11 +16,11 @@ use crate::http1::{
     BodyCoding, Decoder, Step, encode_chunk_end, encode_chunk_start, encode_last_chunk, read_answer,
 };
 use crate::message::{Buffer, PipeReader, SMALL, pipe};
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{Destination, UpstreamOptions};
 
 use super::relay::{Relay, Site};
 use super::request_head;
-use super::reverse::{Endpoint, Reverse};
+use super::reverse::Reverse;
 use super::upload::Upload;
 
 /// Copies that are under way on a core.
@@ -32,7 +32,7 @@ const BODY: usize = 256 * 1024;
 /// Where copies go.
 #[derive(Debug)]
 pub(super) struct Mirror {
-    pub(super) endpoint: Endpoint,
+    pub(super) destination: Destination,
     pub(super) options: UpstreamOptions,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn start(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
         return site.counters.mirror_dropped.add();
     }
     let mut head = Vec::new();
-    let origin = &mirror.endpoint.origin;
+    let origin = &mirror.destination.origin;
     let has_length = request_head::encode(&mut head, relay, &reverse.request, origin, upload.coding);
     request_head::encode_end(&mut head, relay, upload.coding, has_length, false);
     if relay.desk.upload.is_some() {
@@ -67,7 +67,7 @@ pub(super) fn start(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
             Err(error) => {
                 site.counters.mirror_dropped.add();
                 site.journal
-                    .note(log::Level::Debug, || format!("a copy for {}: {error}", mirror.endpoint.name));
+                    .note(log::Level::Debug, || format!("a copy for {}: {error}", mirror.destination.name));
             }
         }
         site.copies.set(site.copies.get() - 1);
@@ -85,11 +85,11 @@ struct Copy {
 
 impl Copy {
     async fn send(mut self, site: &Rc<Site>, mirror: &Arc<Mirror>) -> Result<(), Error> {
-        let Mirror { endpoint, options } = &**mirror;
-        let pooled = endpoint.take(&site.upstreams.pool, &None).filter(Stream::is_quiet);
+        let Mirror { destination, options } = &**mirror;
+        let pooled = destination.take(&site.upstreams.pool, &None).filter(Stream::is_quiet);
         let mut stream = match pooled {
             Some(stream) => stream,
-            None => site.upstreams.connect(&endpoint.origin.place, None, options.connect).await?,
+            None => site.upstreams.connect(&destination.origin.place, None, options.connect).await?,
         };
         stream.set_deadline(Direction::Write, Some(options.write_idle));
         stream.write_all(&self.head).await.map_err(lost)?;
@@ -104,7 +104,7 @@ impl Copy {
         stream.set_deadline(Direction::Read, Some(options.body_idle));
         skip(&mut stream, &mut input, Decoder::new(answer.framing)).await?;
         if answer.keep_alive && input.is_empty() {
-            endpoint.put(&site.upstreams.pool, None, stream, options.keep_alive, options.pool_size);
+            destination.put(&site.upstreams.pool, None, stream, options.keep_alive, options.pool_size);
         }
         Ok(())
     }

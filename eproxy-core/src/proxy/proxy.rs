@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::message::target::is_authority;
 use crate::tunnel::ProxyProtocol;
-use crate::upstream::{Group, Origin, Registry, UpstreamOptions};
+use crate::upstream::{Destination, Group, Origin, Registry, UpstreamOptions};
 
 use super::answer_head::AnswerRules;
 use super::hooks::AllHooks;
 use super::mirror::Mirror;
 use super::request_head::{HostRule, RequestRules, Telling};
-use super::reverse::{Buffering, Endpoint, Retry, Reverse};
+use super::reverse::{Buffering, Retry, Reverse};
 use super::rules;
 
 /// A reverse proxy: an endpoint that passes requests on to upstreams, and their answers back.
@@ -360,22 +360,17 @@ impl Proxy {
         }
         self.request.headers.check()?;
         self.answer.headers.check()?;
-        let endpoints = self.group.endpoints()?;
-        let group = registry.group(endpoints.iter().map(|(_, weight)| *weight).collect());
+        self.group.check()?;
+        let group = registry.group(&self.group, self.proxy_protocol.is_some());
         let mirror = match &self.mirror {
             Some(url) => {
-                let endpoint = Endpoint::new(0, Origin::parse(url)?, false, registry);
-                Some(Arc::new(Mirror { endpoint, options: self.options.clone() }))
+                let destination = Destination::fixed(Origin::parse(url)?, registry);
+                Some(Arc::new(Mirror { destination, options: self.options.clone() }))
             }
             None => None,
         };
-        let is_named = self.proxy_protocol.is_some();
-        let endpoints = endpoints.into_iter().enumerate();
-        let endpoints =
-            endpoints.map(|(number, (origin, _))| Endpoint::new(number, origin, is_named, registry));
         Ok(Reverse {
             group: Some(group),
-            endpoints: endpoints.collect(),
             options: self.options,
             request: self.request,
             answer: self.answer,

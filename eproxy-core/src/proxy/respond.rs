@@ -23,13 +23,13 @@ use super::filter::Filters;
 use super::hooked;
 use super::pump::Pump;
 use super::relay::{Method, Outcome, Relay, Rest};
-use super::reverse::{Endpoint, Reverse, refuse};
+use super::reverse::{Chosen, Reverse, refuse};
 use super::upload::Upload;
 
 /// An answer that has begun to come; its head is at the front of the upstream's input.
 pub(super) struct Answered<'r> {
     pub(super) reverse: &'r Reverse,
-    pub(super) endpoint: &'r Endpoint,
+    pub(super) to: Chosen<'r>,
     pub(super) stream: Stream,
     pub(super) reply: Reply,
 }
@@ -42,7 +42,7 @@ impl Answered<'_> {
             Ok(Some(answer)) => return self.replace(relay, answer, upload.rest(relay)),
             Err(error) => return refuse(relay, &error, upload.rest(relay)),
         }
-        if upload.is_over() && self.is_there(relay) {
+        if upload.is_over() && self.reply.is_there(relay) {
             return self.respond_at_once(relay, upload.rest(relay));
         }
         let filters = take_filters(relay);
@@ -65,7 +65,7 @@ impl Answered<'_> {
         upload.take(relay);
         let passed = self.pass_body(relay, coding, filters, upload, gives_up).await;
         if let Err(kind) = passed {
-            relay.fail(&kind.into(), Some(&self.endpoint.name));
+            relay.fail(&kind.into(), Some(&self.to.name));
             // An end that looks like any other would be taken for that of the body (RFC 9112 §8).
             return if coding == BodyCoding::UntilClose { Outcome::Reset } else { Outcome::Close };
         }
@@ -76,20 +76,7 @@ impl Answered<'_> {
         if closes { Outcome::Close } else { Outcome::Keep }
     }
 
-    /// Whether the body is short enough to leave together with the head, once it was read.
-    pub(super) fn is_short(&self) -> bool {
-        /// Longer bodies are written from where they are.
-        const MOST: u64 = 8 * 1024;
-        self.reply.facts.framing.length().is_some_and(|length| length <= MOST)
-    }
-
-    /// Whether the whole answer was read and is short, as it nearly always is: then it leaves in one piece.
-    pub(super) fn is_there(&self, relay: &Relay<'_>) -> bool {
-        let length = self.reply.facts.framing.length().unwrap_or(u64::MAX);
-        self.is_short() && self.reply.length + length as usize <= relay.desk.input.len()
-    }
-
-    /// Passes an answer back that [`is_there`](Self::is_there), to a request that was sent.
+    /// Passes an answer back that [`is_there`](Reply::is_there), to a request that was sent.
     pub(super) fn respond_at_once(self, relay: &mut Relay<'_>, rest: Rest) -> Outcome {
         let length = self.reply.facts.framing.length().unwrap_or(0) as usize;
         let (coding, filtered) = match self.filter_at_once(relay, length) {
@@ -151,7 +138,7 @@ impl Answered<'_> {
         match relay.flush().await {
             Ok(()) => Outcome::Tunnel(self.stream),
             Err(kind) => {
-                relay.fail(&kind.into(), Some(&self.endpoint.name));
+                relay.fail(&kind.into(), Some(&self.to.name));
                 Outcome::Close
             }
         }
@@ -168,7 +155,7 @@ impl Answered<'_> {
     /// Forgets it, and puts the upstream's connection back if all of it is there: one whose answer was not read to its
     /// end is of no use.
     pub(super) fn discard(self, relay: &mut Relay<'_>) {
-        if self.is_there(relay) {
+        if self.reply.is_there(relay) {
             let length = self.reply.facts.framing.length().unwrap_or(0) as usize;
             relay.desk.input.consume(self.reply.length + length);
             self.give_back(relay);
@@ -177,11 +164,11 @@ impl Answered<'_> {
 
     /// Puts the upstream's connection back, unless it must end or has more on it than was asked for.
     fn give_back(self, relay: &Relay<'_>) {
-        let Self { reverse, endpoint, stream, reply } = self;
+        let Self { reverse, to, stream, reply } = self;
         if reply.facts.keep_alive && relay.desk.input.is_empty() {
             let keep = idle_time(reverse.options.keep_alive, &reply.facts);
             let identity = reverse.identity(relay);
-            endpoint.put(&relay.site.upstreams.pool, identity, stream, keep, reverse.options.pool_size);
+            to.put(&relay.site.upstreams.pool, identity, stream, keep, reverse.options.pool_size);
         }
     }
 
@@ -223,7 +210,7 @@ impl Answered<'_> {
             }
         }
         let answering = Answering { line, reason, coding, closes, upgrade };
-        let from = From { origin: &self.endpoint.origin, paths: &self.reverse.request.path };
+        let from = From { origin: &self.to.origin, paths: &self.reverse.request.path };
         answer_head::encode(&mut out, relay, &self.reverse.answer, &lines, from, &answering);
         (*relay.out, relay.desk.fields) = (out, fields);
         if let Some(hooked) = relay.hooked {

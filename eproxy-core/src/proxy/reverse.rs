@@ -7,16 +7,14 @@
 //!     └─────────┴─ refused, answered by a hook, or no try left ──▶ Answer
 //! ```
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::message::hop;
 use crate::tunnel::ProxyProtocol;
-use crate::upstream::{
-    GroupNumber, Guard, Identity, Origin, Pool, Registry, ShelfNumber, Tried, UpstreamOptions,
-};
+use crate::upstream::{Choice, Destination, GroupNumber, Guard, Identity, Pick, Tried, UpstreamOptions};
 
 use super::answer_head::AnswerRules;
 use super::attempt::{Failure, Means, Reached, attempt};
@@ -37,7 +35,6 @@ use super::upload::Upload;
 pub(crate) struct Reverse {
     /// None where every request names its own endpoint.
     pub(super) group: Option<GroupNumber>,
-    pub(super) endpoints: Vec<Endpoint>,
     pub(super) options: UpstreamOptions,
     pub(super) request: RequestRules,
     pub(super) answer: AnswerRules,
@@ -76,9 +73,9 @@ impl Reverse {
             .map(|forwarding| &forwarding.guard)
     }
 
-    /// The next endpoint of the group that was not tried; none when all were, or where there is no group.
-    pub(super) fn choose(&self, relay: &Relay<'_>, tried: Tried) -> Option<usize> {
-        relay.site.upstreams.choose(self.group?, tried)
+    /// The next endpoint of the group that was not tried; nobody where there is no group.
+    pub(super) fn choose(&self, relay: &Relay<'_>, tried: &Tried) -> Choice {
+        self.group.map_or(Choice::Nobody, |group| relay.site.upstreams.choose(group, tried))
     }
 
     /// On whose behalf connections are made, where upstreams are told.
@@ -87,52 +84,33 @@ impl Reverse {
     }
 }
 
-/// An endpoint of its group.
+/// Whom a try is made with.
 #[derive(Debug)]
-pub(super) struct Endpoint {
-    pub(super) number: usize,
-    pub(super) origin: Origin,
-    /// What it is called in logs and by hooks.
-    pub(super) name: Arc<str>,
-    pub(super) shelf: Shelf,
+pub(super) enum Chosen<'r> {
+    /// An endpoint of the group.
+    One(Pick),
+    /// The only one there is for this request.
+    Only(&'r Destination),
 }
 
-/// Where its unused connections are.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Shelf {
-    Numbered(ShelfNumber),
-    /// Wherever the pool has put those to this place.
-    Named,
+impl Deref for Chosen<'_> {
+    type Target = Destination;
+
+    fn deref(&self) -> &Destination {
+        match self {
+            Self::One(pick) => pick.destination(),
+            Self::Only(destination) => destination,
+        }
+    }
 }
 
-impl Endpoint {
-    /// With `named`, its connections say on whose behalf they are made.
-    pub(super) fn new(number: usize, origin: Origin, named: bool, registry: &mut Registry) -> Self {
-        let shelf = Shelf::Numbered(registry.shelf(&origin.place, named));
-        Self { number, name: origin.place.to_string().into(), origin, shelf }
-    }
-
-    /// One that a request has named.
-    pub(super) fn passing(origin: Origin) -> Self {
-        Self { number: 0, name: origin.place.to_string().into(), origin, shelf: Shelf::Named }
-    }
-
-    /// Takes an unused connection to it.
-    pub(super) fn take(&self, pool: &Pool, identity: &Identity) -> Option<Stream> {
-        let shelf = match self.shelf {
-            Shelf::Numbered(shelf) => shelf,
-            Shelf::Named => pool.find(&self.origin.place)?,
-        };
-        pool.take(shelf, identity)
-    }
-
-    /// Puts a connection to it back.
-    pub(super) fn put(&self, pool: &Pool, identity: Identity, stream: Stream, keep: Duration, most: usize) {
-        let shelf = match self.shelf {
-            Shelf::Numbered(shelf) => shelf,
-            Shelf::Named => pool.shelf(&self.origin.place),
-        };
-        pool.put(shelf, identity, stream, keep, most);
+impl Chosen<'_> {
+    /// The endpoint of the group, if it is one.
+    pub(super) fn pick(&self) -> Option<&Pick> {
+        match self {
+            Self::One(pick) => Some(pick),
+            Self::Only(_) => None,
+        }
     }
 }
 
@@ -165,11 +143,11 @@ pub(super) enum First<'r> {
     /// With whichever endpoint is next.
     Any,
     /// With this one, which was chosen.
-    Chosen(usize),
+    Chosen(Pick),
     /// With this one, and it was sent already.
-    Sent(usize, Stream),
-    /// With this one, which is none of the group.
-    Only(&'r Endpoint),
+    Sent(Pick, Stream),
+    /// With this one, which is none of a group.
+    Only(&'r Destination),
 }
 
 /// Passes a request on.
@@ -304,52 +282,63 @@ async fn try_all<'r>(
     let mut repeats = 0;
     // An endpoint that is there, but has ended a connection that was used before.
     let mut stale = None;
-    let only = if let First::Only(endpoint) = first { Some(endpoint) } else { None };
     let (mut chosen, mut means) = match first {
-        First::Any => (reverse.choose(relay, tried), Means::Any),
-        First::Only(_) => (Some(0), Means::Any),
-        First::Chosen(number) => (Some(number), Means::Any),
-        First::Sent(number, stream) => {
+        First::Any => match reverse.choose(relay, &tried) {
+            Choice::One(pick) => (Chosen::One(pick), Means::Any),
+            Choice::Full | Choice::Nobody => return Err(Failure::unseen(Kind::NoEndpoint)),
+        },
+        First::Only(destination) => (Chosen::Only(destination), Means::Any),
+        First::Chosen(pick) => (Chosen::One(pick), Means::Any),
+        First::Sent(pick, stream) => {
             upload.set_over();
-            (Some(number), Means::Sent(stream))
+            (Chosen::One(pick), Means::Sent(stream))
         }
     };
     loop {
-        let Some(number) = chosen else { return Err(Failure::unseen(Kind::Connect)) };
-        let endpoint = only.unwrap_or_else(|| &reverse.endpoints[number]);
-        let end = attempt(relay, reverse, endpoint, upload, means).await;
-        tried.add(number);
+        let end = attempt(relay, reverse, &chosen, upload, means).await;
+        if let Chosen::One(pick) = &chosen {
+            tried.add(pick);
+        }
         let may = repeats < reverse.retry.repeats && may_repeat(relay, upload);
-        let others = || reverse.choose(relay, tried);
-        let next = match &end {
-            Ok((_, reply)) if !may || !reverse.retry.statuses.contains(&reply.line.status) => None,
-            Ok(_) => others(),
-            Err(Failure::Failed { reached: Reached::Nobody, .. }) => others().or(stale.take()),
-            // A connection that was not used before ended for a reason of the upstream's: only another one may do
-            // better.
-            Err(Failure::Failed { reached: Reached::Unanswered { was_reused }, .. }) if may => {
-                stale = was_reused.then_some(number);
-                others().or_else(|| stale.take())
-            }
-            Err(_) => None,
+        let other = |relay: &Relay<'_>| match reverse.choose(relay, &tried) {
+            Choice::One(pick) => Some(Chosen::One(pick)),
+            Choice::Full | Choice::Nobody => None,
         };
-        let Some(next) = next else {
-            return end.map(|(stream, reply)| Answered { reverse, endpoint, stream, reply });
-        };
-        match end {
+        let next = match end {
             Ok((stream, reply)) => {
-                Answered { reverse, endpoint, stream, reply }.discard(relay);
+                let is_failure = may && reverse.retry.statuses.contains(&reply.line.status);
+                let answered = Answered { reverse, to: chosen, stream, reply };
+                let Some(next) = is_failure.then(|| other(relay)).flatten() else { return Ok(answered) };
+                answered.discard(relay);
                 repeats += 1;
+                next
             }
             Err(Failure::Failed { error, reached }) => {
-                relay.note(&error, Some(&endpoint.name));
+                let name = chosen.name.clone();
+                let next = match reached {
+                    Reached::Nobody => other(relay).or_else(|| stale.take()),
+                    // A connection that was not used before ended for a reason of the upstream's: only another one may
+                    // do better.
+                    Reached::Unanswered { was_reused: false } if may => other(relay),
+                    Reached::Unanswered { was_reused: true } if may => match other(relay) {
+                        Some(other) => {
+                            stale = Some(chosen);
+                            Some(other)
+                        }
+                        None => Some(chosen),
+                    },
+                    Reached::Unanswered { .. } | Reached::Somebody => None,
+                };
+                let Some(next) = next else { return Err(Failure::Failed { error, reached }) };
+                relay.note(&error, Some(&name));
                 repeats += u32::from(reached != Reached::Nobody);
+                next
             }
-            Err(Failure::Answered(_)) => {}
-        }
+            Err(answered @ Failure::Answered(_)) => return Err(answered),
+        };
         relay.site.counters.retries.add();
         upload.rewind();
-        (chosen, means) = (Some(next), Means::Fresh);
+        (chosen, means) = (next, Means::Fresh);
     }
 }
 

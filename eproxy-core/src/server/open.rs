@@ -12,6 +12,7 @@ use crate::message::target::{self, Form};
 use crate::message::{Body, Field, RequestLine, Span, Version, pipe};
 use crate::proxy::{Head, Hooked, Method};
 use crate::router::{Choice, RouteNumber, Target};
+use crate::upstream::Pick;
 use crate::{Request, Response};
 
 use super::desk::Desk;
@@ -37,7 +38,7 @@ pub(super) struct Passing {
     pub(super) head: Head,
     pub(super) route: RouteNumber,
     /// The endpoint that was chosen for it.
-    pub(super) chosen: Option<usize>,
+    pub(super) chosen: Option<Pick>,
     /// What hooks have made of it, if the proxy has any.
     pub(super) hooked: Option<Box<Hooked>>,
 }

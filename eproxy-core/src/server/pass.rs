@@ -19,7 +19,7 @@ pub(super) async fn pass(
     mut passing: Passing,
 ) -> After {
     let reverse = worker.table.reverse(passing.reverse);
-    let chosen = passing.chosen;
+    let chosen = passing.chosen.take();
     let (outcome, is_taken) = {
         let mut relay = relay(worker, connection, desk, &mut passing);
         (proxy::pass(&mut relay, reverse, chosen).await, relay.is_taken)

@@ -12,7 +12,7 @@ mod counter;
 mod failure;
 mod journal;
 
-pub(crate) use counter::Counters;
 pub use counter::Stats;
+pub(crate) use counter::{Counter, Counters};
 pub(crate) use failure::FailureLine;
 pub(crate) use journal::Journal;

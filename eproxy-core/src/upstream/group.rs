@@ -1,8 +1,12 @@
 //! Groups of endpoints, as they are described and as they are built.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::error::{Error, Kind, Result};
 
-use super::origin::{Origin, Place};
+use super::endpoint::Endpoint;
+use super::roster::Roster;
 
 /// The endpoints that share the requests of a [`Proxy`](crate::Proxy), by turns and in proportion to their weights.
 ///
@@ -19,9 +23,17 @@ use super::origin::{Origin, Place};
 ///     .at("/static/*path", Proxy::to("unix:/run/static.sock"))
 ///     .at("/api/*path", Proxy::to(["http://10.0.1.1:80", "http://10.0.1.2:80"]));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use = "a group is given to a Proxy"]
-pub struct Group(Vec<(String, u32)>);
+pub struct Group(Arc<Inner>);
+
+/// A group, as everybody who has to do with it shares it.
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    pub(super) roster: Roster,
+    /// The first thing that is wrong with the description; told when a server starts.
+    wrong: Mutex<Option<String>>,
+}
 
 impl Group {
     /// A group without endpoints; a proxy needs at least one.
@@ -31,27 +43,51 @@ impl Group {
 
     /// Adds an endpoint that takes its share of the requests: `weight` from 1 to 1,000. What is wrong with it is said
     /// when the server starts.
-    pub fn endpoint(mut self, url: impl Into<String>, weight: u32) -> Self {
-        self.0.push((url.into(), weight));
+    pub fn endpoint(self, url: impl Into<String>, weight: u32) -> Self {
+        self.with(Endpoint::new(url).weight(weight))
+    }
+
+    /// Adds an endpoint. What is wrong with it is said when the server starts.
+    pub fn with(self, endpoint: Endpoint) -> Self {
+        if let Err(error) = self.0.roster.add(endpoint) {
+            self.0
+                .wrong
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_with(|| error.into_detail());
+        }
         self
     }
 
-    /// Reads the endpoints.
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it can be used.
     ///
     /// # Errors
     ///
     /// `BadOption`, with what is wrong.
-    pub(crate) fn endpoints(&self) -> Result<Vec<(Origin, u32)>> {
-        const MOST: u32 = 1000;
-        let wrong = |what: String| Error::new(Kind::BadOption).detail(what);
-        if self.0.is_empty() {
-            return Err(wrong("a proxy without an upstream".into()));
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
+        if let Some(what) = &*self.0.wrong.lock().unwrap_or_else(PoisonError::into_inner) {
+            return wrong(what.clone());
         }
-        let endpoint = |(url, weight): &(String, u32)| match weight {
-            1..=MOST => Ok((Origin::parse(url)?, *weight)),
-            _ => Err(wrong(format!("upstream {url:?} has the weight {weight}, expected 1 to {MOST}"))),
-        };
-        self.0.iter().map(endpoint).collect()
+        match self.0.roster.nodes().is_empty() {
+            true => wrong("a proxy without an upstream".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes = self.0.roster.nodes();
+        f.debug_list().entries(nodes.iter().map(|node| &node.endpoint)).finish()
     }
 }
 
@@ -81,41 +117,7 @@ impl<S: Into<String>> From<Vec<S>> for Group {
 
 impl<S: Into<String>> FromIterator<S> for Group {
     fn from_iter<I: IntoIterator<Item = S>>(urls: I) -> Self {
-        Self(urls.into_iter().map(|url| (url.into(), 1)).collect())
-    }
-}
-
-/// The number of a place whose connections are pooled.
-pub(crate) type ShelfNumber = u32;
-
-/// The number of a group of endpoints.
-pub(crate) type GroupNumber = u32;
-
-/// Everything that a server's cores keep something about: numbered once, when it starts.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    pub(super) shelves: Vec<(Place, bool)>,
-    /// The weights of each group's endpoints.
-    pub(super) groups: Vec<Vec<u32>>,
-}
-
-impl Registry {
-    /// The number of the shelf for connections to a place; the same place has one for connections that begin alike:
-    /// `named` are those that say on whose behalf they were made.
-    pub(crate) fn shelf(&mut self, place: &Place, named: bool) -> ShelfNumber {
-        let wanted = (place.clone(), named);
-        let known = self.shelves.iter().position(|known| *known == wanted);
-        let number = known.unwrap_or_else(|| {
-            self.shelves.push(wanted);
-            self.shelves.len() - 1
-        });
-        number as ShelfNumber
-    }
-
-    /// The number of a new group.
-    pub(crate) fn group(&mut self, weights: Vec<u32>) -> GroupNumber {
-        self.groups.push(weights);
-        (self.groups.len() - 1) as GroupNumber
+        urls.into_iter().fold(Self::new(), |group, url| group.endpoint(url, 1))
     }
 }
 
@@ -124,23 +126,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_numbered_once() {
-        let mut registry = Registry::default();
-        let place = |url: &str| Origin::parse(url).unwrap().place;
-        assert_eq!(registry.shelf(&place("http://a.test:80/x"), false), 0);
-        assert_eq!(registry.shelf(&place("http://b.test"), false), 1);
-        assert_eq!(registry.shelf(&place("http://a.test/y"), false), 0);
-        assert_eq!(registry.shelf(&place("http://a.test/y"), true), 2);
-    }
-
-    #[test]
     fn what_is_wrong_with_a_group_is_said() {
         for (group, what) in [
             (Group::new(), "without an upstream"),
             (Group::from("https://a"), "TLS"),
             (Group::new().endpoint("http://a", 0), "weight 0"),
         ] {
-            assert!(group.endpoints().unwrap_err().to_string().contains(what));
+            assert!(group.check().unwrap_err().to_string().contains(what));
         }
     }
 }

@@ -15,22 +15,35 @@
 //! | `guard.rs` | which addresses a client may have us connect to (a pure decider) |
 
 mod connect;
+mod destination;
+mod endpoint;
 mod group;
 mod guard;
+mod member;
+mod node;
 mod options;
 mod origin;
 mod pool;
 mod race;
+mod registry;
 mod resolve;
+mod roster;
 mod rotation;
+mod standing;
+mod tally;
 mod upstreams;
+mod view;
 
+pub(crate) use destination::Destination;
+pub use endpoint::Endpoint;
 pub use group::Group;
-pub(crate) use group::{GroupNumber, Registry, ShelfNumber};
 pub(crate) use guard::Guard;
+pub(crate) use member::Pick;
+pub use node::Mode;
 pub use options::UpstreamOptions;
 pub(crate) use origin::{Origin, Place};
 pub(crate) use pool::{Identity, Pool};
 pub(crate) use race::{HEAD_START, interleave, race};
-pub(crate) use rotation::Tried;
+pub(crate) use registry::{GroupNumber, Registry};
 pub(crate) use upstreams::Upstreams;
+pub(crate) use view::{Choice, Tried};

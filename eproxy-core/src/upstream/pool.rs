@@ -15,8 +15,8 @@ use slab::Slab;
 
 use crate::driver::{Direction, Stream};
 
-use super::group::ShelfNumber;
 use super::origin::Place;
+use super::registry::ShelfNumber;
 
 /// The bit that tells the numbers of this pool's connections from those of others that are parked on the core.
 const MARK: u32 = 1 << 31;
@@ -30,11 +30,19 @@ pub(crate) type Identity = Option<Box<(std::net::SocketAddr, std::net::SocketAdd
 pub(crate) struct Pool {
     /// By shelf number: those of the registry first, then those that came at run time.
     shelves: RefCell<Slab<Shelf>>,
-    /// Shelves below are never removed.
-    fixed: usize,
     /// The numbers of the shelves that came at run time.
-    named: RefCell<HashMap<Place, ShelfNumber>>,
+    named: RefCell<HashMap<Key, ShelfNumber>>,
     idle: RefCell<Slab<Idle>>,
+}
+
+/// What tells shelves for the same place apart: connections that a client's word led to, past a guard, are never mixed
+/// with those of a group, nor those that say on whose behalf they were made with those that do not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// A request has named the place. The shelf is forgotten when nothing is on it.
+    Passing(Place),
+    /// An endpoint of a group is there; `true` says on whose behalf. The shelf stays for as long as it is held.
+    Held(Place, bool),
 }
 
 /// The unused connections to one place, the one that was used last at the end.
@@ -42,7 +50,9 @@ pub(crate) struct Pool {
 struct Shelf {
     idle: Vec<u32>,
     /// What it is known by, if it came at run time.
-    place: Option<Place>,
+    key: Option<Key>,
+    /// Those who hold it.
+    holders: usize,
 }
 
 #[derive(Debug)]
@@ -54,8 +64,9 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(fixed: usize) -> Self {
-        let shelves = (0..fixed).map(|number| (number, Shelf::default())).collect();
-        Self { shelves: RefCell::new(shelves), fixed, named: RefCell::default(), idle: RefCell::default() }
+        let shelf = || Shelf { holders: 1, ..Shelf::default() };
+        let shelves = (0..fixed).map(|number| (number, shelf())).collect();
+        Self { shelves: RefCell::new(shelves), named: RefCell::default(), idle: RefCell::default() }
     }
 
     /// Takes the connection that was used last on behalf of `identity`.
@@ -80,15 +91,40 @@ impl Pool {
         Some(stream)
     }
 
-    /// The shelf of a place that is not in the registry, if there is anything on it.
+    /// The shelf of a place that a request has named, if there is anything on it.
     pub(crate) fn find(&self, place: &Place) -> Option<ShelfNumber> {
-        self.named.borrow().get(place).copied()
+        self.named.borrow().get(&Key::Passing(place.clone())).copied()
     }
 
-    /// The shelf of a place that is not in the registry, to put something on it.
+    /// The shelf of a place that a request has named, to put something on it.
     pub(crate) fn shelf(&self, place: &Place) -> ShelfNumber {
-        *self.named.borrow_mut().entry(place.clone()).or_insert_with(|| {
-            let shelf = Shelf { idle: Vec::new(), place: Some(place.clone()) };
+        self.shelf_of(Key::Passing(place.clone()))
+    }
+
+    /// The shelf of an endpoint, which stays until it was [released](Self::release) as often as it was held.
+    pub(super) fn hold(&self, place: &Place, named: bool) -> ShelfNumber {
+        let number = self.shelf_of(Key::Held(place.clone(), named));
+        self.shelves.borrow_mut()[number as usize].holders += 1;
+        number
+    }
+
+    /// Lets a shelf go; what is on it is closed with the last who holds it.
+    pub(super) fn release(&self, number: ShelfNumber) {
+        let left = {
+            let mut shelves = self.shelves.borrow_mut();
+            let Some(shelf) = shelves.get_mut(number as usize) else { return };
+            shelf.holders -= 1;
+            if shelf.holders == 0 { std::mem::take(&mut shelf.idle) } else { Vec::new() }
+        };
+        let closed: Vec<_> =
+            left.iter().filter_map(|idle| self.idle.borrow_mut().try_remove(*idle as usize)).collect();
+        drop(closed);
+        self.tidy(number);
+    }
+
+    fn shelf_of(&self, key: Key) -> ShelfNumber {
+        *self.named.borrow_mut().entry(key).or_insert_with_key(|key| {
+            let shelf = Shelf { key: Some(key.clone()), ..Shelf::default() };
             self.shelves.borrow_mut().insert(shelf) as ShelfNumber
         })
     }
@@ -144,16 +180,13 @@ impl Pool {
         true
     }
 
-    /// Forgets a shelf that came at run time once nothing is on it.
+    /// Forgets a shelf that nobody holds once nothing is on it.
     fn tidy(&self, number: ShelfNumber) {
-        if (number as usize) < self.fixed {
-            return;
-        }
         let mut shelves = self.shelves.borrow_mut();
-        if shelves.get(number as usize).is_some_and(|shelf| shelf.idle.is_empty())
-            && let Some(place) = shelves.remove(number as usize).place
+        if shelves.get(number as usize).is_some_and(|shelf| shelf.holders == 0 && shelf.idle.is_empty())
+            && let Some(key) = shelves.remove(number as usize).key
         {
-            self.named.borrow_mut().remove(&place);
+            self.named.borrow_mut().remove(&key);
         }
     }
 
@@ -224,5 +257,22 @@ mod tests {
         .unwrap();
         assert_eq!(pool.find(&place(1)), None);
         assert!(!pool.on_wakeup(5), "the numbers of others are left alone");
+    }
+
+    #[test]
+    fn what_endpoints_hold_is_kept_apart_and_closed_with_the_last_holder() {
+        let core = Core::new().unwrap();
+        let pool = Pool::new(0);
+        let held = pool.hold(&place(1), false);
+        assert_eq!(pool.hold(&place(1), false), held);
+        assert_ne!(pool.hold(&place(1), true), held);
+        assert_ne!(pool.shelf(&place(1)), held);
+        let (stream, _other) = Stream::pair(&core).unwrap();
+        pool.put(held, None, stream, KEEP, 3);
+        pool.release(held);
+        let stream = pool.take(held, &None).expect("somebody holds it");
+        pool.put(held, None, stream, KEEP, 3);
+        pool.release(held);
+        assert!(pool.take(held, &None).is_none() && pool.idle.borrow().is_empty());
     }
 }

@@ -8,45 +8,38 @@ use crate::driver::{Core, Stream};
 use crate::error::Result;
 
 use super::connect;
-use super::group::{GroupNumber, Registry};
+use super::group::Group;
 use super::guard::Guard;
 use super::origin::Place;
 use super::pool::Pool;
+use super::registry::{GroupNumber, Registry};
 use super::resolve::Resolver;
-use super::rotation::{Rotation, Tried};
+use super::view::{Choice, Tried, View};
 
 /// The upstreams as one core sees them.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     core: Rc<Core>,
-    pub(crate) pool: Pool,
-    rotations: RefCell<Vec<Rotation>>,
+    pub(crate) pool: Rc<Pool>,
+    views: Vec<RefCell<View>>,
     resolver: Resolver,
 }
 
 impl Upstreams {
     pub(crate) fn new(core: &Rc<Core>, registry: &Registry) -> Self {
-        let rotation = |weights: &Vec<u32>| Rotation::new(weights.iter().copied());
+        let pool = Rc::new(Pool::new(registry.shelves.len()));
+        let view = |(group, named): &(Group, bool)| RefCell::new(View::new(group.inner(), &pool, *named));
         Self {
             core: core.clone(),
-            pool: Pool::new(registry.shelves.len()),
-            rotations: RefCell::new(registry.groups.iter().map(rotation).collect()),
+            views: registry.groups.iter().map(view).collect(),
+            pool,
             resolver: Resolver::new(core.clone()),
         }
     }
 
-    /// Chooses an endpoint of a group that was not tried; none when all were.
-    pub(crate) fn choose(&self, group: GroupNumber, tried: Tried) -> Option<usize> {
-        self.rotations.borrow_mut()[group as usize].choose(self.core.now(), tried)
-    }
-
-    /// Says whether an endpoint took a connection.
-    pub(crate) fn report(&self, group: GroupNumber, endpoint: usize, took_it: bool) {
-        let rotation = &mut self.rotations.borrow_mut()[group as usize];
-        match took_it {
-            true => rotation.worked(endpoint),
-            false => rotation.failed(endpoint, self.core.now()),
-        }
+    /// Chooses an endpoint of a group that was not tried.
+    pub(crate) fn choose(&self, group: GroupNumber, tried: &Tried) -> Choice {
+        self.views[group as usize].borrow_mut().choose(self.core.now(), tried)
     }
 
     /// Makes a new connection; a guard judges the address that is dialled.
