@@ -105,6 +105,8 @@ impl Error {
                 | Kind::BodyTimeout
                 | Kind::ConnectTimeout
                 | Kind::UpstreamHeadTimeout
+                | Kind::AttemptTimeout
+                | Kind::QueueTimeout
                 | Kind::UpstreamWriteTimeout
                 | Kind::UpstreamBodyTimeout
         )
@@ -115,7 +117,12 @@ impl Error {
     pub fn is_limit(&self) -> bool {
         matches!(
             self.0.kind,
-            Kind::HeadTooLarge | Kind::TooManyHeaders | Kind::TargetTooLong | Kind::BodyTooLarge
+            Kind::HeadTooLarge
+                | Kind::TooManyHeaders
+                | Kind::TargetTooLong
+                | Kind::BodyTooLarge
+                | Kind::Overloaded
+                | Kind::QueueFull
         )
     }
 
@@ -299,11 +306,15 @@ kinds! {
     ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "connection_timeout" "upstream did not accept the connection in time";
     Lookups "lookups" Local 503 retry keep Warn "dns_error" "too many name look-ups at once";
     NoEndpoint "no_endpoint" Upstream 503 retry keep Warn "destination_unavailable" "no endpoint of the group is fit";
+    Overloaded "overloaded" Upstream 503 retry keep Warn "connection_limit_reached" "every endpoint of the group has all that it may be given";
+    QueueFull "queue_full" Upstream 503 retry keep Warn "connection_limit_reached" "too many requests wait for an endpoint";
+    QueueTimeout "queue_timeout" Upstream 503 retry keep Warn "connection_limit_reached" "no endpoint had room in time";
     Destination "destination_denied" Upstream 403 once keep Info "destination_ip_prohibited" "destination address not allowed";
     ParentRefused "parent_refused" Upstream 502 once keep Warn "http_request_denied" "parent proxy refused";
     UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "connection_terminated" "upstream closed the connection before answering";
     UpstreamIo "upstream_io" Upstream 502 once keep Warn "connection_terminated" "connection to the upstream failed";
     UpstreamHeadTimeout "upstream_head_timeout" Upstream 504 once keep Warn "http_response_timeout" "upstream did not answer in time";
+    AttemptTimeout "attempt_timeout" Upstream 504 once keep Warn "http_response_timeout" "endpoint did not answer in the time for one try";
     UpstreamWriteTimeout "upstream_write_timeout" Upstream 504 once keep Warn "connection_write_timeout" "upstream stopped taking the request";
     UpstreamHeadTooLarge "upstream_head_too_large" Upstream 502 once keep Warn "http_response_header_section_size" "upstream sent an answer head over the size limit";
     UpgradeFailed "upgrade_failed" Upstream 502 once keep Warn "http_upgrade_failed" "upstream switched protocols as it was not asked to";

@@ -77,9 +77,9 @@ pub use proxy::{
 };
 pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
-pub use telemetry::Stats;
+pub use telemetry::{Attempt, Phase, Stats};
 pub use tunnel::ProxyProtocol;
-pub use upstream::{Group, UpstreamOptions};
+pub use upstream::{Endpoint, Group, Mode, UpstreamOptions};
 
 /// The Rust in the guides compiles.
 #[cfg(doctest)]

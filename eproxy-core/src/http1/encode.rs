@@ -134,6 +134,12 @@ impl<'a> Lines<'a> {
     pub(crate) fn of_headers(headers: &'a Headers) -> Self {
         Self { bytes: headers.bytes(), fields: headers.fields(), end: None }
     }
+
+    /// The values of the fields of a name, in their order.
+    pub(crate) fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let named = move |field: &&Field| field.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(named).map(move |field| field.value.of(self.bytes))
+    }
 }
 
 /// Appends the fields that `keep` says yes to. Lines as they came are copied with their neighbours, byte for byte.

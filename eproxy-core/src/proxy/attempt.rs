@@ -18,7 +18,8 @@ use super::answer_head;
 use super::hooked;
 use super::relay::Relay;
 use super::request_head;
-use super::reverse::{Chosen, Reverse, may_repeat};
+use super::reverse::Reverse;
+use super::tries::Chosen;
 use super::upload::Upload;
 use super::waiting::Waiting;
 
@@ -153,7 +154,7 @@ pub(super) fn reuse(
         let stream = destination.take(&relay.site.upstreams.pool, &reverse.identity(relay))?;
         // One that was closed a moment ago costs a repeatable request another try, and any other its life: for that one
         // the kernel is asked.
-        let is_fit = if reverse.retry.repeats > 0 && may_repeat(relay, upload) {
+        let is_fit = if reverse.retry.repeats > 0 && reverse.may_repeat(relay, upload) {
             stream.is_quiet()
         } else {
             stream.is_surely_quiet()

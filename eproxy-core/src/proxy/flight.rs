@@ -14,7 +14,8 @@ use super::hooked::{self, at_once};
 use super::mirror;
 use super::relay::{Method, Outcome, Relay, Rest};
 use super::respond::Answered;
-use super::reverse::{self, Chosen, First, Reverse};
+use super::reverse::{self, Reverse};
+use super::tries::{Chosen, First};
 use super::upload::Upload;
 
 /// A request that was sent.
@@ -80,7 +81,7 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
     attempt::encode_end(relay, &upload);
     let message = &relay.desk.out;
     // That a posted request did not leave is found out as late as that nobody answers it.
-    let is_sent = reverse::may_repeat(relay, &upload) && stream.post(message)
+    let is_sent = reverse.may_repeat(relay, &upload) && stream.post(message)
         || matches!(stream.try_write(message), Some(Ok(written)) if written == message.len());
     if !is_sent {
         // An upstream that was sent a part has no request: the connection is closed, and another one is used.

@@ -12,7 +12,8 @@ use super::answer_head::AnswerRules;
 use super::forwarding::{Forwarding, basic};
 use super::hooks::AllHooks;
 use super::request_head::{RequestRules, Telling};
-use super::reverse::{Buffering, Retry, Reverse};
+use super::retry::Retry;
+use super::reverse::{Buffering, Reverse};
 
 /// A forward proxy: an endpoint that passes requests on to wherever they say, `GET http://host/path` to that host, and
 /// `CONNECT host:443` as a tunnel to it (RFC 9110 §9.3.6).

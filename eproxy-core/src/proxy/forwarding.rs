@@ -19,7 +19,8 @@ use crate::message::{Known, SMALL};
 use crate::upstream::{Destination, Guard, Origin, Place};
 
 use super::relay::{Method, Outcome, Relay, Rest, answer_for};
-use super::reverse::{First, Reverse, give_up, pass_to, refuse};
+use super::reverse::{Reverse, give_up, pass_to, refuse};
+use super::tries::First;
 
 /// What a forward proxy goes by.
 #[derive(Debug)]

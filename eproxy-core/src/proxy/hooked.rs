@@ -14,6 +14,7 @@ use crate::handler::Request;
 use crate::http1::{self, Lines};
 use crate::message::target::is_authority;
 use crate::message::{Answer, Headers, Known, hop};
+use crate::telemetry::Attempt;
 
 use super::attempt::{Failure, Reached, Reply};
 use super::filter::Filters;
@@ -49,6 +50,7 @@ pub(super) struct Record {
     pub(super) failure: Option<Kind>,
     pub(super) upstream: Option<Arc<str>>,
     pub(super) attempts: u32,
+    pub(super) tries: Vec<Attempt>,
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,
     pub(super) duration: Duration,

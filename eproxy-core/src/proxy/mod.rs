@@ -6,6 +6,7 @@
 //! | `reverse.rs`, `respond.rs` | story 2: a request is passed on, and its answer passed back |
 //! | `forward.rs` | [`Forward`]: the description of a forward proxy |
 //! | `forwarding.rs` | story 2 of a forward proxy |
+//! | `tries.rs`, `retry.rs` | its middle: endpoints are tried until one answers; who may take a request next |
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
 //! | `attempt.rs`, `waiting.rs` | story 3: one try to have it answered by one endpoint |
 //! | `relay.rs` | [`Relay`]: what an exchange that is passed on has to work with |
@@ -44,8 +45,10 @@ mod redirects;
 mod relay;
 mod request_head;
 mod respond;
+mod retry;
 mod reverse;
 mod rules;
+mod tries;
 mod upgrade;
 mod upload;
 mod view;

@@ -13,7 +13,8 @@ use super::answer_head::AnswerRules;
 use super::hooks::AllHooks;
 use super::mirror::Mirror;
 use super::request_head::{HostRule, RequestRules, Telling};
-use super::reverse::{Buffering, Retry, Reverse};
+use super::retry::Retry;
+use super::reverse::{Buffering, Reverse};
 use super::rules;
 
 /// A reverse proxy: an endpoint that passes requests on to upstreams, and their answers back.

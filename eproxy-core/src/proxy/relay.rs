@@ -10,7 +10,7 @@ use crate::driver::{Core, Peer, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
-use crate::telemetry::{Counters, FailureLine, Journal};
+use crate::telemetry::{Attempt, Counters, FailureLine, Journal};
 use crate::tunnel::TwoEnds;
 use crate::upstream::{Registry, Upstreams};
 
@@ -152,6 +152,10 @@ pub(crate) struct Desk {
     pub(super) host: Vec<u8>,
     /// The protocols that the client asks to switch to.
     pub(super) upgrade: Option<Box<Upgrade>>,
+    /// The try that failed last.
+    pub(super) failed: Option<Box<Attempt>>,
+    /// Tries that were made.
+    pub(super) tries: u32,
 }
 
 impl Desk {
@@ -169,6 +173,8 @@ impl Desk {
             head: Vec::new(),
             host: Vec::new(),
             upgrade: None,
+            failed: None,
+            tries: 0,
         }
     }
 
@@ -182,7 +188,7 @@ impl Desk {
         self.out.clear();
         self.host.clear();
         self.out.shrink_to(Self::OUT);
-        (self.upload, self.upgrade, self.collected) = (None, None, None);
+        (self.upload, self.upgrade, self.collected, self.failed) = (None, None, None, None);
     }
 }
 
@@ -287,12 +293,16 @@ impl Relay<'_> {
         self.note(error, upstream);
     }
 
-    /// Counts and logs a failure.
+    /// Counts and logs a failure; that of the try which was made last is told together with how far it came.
     pub(super) fn note(&self, error: &Error, upstream: Option<&str>) {
         let row = error.kind().row();
         self.site.counters.failure(error.kind());
         let (route, peer) = (self.pattern, self.client.peer);
-        self.site.journal.note(row.level, || FailureLine { error, route, upstream, peer }.to_string());
+        let attempt = self.desk.failed.as_deref().filter(|attempt| attempt.end == Err(error.kind()));
+        let upstream = upstream.or(attempt.map(|attempt| attempt.upstream()));
+        self.site
+            .journal
+            .note(row.level, || FailureLine { error, route, upstream, attempt, peer }.to_string());
     }
 }
 

@@ -23,7 +23,8 @@ use super::filter::Filters;
 use super::hooked;
 use super::pump::Pump;
 use super::relay::{Method, Outcome, Relay, Rest};
-use super::reverse::{Chosen, Reverse, refuse};
+use super::reverse::{Reverse, refuse};
+use super::tries::Chosen;
 use super::upload::Upload;
 
 /// An answer that has begun to come; its head is at the front of the upstream's input.

@@ -27,6 +27,8 @@ use super::mirror::{self, Mirror};
 use super::relay::{Method, Outcome, Relay, Rest, answer_for};
 use super::request_head::{self, RequestRules};
 use super::respond::Answered;
+use super::retry::Retry;
+use super::tries::{First, try_all};
 use super::upgrade::Upgrade;
 use super::upload::Upload;
 
@@ -78,39 +80,16 @@ impl Reverse {
         self.group.map_or(Choice::Nobody, |group| relay.site.upstreams.choose(group, tried))
     }
 
+    /// Whether a request can be sent again, and does no more then than it did before.
+    pub(super) fn may_repeat(&self, relay: &Relay<'_>, upload: &Upload) -> bool {
+        let is_safe = relay.head.method.is_idempotent()
+            || self.retry.keys && relay.lines().values("idempotency-key").next().is_some();
+        is_safe && upload.is_in_hand()
+    }
+
     /// On whose behalf connections are made, where upstreams are told.
     pub(super) fn identity(&self, relay: &Relay<'_>) -> Identity {
         self.proxy_protocol.and_then(|_| relay.ends()).map(Box::new)
-    }
-}
-
-/// Whom a try is made with.
-#[derive(Debug)]
-pub(super) enum Chosen<'r> {
-    /// An endpoint of the group.
-    One(Pick),
-    /// The only one there is for this request.
-    Only(&'r Destination),
-}
-
-impl Deref for Chosen<'_> {
-    type Target = Destination;
-
-    fn deref(&self) -> &Destination {
-        match self {
-            Self::One(pick) => pick.destination(),
-            Self::Only(destination) => destination,
-        }
-    }
-}
-
-impl Chosen<'_> {
-    /// The endpoint of the group, if it is one.
-    pub(super) fn pick(&self) -> Option<&Pick> {
-        match self {
-            Self::One(pick) => Some(pick),
-            Self::Only(_) => None,
-        }
     }
 }
 
@@ -121,33 +100,6 @@ pub(super) struct Buffering {
     pub(super) requests: u64,
     /// Of an answer, for a client that is slower than the upstream.
     pub(super) answers: usize,
-}
-
-/// Which requests are sent again.
-#[derive(Clone, Debug)]
-pub(super) struct Retry {
-    /// Tries after the first that an upstream may have seen.
-    pub(super) repeats: u32,
-    /// Statuses of answers that are as good as none.
-    pub(super) statuses: Vec<u16>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { repeats: 1, statuses: Vec::new() }
-    }
-}
-
-/// The first try of a request.
-pub(super) enum First<'r> {
-    /// With whichever endpoint is next.
-    Any,
-    /// With this one, which was chosen.
-    Chosen(Pick),
-    /// With this one, and it was sent already.
-    Sent(Pick, Stream),
-    /// With this one, which is none of a group.
-    Only(&'r Destination),
 }
 
 /// Passes a request on.
@@ -269,80 +221,4 @@ pub(super) fn refuse(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcom
     relay.fail(error, None);
     let rest = if error.kind().row().close { Rest::Begun } else { rest };
     Outcome::Answer(Box::new(answer_for(error)), rest)
-}
-
-/// Tries endpoints until one answers, as long as another try is safe.
-async fn try_all<'r>(
-    relay: &mut Relay<'_>,
-    reverse: &'r Reverse,
-    upload: &mut Upload,
-    first: First<'r>,
-) -> Result<Answered<'r>, Failure> {
-    let mut tried = Tried::default();
-    let mut repeats = 0;
-    // An endpoint that is there, but has ended a connection that was used before.
-    let mut stale = None;
-    let (mut chosen, mut means) = match first {
-        First::Any => match reverse.choose(relay, &tried) {
-            Choice::One(pick) => (Chosen::One(pick), Means::Any),
-            Choice::Full | Choice::Nobody => return Err(Failure::unseen(Kind::NoEndpoint)),
-        },
-        First::Only(destination) => (Chosen::Only(destination), Means::Any),
-        First::Chosen(pick) => (Chosen::One(pick), Means::Any),
-        First::Sent(pick, stream) => {
-            upload.set_over();
-            (Chosen::One(pick), Means::Sent(stream))
-        }
-    };
-    loop {
-        let end = attempt(relay, reverse, &chosen, upload, means).await;
-        if let Chosen::One(pick) = &chosen {
-            tried.add(pick);
-        }
-        let may = repeats < reverse.retry.repeats && may_repeat(relay, upload);
-        let other = |relay: &Relay<'_>| match reverse.choose(relay, &tried) {
-            Choice::One(pick) => Some(Chosen::One(pick)),
-            Choice::Full | Choice::Nobody => None,
-        };
-        let next = match end {
-            Ok((stream, reply)) => {
-                let is_failure = may && reverse.retry.statuses.contains(&reply.line.status);
-                let answered = Answered { reverse, to: chosen, stream, reply };
-                let Some(next) = is_failure.then(|| other(relay)).flatten() else { return Ok(answered) };
-                answered.discard(relay);
-                repeats += 1;
-                next
-            }
-            Err(Failure::Failed { error, reached }) => {
-                let name = chosen.name.clone();
-                let next = match reached {
-                    Reached::Nobody => other(relay).or_else(|| stale.take()),
-                    // A connection that was not used before ended for a reason of the upstream's: only another one may
-                    // do better.
-                    Reached::Unanswered { was_reused: false } if may => other(relay),
-                    Reached::Unanswered { was_reused: true } if may => match other(relay) {
-                        Some(other) => {
-                            stale = Some(chosen);
-                            Some(other)
-                        }
-                        None => Some(chosen),
-                    },
-                    Reached::Unanswered { .. } | Reached::Somebody => None,
-                };
-                let Some(next) = next else { return Err(Failure::Failed { error, reached }) };
-                relay.note(&error, Some(&name));
-                repeats += u32::from(reached != Reached::Nobody);
-                next
-            }
-            Err(answered @ Failure::Answered(_)) => return Err(answered),
-        };
-        relay.site.counters.retries.add();
-        upload.rewind();
-        (chosen, means) = (next, Means::Fresh);
-    }
-}
-
-/// Whether a request can be sent again, and does no more then than it did before.
-pub(super) fn may_repeat(relay: &Relay<'_>, upload: &Upload) -> bool {
-    upload.is_in_hand() && relay.head.method.is_idempotent()
 }

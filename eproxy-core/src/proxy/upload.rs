@@ -187,6 +187,11 @@ impl Upload {
         !self.is_over && relay.desk.upload.as_ref().is_some_and(Pump::waits_for_source)
     }
 
+    /// Bytes of the request that were sent to the upstream, as far as is known; the head is among them.
+    pub(super) fn sent(&self, relay: &Relay<'_>) -> u64 {
+        self.written as u64 + relay.desk.upload.as_ref().map_or(0, Pump::moved)
+    }
+
     /// Bytes of the body that were taken from the client.
     pub(super) fn moved(&self, relay: &Relay<'_>) -> u64 {
         let behind = if let Source::Behind(length) = self.source { length as u64 } else { 0 };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Kind};
 use crate::handler::Request;
 use crate::message::Headers;
+use crate::telemetry::Attempt;
 
 use super::filter::BodyFilter;
 use super::hooked::Hooked;
@@ -223,6 +224,22 @@ impl Done {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.record.attempts
+    }
+
+    /// What came of each try, in their order.
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to(["http://10.0.0.7:3000", "http://10.0.0.8:3000"]).on_done(|done| {
+    ///     for attempt in done.tries() {
+    ///         println!("{}: {:?} after {:?} ({attempt})", attempt.upstream(), attempt.failure(), attempt.duration());
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn tries(&self) -> &[Attempt] {
+        &self.0.record.tries
     }
 
     /// Bytes of the request's body that were read from the client; of a tunnel, all that it sent.

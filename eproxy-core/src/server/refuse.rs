@@ -57,6 +57,6 @@ pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Erro
     let kind = error.kind();
     worker.site.counters.failure(kind);
     let route = worker.table.pattern(route);
-    let line = || FailureLine { error, route, upstream: None, peer }.to_string();
+    let line = || FailureLine { error, route, upstream: None, attempt: None, peer }.to_string();
     worker.site.journal.note(kind.row().level, line);
 }

@@ -24,7 +24,7 @@ impl Counter {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -49,6 +49,16 @@ pub(crate) struct Counters {
     pub(crate) upstream_reused: Counter,
     /// Requests that were sent again.
     pub(crate) retries: Counter,
+    /// Requests that were not sent again because the budget for that was spent.
+    pub(crate) retries_denied: Counter,
+    /// Second endpoints that were asked because the first took its time.
+    pub(crate) hedges: Counter,
+    /// Those who answered first.
+    pub(crate) hedges_won: Counter,
+    /// Requests that waited for room with an endpoint.
+    pub(crate) queued: Counter,
+    /// Endpoints that were ejected.
+    pub(crate) ejections: Counter,
     /// Copies of requests that were answered, and those that were given up.
     pub(crate) mirrored: Counter,
     pub(crate) mirror_dropped: Counter,
@@ -72,6 +82,11 @@ impl Counters {
             upstream_connects: Counter::default(),
             upstream_reused: Counter::default(),
             retries: Counter::default(),
+            retries_denied: Counter::default(),
+            hedges: Counter::default(),
+            hedges_won: Counter::default(),
+            queued: Counter::default(),
+            ejections: Counter::default(),
             mirrored: Counter::default(),
             mirror_dropped: Counter::default(),
             tunnels: Counter::default(),
@@ -109,6 +124,16 @@ pub struct Stats {
     pub upstream_reused: u64,
     /// Requests that were sent again, to the same or another upstream.
     pub retries: u64,
+    /// Requests that were not sent again because the budget of their group was spent ([`Group::retry_budget`](crate::Group::retry_budget)).
+    pub retries_denied: u64,
+    /// Requests that a second endpoint was asked as well, because the first took its time ([`Proxy::hedge_after`](crate::Proxy::hedge_after)).
+    pub hedges: u64,
+    /// Times that the second endpoint answered first.
+    pub hedges_won: u64,
+    /// Requests that waited until an endpoint had room ([`Group::queue`](crate::Group::queue)).
+    pub queued: u64,
+    /// Times that an endpoint was ejected for how it fared ([`Group::ejection`](crate::Group::ejection)).
+    pub ejections: u64,
     /// Copies of requests ([`Proxy::mirror`](crate::Proxy::mirror)) that were answered.
     pub mirrored: u64,
     /// Copies of requests that were not: too many or too slow at once, or failed.
@@ -135,6 +160,11 @@ impl Stats {
             sum.upstream_connects += core.upstream_connects.read();
             sum.upstream_reused += core.upstream_reused.read();
             sum.retries += core.retries.read();
+            sum.retries_denied += core.retries_denied.read();
+            sum.hedges += core.hedges.read();
+            sum.hedges_won += core.hedges_won.read();
+            sum.queued += core.queued.read();
+            sum.ejections += core.ejections.read();
             sum.mirrored += core.mirrored.read();
             sum.mirror_dropped += core.mirror_dropped.read();
             sum.tunnels += core.tunnels.read();

@@ -5,6 +5,8 @@ use std::fmt;
 use crate::driver::Peer;
 use crate::error::Error;
 
+use super::attempt::Attempt;
+
 /// The log line of a failure: what it was, and where, as far as that is known.
 #[derive(Debug)]
 pub(crate) struct FailureLine<'a> {
@@ -12,6 +14,8 @@ pub(crate) struct FailureLine<'a> {
     /// The pattern of the route; empty where there is none, as for what goes through a forward proxy.
     pub(crate) route: &'a str,
     pub(crate) upstream: Option<&'a str>,
+    /// The try that it was.
+    pub(crate) attempt: Option<&'a Attempt>,
     pub(crate) peer: Peer,
 }
 
@@ -23,6 +27,9 @@ impl fmt::Display for FailureLine<'_> {
         }
         if let Some(upstream) = self.upstream {
             write!(f, ", upstream {upstream}")?;
+        }
+        if let Some(attempt) = self.attempt {
+            write!(f, " ({attempt})")?;
         }
         match self.peer {
             Peer::Tcp(address) => write!(f, ", from {address}"),
@@ -48,7 +55,7 @@ mod tests {
             ("", Some("a:80"), Peer::Unix, ", upstream a:80, from a local process"),
             ("/", Some("a:80"), Peer::Unix, ", on route /, upstream a:80, from a local process"),
         ] {
-            let line = FailureLine { error: &error, route, upstream, peer }.to_string();
+            let line = FailureLine { error: &error, route, upstream, attempt: None, peer }.to_string();
             assert_eq!(line, format!("{what}{place}"));
         }
     }

@@ -4,14 +4,17 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `attempt.rs` | [`Attempt`]: what came of one try to have a request answered |
 //! | `counter.rs` | [`Counters`] of one core, and [`Stats`], their sum |
 //! | `failure.rs` | [`FailureLine`]: what is logged of a failure |
 //! | `journal.rs` | [`Journal`]: log lines on their way off the cores |
 
+mod attempt;
 mod counter;
 mod failure;
 mod journal;
 
+pub use attempt::{Attempt, Phase};
 pub use counter::Stats;
 pub(crate) use counter::{Counter, Counters};
 pub(crate) use failure::FailureLine;

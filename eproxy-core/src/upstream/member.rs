@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::destination::Destination;
 use super::group::Inner;
@@ -69,6 +69,11 @@ impl Pick {
     /// What tells it from the others of its group.
     pub(crate) fn id(&self) -> u32 {
         self.member.node.id
+    }
+
+    /// How long ago it was chosen.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
     }
 
     pub(crate) fn destination(&self) -> &Destination {

@@ -42,6 +42,11 @@ impl Upstreams {
         self.views[group as usize].borrow_mut().choose(self.core.now(), tried)
     }
 
+    /// Whether another request may be sent again.
+    pub(crate) fn may_repeat(&self, group: GroupNumber) -> bool {
+        self.views[group as usize].borrow().may_repeat(self.core.now())
+    }
+
     /// Makes a new connection; a guard judges the address that is dialled.
     ///
     /// # Errors

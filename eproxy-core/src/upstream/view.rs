@@ -82,6 +82,10 @@ impl View {
         }
     }
 
+    pub(super) fn may_repeat(&self, _now: Instant) -> bool {
+        true
+    }
+
     /// Makes it anew.
     fn renew(&mut self, now: Instant) {
         let roster = &self.group.roster;
