@@ -7,7 +7,11 @@
 //!                └─ failed ──▶ Failure: what had been sent by then decides whether there is another try
 //! ```
 
-use crate::driver::Stream;
+use std::time::Duration;
+
+use futures_lite::future;
+
+use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{AnswerFacts, Lines, MAX_INTERIM};
 use crate::message::{Answer, Buffer, SMALL, StatusLine};
@@ -15,6 +19,7 @@ use crate::tunnel::proxy_protocol;
 use crate::upstream::Destination;
 
 use super::answer_head;
+use super::hedge::hedge;
 use super::hooked;
 use super::relay::Relay;
 use super::request_head;
@@ -94,14 +99,46 @@ pub(super) enum Means {
     Sent(Stream),
 }
 
-/// Sends the request to an endpoint and reads the head of its answer.
-pub(super) async fn attempt(
+/// A request that is with an endpoint.
+pub(super) struct Begun {
+    pub(super) stream: Stream,
+    pub(super) waiting: Waiting,
+}
+
+/// Sends the request to an endpoint and reads the head of its answer; of another that was asked as well if that one
+/// answers first, and is `chosen` then.
+pub(super) async fn attempt<'r>(
+    relay: &mut Relay<'_>,
+    reverse: &'r Reverse,
+    chosen: &mut Chosen<'r>,
+    upload: &mut Upload,
+    means: Means,
+) -> Result<(Stream, Reply), Failure> {
+    let begun = begin(relay, reverse, chosen, upload, means).await?;
+    let core = &relay.site.core;
+    let left = reverse.retry.patience.map(|patience| patience.saturating_sub(chosen.age(relay)));
+    let answer = async {
+        match reverse.retry.hedge.filter(|_| reverse.may_repeat(relay, upload)) {
+            Some(after) => hedge(relay, reverse, chosen, upload, begun, after).await,
+            None => head(relay, begun, upload).await,
+        }
+    };
+    let Some(left) = left else { return answer.await };
+    let too_late = async {
+        core.sleep(left).await;
+        Err(Kind::AttemptTimeout.into())
+    };
+    future::or(answer, too_late).await
+}
+
+/// Sends the request to an endpoint, as far as that can be done without waiting for it.
+pub(super) async fn begin(
     relay: &mut Relay<'_>,
     reverse: &Reverse,
     chosen: &Chosen<'_>,
     upload: &mut Upload,
     means: Means,
-) -> Result<(Stream, Reply), Failure> {
+) -> Result<Begun, Failure> {
     let is_sent = matches!(means, Means::Sent(_));
     if !is_sent {
         encode(relay, reverse, chosen, upload);
@@ -110,9 +147,14 @@ pub(super) async fn attempt(
     let reused = match means {
         Means::Any => reuse(relay, reverse, chosen, upload),
         Means::Fresh => None,
-        Means::Sent(stream) => Some(stream),
+        Means::Sent(stream) => {
+            // Its deadline may have been that of something else.
+            stream
+                .set_deadline(Direction::Read, Some(reverse.options.head.saturating_sub(chosen.age(relay))));
+            Some(stream)
+        }
     };
-    let mut waiting = Waiting::new(reverse.options.head, reused.is_some(), is_sent);
+    let waiting = Waiting::new(reverse.options.head, reused.is_some(), is_sent);
     let stream = match reused {
         Some(stream) => stream,
         None => {
@@ -129,6 +171,16 @@ pub(super) async fn attempt(
     if !is_sent {
         encode_end(relay, upload);
     }
+    Ok(Begun { stream, waiting })
+}
+
+/// Reads the head of the answer, while the request is still being sent.
+pub(super) async fn head(
+    relay: &mut Relay<'_>,
+    begun: Begun,
+    upload: &mut Upload,
+) -> Result<(Stream, Reply), Failure> {
+    let Begun { stream, mut waiting } = begun;
     for _ in 0..MAX_INTERIM {
         let reply = waiting.next(relay, &stream, upload).await?;
         match reply.line.status {

@@ -87,7 +87,7 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         // An upstream that was sent a part has no request: the connection is closed, and another one is used.
         return Departing::Stays(Some(pick));
     }
-    stream.set_deadline(Direction::Read, Some(reverse.options.head));
+    stream.set_deadline(Direction::Read, Some(reverse.first_deadline()));
     mirror::start(relay, reverse, &upload);
     Departing::Sent(Departure { stream, pick })
 }

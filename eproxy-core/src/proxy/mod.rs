@@ -9,6 +9,8 @@
 //! | `tries.rs`, `retry.rs` | its middle: endpoints are tried until one answers; who may take a request next |
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
 //! | `attempt.rs`, `waiting.rs` | story 3: one try to have it answered by one endpoint |
+//! | `repeating.rs` | what a [`Proxy`] can be told of requests that are sent again |
+//! | `hedge.rs` | a second endpoint that is asked as well |
 //! | `relay.rs` | [`Relay`]: what an exchange that is passed on has to work with |
 //! | `upload.rs` | a request on its way to an upstream |
 //! | `collect.rs` | a body that is read before its request is passed on |
@@ -34,6 +36,7 @@ mod filter;
 mod flight;
 mod forward;
 mod forwarding;
+mod hedge;
 mod hooked;
 mod hooks;
 mod max_forwards;
@@ -43,6 +46,7 @@ mod proxy;
 mod pump;
 mod redirects;
 mod relay;
+mod repeating;
 mod request_head;
 mod respond;
 mod retry;

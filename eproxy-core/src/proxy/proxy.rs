@@ -47,7 +47,7 @@ pub struct Proxy {
     options: UpstreamOptions,
     request: RequestRules,
     answer: AnswerRules,
-    retry: Retry,
+    pub(super) retry: Retry,
     pub(super) hooks: AllHooks,
     buffering: Buffering,
     mirror: Option<String>,
@@ -303,46 +303,13 @@ impl Proxy {
         self
     }
 
-    /// Sets how often a request is sent again that an upstream may have seen: 1 unless set, and 0 never does it. Only
-    /// requests are that do no more the second time than they did the first (RFC 9110 §9.2.2), and whose body was read as a
-    /// whole before they were sent: one that came with the head, or that [`buffer_requests`](Self::buffer_requests) has
-    /// collected. A request that no upstream can have seen, because there was no connection, goes to the other endpoints
-    /// whatever is set here.
-    ///
-    /// What counts as a failure is that a connection ends before the first byte of the answer. A connection that had been
-    /// used before is the common case: the request goes to another endpoint, or to the same one over a new connection.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retry.repeats = retries;
-        self
-    }
-
-    /// Counts answers with these statuses as failures, too, while there is another endpoint that has not been tried: 502,
-    /// 503 and 504 are what one may want here. None unless set; others than 400 to 599 are a `bad_option`. What may be sent
-    /// again, and how often, is as for [`retries`](Self::retries).
-    ///
-    /// ```
-    /// use eproxy_core::Proxy;
-    ///
-    /// let proxy = Proxy::to(["http://10.0.0.8:80", "http://10.0.0.9:80"])
-    ///     .buffer_requests(64 * 1024)
-    ///     .retries(2)
-    ///     .retry_statuses([502, 503, 504]);
-    /// ```
-    pub fn retry_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.retry.statuses = statuses.into_iter().collect();
-        if let Some(wrong) = self.retry.statuses.iter().find(|status| !(400..=599).contains(*status)) {
-            self.refuse(format!("status {wrong} to retry, expected 400 to 599"));
-        }
-        self
-    }
-
     fn check_attribute(&mut self, value: &str) {
         if !value.bytes().all(|byte| matches!(byte, 0x20..=0x7E) && byte != b';') {
             self.refuse(format!("cookie attribute {value:?}"));
         }
     }
 
-    fn refuse(&mut self, what: String) {
+    pub(super) fn refuse(&mut self, what: String) {
         self.refuse_with(Error::new(Kind::BadOption).detail(what));
     }
 

@@ -9,6 +9,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
@@ -85,6 +86,12 @@ impl Reverse {
         let is_safe = relay.head.method.is_idempotent()
             || self.retry.keys && relay.lines().values("idempotency-key").next().is_some();
         is_safe && upload.is_in_hand()
+    }
+
+    /// How long a request that was sent is left alone: after that there is something to be done about it.
+    pub(super) fn first_deadline(&self) -> Duration {
+        let Retry { patience, hedge, .. } = &self.retry;
+        [*patience, *hedge].into_iter().flatten().fold(self.options.head, Duration::min)
     }
 
     /// On whose behalf connections are made, where upstreams are told.

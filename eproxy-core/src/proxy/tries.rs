@@ -10,6 +10,7 @@
 //! ```
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use crate::driver::Stream;
 use crate::error::{Error, Kind, Side};
@@ -44,6 +45,11 @@ impl Deref for Chosen<'_> {
 }
 
 impl Chosen<'_> {
+    /// How long ago it was chosen.
+    pub(super) fn age(&self, relay: &Relay<'_>) -> Duration {
+        self.pick().map_or(Duration::ZERO, |pick| pick.age(relay.site.core.now()))
+    }
+
     /// The endpoint of the group, if it is one.
     pub(super) fn pick(&self) -> Option<&Pick> {
         match self {
@@ -87,7 +93,7 @@ pub(super) async fn try_all<'r>(
     };
     loop {
         so_far.tries += 1;
-        let end = attempt(relay, reverse, &chosen, upload, means).await;
+        let end = attempt(relay, reverse, &mut chosen, upload, means).await;
         if let Chosen::One(pick) = &chosen {
             tried.add(pick);
         }
@@ -155,7 +161,7 @@ impl Reverse {
     }
 
     /// Whether the group allows another repetition.
-    fn has_budget(&self, relay: &Relay<'_>) -> bool {
+    pub(super) fn has_budget(&self, relay: &Relay<'_>) -> bool {
         self.group.is_none_or(|group| relay.site.upstreams.may_repeat(group))
     }
 }
@@ -196,7 +202,7 @@ fn report(
         end: end.map_err(Error::kind),
         is_retryable: came == Came::Unreached
             || matches!(came, Came::Unanswered { .. } | Came::Late) && reverse.may_repeat(relay, upload),
-        duration: chosen.pick().map_or_else(Default::default, |pick| pick.age(now)),
+        duration: chosen.age(relay),
     };
     let attempt = match end {
         Ok((_, reply)) => relay.hooked.is_some().then(|| attempt(Ok(reply.line.status))),

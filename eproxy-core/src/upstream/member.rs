@@ -103,6 +103,11 @@ impl Pick {
         }
     }
 
+    /// Another endpoint has answered in its place: it would have taken longer than that.
+    pub(crate) fn overtaken(&self, now: Instant) {
+        let _later = self.age(now);
+    }
+
     /// It was sent the request, and there is no answer.
     pub(crate) fn unanswered(&self, now: Instant) {
         self.member.tally.unanswered.add();
