@@ -9,11 +9,17 @@
 //! | `options.rs` | [`UpstreamOptions`] |
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
+//! | `balance/` | policies by which an endpoint may be chosen, all of them pure deciders: |
+//! | `draw.rs`, `two_choices.rs`, `round_robin.rs`, `least_requests.rs`, `latency.rs` | … by chance, turns, load or time |
+//! | `ring.rs`, `hash.rs` | … by a key |
+//! | `slow_start.rs`, `tiers.rs`, `zone.rs`, `subset.rs` | … and who comes into question |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
 //! | `resolve.rs` | names to addresses |
 //! | `guard.rs` | which addresses a client may have us connect to (a pure decider) |
 
+#[cfg_attr(not(test), expect(dead_code, reason = "not used yet: groups still choose by rotation"))]
+mod balance;
 mod connect;
 mod destination;
 mod endpoint;
