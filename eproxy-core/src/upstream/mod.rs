@@ -1,6 +1,6 @@
 //! The way to upstreams: where they are, which one is next, and the connections to them.
 //!
-//! Everything here belongs to one core and is shared with nobody. This room never knows what is sent over a connection.
+//! Everything here belongs to one core and is shared with nobody, but for what `health/` knows of endpoints. This room never knows what is sent over a connection.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `options.rs` | [`UpstreamOptions`] |
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
+//! | `health/` | whether endpoints are well: `rise_fall.rs` |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
 //! | `resolve.rs` | names to addresses |
@@ -17,6 +18,8 @@
 mod connect;
 mod group;
 mod guard;
+#[cfg_attr(not(test), expect(dead_code, reason = "groups do not use all of it yet"))]
+mod health;
 mod options;
 mod origin;
 mod pool;

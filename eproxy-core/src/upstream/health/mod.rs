@@ -1,0 +1,10 @@
+//! Whether endpoints are well, and what is asked of them while they are not.
+//!
+//! Everything is a pure decider: it does no I/O, and is told the time. What cores share is a few atomics each;
+//! nobody ever waits for a lock. This folder never chooses an endpoint.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `rise_fall.rs` | what the results of probes say, and when the next one is due |
+
+mod rise_fall;
