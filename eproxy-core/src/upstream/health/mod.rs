@@ -6,5 +6,14 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `rise_fall.rs` | what the results of probes say, and when the next one is due |
+//! | `ejection_options.rs` | [`Ejection`]: when endpoints rest because of how they treated requests |
+//! | `ejection.rs`, `outliers.rs` | how an endpoint stands; who answers worse than the others |
+//! | `millis.rs` | times that fit into an atomic |
 
+mod ejection;
+mod ejection_options;
+mod millis;
+mod outliers;
 mod rise_fall;
+
+pub use ejection_options::Ejection;
