@@ -8,12 +8,18 @@
 //! | `rise_fall.rs` | what the results of probes say, and when the next one is due |
 //! | `ejection_options.rs` | [`Ejection`]: when endpoints rest because of how they treated requests |
 //! | `ejection.rs`, `outliers.rs` | how an endpoint stands; who answers worse than the others |
+//! | `breaker_options.rs` | [`Breaker`]: when an endpoint is left alone, and how it is tried out |
+//! | `breaker.rs`, `breaker_state.rs` | a circuit breaker; its states, in one word |
 //! | `millis.rs` | times that fit into an atomic |
 
+mod breaker;
+mod breaker_options;
+mod breaker_state;
 mod ejection;
 mod ejection_options;
 mod millis;
 mod outliers;
 mod rise_fall;
 
+pub use breaker_options::Breaker;
 pub use ejection_options::Ejection;
