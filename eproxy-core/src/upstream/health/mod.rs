@@ -10,11 +10,13 @@
 //! | `ejection.rs`, `outliers.rs` | how an endpoint stands; who answers worse than the others |
 //! | `breaker_options.rs` | [`Breaker`]: when an endpoint is left alone, and how it is tried out |
 //! | `breaker.rs`, `breaker_state.rs` | a circuit breaker; its states, in one word |
+//! | `budget.rs` | [`RetryBudget`]: how many requests may be sent again |
 //! | `millis.rs` | times that fit into an atomic |
 
 mod breaker;
 mod breaker_options;
 mod breaker_state;
+mod budget;
 mod ejection;
 mod ejection_options;
 mod millis;
@@ -22,4 +24,5 @@ mod outliers;
 mod rise_fall;
 
 pub use breaker_options::Breaker;
+pub use budget::RetryBudget;
 pub use ejection_options::Ejection;
