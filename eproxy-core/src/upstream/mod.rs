@@ -9,7 +9,7 @@
 //! | `options.rs` | [`UpstreamOptions`] |
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
-//! | `health/` | whether endpoints are well: `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `millis.rs` |
+//! | `health/` | whether endpoints are well: `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `gradient_options.rs`, `gradient.rs`, `millis.rs` |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
 //! | `resolve.rs` | names to addresses |
@@ -31,7 +31,7 @@ mod upstreams;
 pub use group::Group;
 pub(crate) use group::{GroupNumber, Registry, ShelfNumber};
 pub(crate) use guard::Guard;
-pub use health::{Breaker, Ejection, RetryBudget};
+pub use health::{AdaptiveLimit, Breaker, Ejection, RetryBudget};
 pub use options::UpstreamOptions;
 pub(crate) use origin::{Origin, Place};
 pub(crate) use pool::{Identity, Pool};

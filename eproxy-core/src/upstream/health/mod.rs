@@ -11,6 +11,8 @@
 //! | `breaker_options.rs` | [`Breaker`]: when an endpoint is left alone, and how it is tried out |
 //! | `breaker.rs`, `breaker_state.rs` | a circuit breaker; its states, in one word |
 //! | `budget.rs` | [`RetryBudget`]: how many requests may be sent again |
+//! | `gradient_options.rs` | [`AdaptiveLimit`]: a limit that follows the latency |
+//! | `gradient.rs` | how many requests an endpoint bears at once |
 //! | `millis.rs` | times that fit into an atomic |
 
 mod breaker;
@@ -19,6 +21,8 @@ mod breaker_state;
 mod budget;
 mod ejection;
 mod ejection_options;
+mod gradient;
+mod gradient_options;
 mod millis;
 mod outliers;
 mod rise_fall;
@@ -26,3 +30,4 @@ mod rise_fall;
 pub use breaker_options::Breaker;
 pub use budget::RetryBudget;
 pub use ejection_options::Ejection;
+pub use gradient_options::AdaptiveLimit;
