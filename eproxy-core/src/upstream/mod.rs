@@ -9,7 +9,7 @@
 //! | `options.rs` | [`UpstreamOptions`] |
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
-//! | `health/` | whether endpoints are well: `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `gradient_options.rs`, `gradient.rs`, `millis.rs` |
+//! | `health/` | whether endpoints are well: `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `gradient_options.rs`, `gradient.rs`, `queue.rs`, `millis.rs` |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
 //! | `resolve.rs` | names to addresses |

@@ -13,6 +13,7 @@
 //! | `budget.rs` | [`RetryBudget`]: how many requests may be sent again |
 //! | `gradient_options.rs` | [`AdaptiveLimit`]: a limit that follows the latency |
 //! | `gradient.rs` | how many requests an endpoint bears at once |
+//! | `queue.rs` | those that wait for their turn |
 //! | `millis.rs` | times that fit into an atomic |
 
 mod breaker;
@@ -25,6 +26,7 @@ mod gradient;
 mod gradient_options;
 mod millis;
 mod outliers;
+mod queue;
 mod rise_fall;
 
 pub use breaker_options::Breaker;
