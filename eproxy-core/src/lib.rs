@@ -79,7 +79,9 @@ pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tunnel::ProxyProtocol;
-pub use upstream::{Endpoint, Group, Mode, UpstreamOptions};
+pub use upstream::{
+    AdaptiveLimit, Breaker, Ejection, Endpoint, Group, Mode, RetryBudget, UpstreamOptions,
+};
 
 /// The Rust in the guides compiles.
 #[cfg(doctest)]

@@ -1,0 +1,35 @@
+//! Whether endpoints are well, and what is asked of them while they are not.
+//!
+//! Everything is a pure decider: it does no I/O, and is told the time. What cores share is a few atomics each;
+//! nobody ever waits for a lock. This folder never chooses an endpoint.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `rise_fall.rs` | what the results of probes say, and when the next one is due |
+//! | `ejection_options.rs` | [`Ejection`]: when endpoints rest because of how they treated requests |
+//! | `ejection.rs`, `outliers.rs` | how an endpoint stands; who answers worse than the others |
+//! | `breaker_options.rs` | [`Breaker`]: when an endpoint is left alone, and how it is tried out |
+//! | `breaker.rs`, `breaker_state.rs` | a circuit breaker; its states, in one word |
+//! | `budget.rs` | [`RetryBudget`]: how many requests may be sent again |
+//! | `gradient_options.rs` | [`AdaptiveLimit`]: a limit that follows the latency |
+//! | `gradient.rs` | how many requests an endpoint bears at once |
+//! | `queue.rs` | those that wait for their turn |
+//! | `millis.rs` | times that fit into an atomic |
+
+mod breaker;
+mod breaker_options;
+mod breaker_state;
+mod budget;
+mod ejection;
+mod ejection_options;
+mod gradient;
+mod gradient_options;
+mod millis;
+mod outliers;
+mod queue;
+mod rise_fall;
+
+pub use breaker_options::Breaker;
+pub use budget::RetryBudget;
+pub use ejection_options::Ejection;
+pub use gradient_options::AdaptiveLimit;
