@@ -40,6 +40,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
+//! | 7 | `testing`: a server with everything around it on one thread, for tests |
 //! | 6 | `server`: listeners, connections, exchanges |
 //! | 5 | `router`: which route |
 //! | 4 | `proxy`: passing requests on; `client`: asking others |
@@ -65,6 +66,7 @@ mod proxy;
 mod router;
 mod server;
 mod telemetry;
+pub mod testing;
 mod tunnel;
 mod upstream;
 

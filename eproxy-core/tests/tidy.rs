@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 8] = [
     &["proxy", "admin", "client"],
     &["router"],
     &["server"],
-    &["config"],
+    &["config", "testing"],
 ];
 
 /// Lines of a signboard.

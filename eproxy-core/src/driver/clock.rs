@@ -1,4 +1,4 @@
-//! The clock of a core: read once a turn, and nowhere else.
+//! The clock of a core: read once a turn, and nowhere else; or moved by hand.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,12 @@ pub(super) struct Clock {
     elapsed: Cell<u64>,
     /// The wall clock's second and when it was read; read again once a second.
     wall: Cell<(Instant, u64)>,
+    /// It stands still unless it is moved.
+    by_hand: bool,
 }
+
+/// The second since 1970 at which a clock that is moved by hand begins: the beginning of the year 2000.
+const BEGINNING: u64 = 946_684_800;
 
 #[expect(
     clippy::disallowed_methods,
@@ -28,10 +33,39 @@ impl Clock {
             now: Cell::new(now),
             elapsed: Cell::new(0),
             wall: Cell::new((now, wall_seconds())),
+            by_hand: false,
         }
     }
 
+    /// A clock that stands still until it is moved.
+    pub(super) fn by_hand() -> Self {
+        let now = Instant::now();
+        Self {
+            start: now,
+            now: Cell::new(now),
+            elapsed: Cell::new(0),
+            wall: Cell::new((now, BEGINNING)),
+            by_hand: true,
+        }
+    }
+
+    /// Moves a clock that stands still.
+    pub(super) fn advance(&self, by: Duration) {
+        debug_assert!(self.by_hand, "the system's clock goes by itself");
+        let now = self.now.get() + by;
+        self.set(now);
+        self.wall.set((now, BEGINNING + self.elapsed().as_secs()));
+    }
+
+    /// The time from the clock's beginning to this turn.
+    pub(super) fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.elapsed.get())
+    }
+
     pub(super) fn turn(&self) {
+        if self.by_hand {
+            return;
+        }
         let now = Instant::now();
         self.set(now);
         // A quarter of a second keeps a Date header within its second without a call per turn.
@@ -99,5 +133,17 @@ mod tests {
             let until = clock.until(clock.tick_after(hour));
             assert!(until >= hour && until <= hour + TICK, "after {days} days: {until:?}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_moved_by_hand_stands_still_between() {
+        let clock = Clock::by_hand();
+        let begin = clock.now();
+        clock.turn();
+        assert_eq!((clock.now(), clock.elapsed(), clock.unix_seconds()), (begin, Duration::ZERO, BEGINNING));
+        clock.advance(Duration::from_millis(1500));
+        clock.turn();
+        assert_eq!(clock.now() - begin, Duration::from_millis(1500));
+        assert_eq!((clock.tick(), clock.unix_seconds()), (187, BEGINNING + 1));
     }
 }

@@ -21,6 +21,9 @@ impl Stream {
     ///
     /// What the system says, and `TimedOut`.
     pub(crate) async fn connect(core: &Rc<Core>, address: &Address, patience: Duration) -> io::Result<Self> {
+        if let Some(network) = core.network() {
+            return network.connect(core, address, patience).await;
+        }
         match address {
             Address::Tcp(address) => connect_tcp(core, *address, patience).await,
             #[cfg(unix)]

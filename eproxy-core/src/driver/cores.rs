@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::GROUP;
+use super::clock::Clock;
 use super::executor::{Executor, TaskId};
+use super::network::Network;
 use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
 
 /// One worker thread's poll, tasks and timers. It lives and dies on its thread.
@@ -22,12 +24,36 @@ pub(crate) struct Core {
     hurries: Cell<bool>,
     /// Reused by every turn.
     woken: RefCell<Vec<TaskId>>,
+    parked: RefCell<Vec<(u32, Wakeup)>>,
+    /// Where connections lead that are made here; none where it is the system's network.
+    network: Option<Box<Network>>,
+}
+
+/// How long a turn may sleep where there is nothing to do.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    /// Until the next deadline.
+    Deadline,
+    /// So long, whatever the clock says.
+    AtMost(Duration),
 }
 
 impl Core {
     /// Makes the core of the calling thread.
     pub(crate) fn new() -> io::Result<Rc<Self>> {
-        let reactor = Reactor::new()?;
+        Self::with(Clock::new(), None)
+    }
+
+    /// Makes a core that is taken through its turns by [`step`](Self::step). Its clock stands still until it is
+    /// [moved](Self::advance), and what it connects to is on a network of its own.
+    pub(crate) fn by_hand() -> io::Result<Rc<Self>> {
+        let core = Self::with(Clock::by_hand(), Some(Box::default()))?;
+        core.executor.leave();
+        Ok(core)
+    }
+
+    fn with(clock: Clock, network: Option<Box<Network>>) -> io::Result<Rc<Self>> {
+        let reactor = Reactor::new(clock)?;
         let remote = Arc::new(Remote::new(mio::Waker::new(reactor.registry(), WAKE)?));
         Ok(Rc::new(Self {
             reactor,
@@ -36,7 +62,14 @@ impl Core {
             stopped: Cell::new(false),
             hurries: Cell::new(false),
             woken: RefCell::new(Vec::new()),
+            parked: RefCell::new(Vec::new()),
+            network,
         }))
+    }
+
+    /// The network that connections of this core lead to; none where it is the system's.
+    pub(crate) fn network(&self) -> Option<&Network> {
+        self.network.as_deref()
     }
 
     /// The way in from other threads.
@@ -71,29 +104,83 @@ impl Core {
     ///
     /// What the kernel says when it can't be asked for events.
     pub(crate) fn run(&self, mut on_parked: impl FnMut(Wakeup), mut on_turn: impl FnMut()) -> io::Result<()> {
-        let mut parked = Vec::new();
         while !self.stopped.get() {
-            let is_busy = self.hurries.take() || self.executor.is_busy();
-            let limit = match is_busy || self.remote.has_news_before_sleep() {
-                true => Some(Duration::ZERO),
-                false => self.reactor.patience(),
-            };
-            self.reactor.turn(limit, &mut parked)?;
-            self.remote.wake_up(&mut self.woken.borrow_mut());
-            self.executor.enqueue(&mut self.woken.borrow_mut());
-            for group in parked.chunks(GROUP) {
-                self.reactor.receive(group);
-                group.iter().for_each(|(_, wakeup)| on_parked(*wakeup));
-                self.reactor.send();
-            }
-            parked.clear();
-            self.executor.run();
-            on_turn();
-            self.reactor.send();
-            self.reactor.keep();
+            self.turn(Rest::Deadline, &mut on_parked, &mut on_turn)?;
         }
         self.executor.clear();
         Ok(())
+    }
+
+    /// One turn, which sleeps until `rest` is over if there is nothing to do. Says whether anything happened in it.
+    fn turn(
+        &self,
+        rest: Rest,
+        on_parked: &mut impl FnMut(Wakeup),
+        on_turn: &mut impl FnMut(),
+    ) -> io::Result<bool> {
+        let is_busy = self.hurries.take() || self.executor.is_busy();
+        let is_busy = is_busy || self.remote.has_news_before_sleep();
+        let limit = match (is_busy, rest) {
+            (true, _) => Some(Duration::ZERO),
+            (false, Rest::Deadline) => self.reactor.patience(),
+            (false, Rest::AtMost(rest)) => Some(rest),
+        };
+        let mut parked = self.parked.borrow_mut();
+        let is_told = self.reactor.turn(limit, &mut parked)?;
+        let has_woken = self.remote.wake_up(&mut self.woken.borrow_mut());
+        self.executor.enqueue(&mut self.woken.borrow_mut());
+        for group in parked.chunks(GROUP) {
+            self.reactor.receive(group);
+            group.iter().for_each(|(_, wakeup)| on_parked(*wakeup));
+            self.reactor.send();
+        }
+        parked.clear();
+        self.executor.run();
+        on_turn();
+        self.reactor.send();
+        self.reactor.keep();
+        Ok(is_busy || is_told || has_woken || self.hurries.get() || self.executor.is_busy())
+    }
+
+    /// One turn of a core that is taken through its turns [by hand](Self::by_hand), as those of [`run`](Self::run) are. It
+    /// sleeps, in the time of the system, for `most` at the most. Says whether anything happened in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub(crate) fn step(
+        &self,
+        most: Duration,
+        mut on_parked: impl FnMut(Wakeup),
+        mut on_turn: impl FnMut(),
+    ) -> io::Result<bool> {
+        let _here = self.executor.enter();
+        self.turn(Rest::AtMost(most), &mut on_parked, &mut on_turn)
+    }
+
+    /// Moves the clock of a core that is taken through its turns by hand.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.reactor.clock().advance(by);
+    }
+
+    /// How far the clock has come since the core was made, as of this turn.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.reactor.clock().elapsed()
+    }
+
+    /// How long it is until something has to be looked at; none where nothing waits for the clock.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.reactor.patience()
+    }
+
+    /// Whether a task may be woken from outside: somebody other than this core's sockets and timers has a waker of it.
+    pub(crate) fn may_be_woken(&self) -> bool {
+        self.executor.wakers() > self.reactor.wakers()
+    }
+
+    /// Drops all tasks.
+    pub(crate) fn end(&self) {
+        self.executor.clear();
     }
 
     /// Ready when `after`, counted from this turn, is over.
@@ -172,11 +259,14 @@ impl Remote {
         self.news.load(Ordering::SeqCst)
     }
 
-    /// Takes the news in: whoever brought them before this is heard in this turn. Costs no lock without news.
-    fn wake_up(&self, into: &mut Vec<TaskId>) {
+    /// Takes the news in: whoever brought them before this is heard in this turn. Costs no lock without news. Says whether
+    /// there were any.
+    fn wake_up(&self, into: &mut Vec<TaskId>) -> bool {
         self.asleep.store(false, Ordering::SeqCst);
-        if self.news.load(Ordering::Relaxed) && self.news.swap(false, Ordering::SeqCst) {
+        let has_news = self.news.load(Ordering::Relaxed) && self.news.swap(false, Ordering::SeqCst);
+        if has_news {
             into.append(&mut self.woken.lock().unwrap_or_else(PoisonError::into_inner));
         }
+        has_news
     }
 }

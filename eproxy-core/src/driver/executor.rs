@@ -80,6 +80,25 @@ impl Executor {
         Self { tasks: RefCell::new(Slab::new()), remote, panics: Cell::new(0) }
     }
 
+    /// Makes this the executor of its thread, which others may have been in between, as long as the guard is there.
+    pub(super) fn enter(&self) -> Presence<'_> {
+        CURRENT.set(self.remote.id());
+        Presence(self)
+    }
+
+    /// Leaves the thread to others. What is queued is brought back as news.
+    pub(super) fn leave(&self) {
+        CURRENT.set(0);
+        QUEUE.take().into_iter().for_each(|id| self.remote.inject(id));
+    }
+
+    /// The wakers that there are of tasks beside those which tasks are polled with.
+    pub(super) fn wakers(&self) -> usize {
+        let tasks = self.tasks.borrow();
+        let own = |task: &Task| 1 + usize::from(task.running.is_some());
+        tasks.iter().map(|(_, task)| Arc::strong_count(&task.flag) - own(task)).sum()
+    }
+
     /// Adds a task and queues it.
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
         let mut tasks = self.tasks.borrow_mut();
@@ -164,6 +183,16 @@ impl Executor {
         }
         let gone = self.tasks.borrow_mut().try_remove(id as usize);
         drop(gone);
+    }
+}
+
+/// Leaves the thread to others when it is dropped.
+#[derive(Debug)]
+pub(super) struct Presence<'a>(&'a Executor);
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

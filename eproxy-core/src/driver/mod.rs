@@ -19,6 +19,7 @@
 //! | `stream.rs` | streams, TCP and unix-domain |
 //! | `pipe.rs` | bytes from one socket to another without a copy (Linux; `no_pipe.rs` elsewhere) |
 //! | `connect.rs` | streams to somebody else's listener |
+//! | `network.rs` | a network in memory, for a core that is taken through its turns by hand |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
 #[cfg(target_os = "linux")]
@@ -33,6 +34,7 @@ mod executor;
 mod inbox;
 mod listen;
 mod listener;
+mod network;
 mod outbox;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod pipe;
@@ -49,6 +51,7 @@ pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
 pub(crate) use listen::{Address, Bound};
 pub(crate) use listener::Listener;
+pub(crate) use network::{Network, Welcome};
 pub(crate) use pipe::Pipe;
 pub(crate) use reactor::Wakeup;
 pub(crate) use socket::Next;

@@ -70,6 +70,7 @@ impl Pipe {
             let moved =
                 from.with_socket(|from| rustix::pipe::splice(from.as_fd(), None, into, None, most, FLAGS));
             match moved {
+                Ok(0) => return Poll::Ready(from.end()),
                 Ok(n) => {
                     self.held = n;
                     return Poll::Ready(Ok(n));

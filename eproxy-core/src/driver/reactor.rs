@@ -61,7 +61,7 @@ pub(super) const WAKE: Token = Token(usize::MAX);
 const EVENTS: usize = 256;
 
 impl Reactor {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(clock: Clock) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
         Ok(Self {
@@ -74,7 +74,7 @@ impl Reactor {
             batch: RefCell::default(),
             wheel: RefCell::new(Wheel::new()),
             next_serial: Cell::new(0),
-            clock: Clock::new(),
+            clock,
             due: RefCell::new(Vec::new()),
             wakers: RefCell::new(Vec::new()),
         })
@@ -112,6 +112,18 @@ impl Reactor {
         };
         let key = self.sources.borrow_mut().insert(source);
         u32::try_from(key).expect("a core holds fewer than four thousand million sockets")
+    }
+
+    /// What tells a source from all that had its key before, or will.
+    pub(super) fn claim(&self, key: u32) -> Option<Claim> {
+        let serial = self.sources.borrow().get(key as usize)?.serial;
+        Some(Claim { key, serial })
+    }
+
+    /// The wakers of tasks that wait here.
+    pub(super) fn wakers(&self) -> usize {
+        let waits = |side: &Side| usize::from(matches!(side.waiter, Waiter::Task(_)));
+        self.sources.borrow().iter().map(|(_, source)| waits(&source.read) + waits(&source.write)).sum()
     }
 
     /// Registers the socket of a stream, and keeps it.
@@ -239,8 +251,9 @@ impl Reactor {
         side.ready && !side.expired
     }
 
-    /// One turn: asks the kernel once, marks what became ready and what expired, and tells everybody.
-    pub(super) fn turn(&self, limit: Option<Duration>, parked: &mut Vec<(u32, Wakeup)>) -> io::Result<()> {
+    /// One turn: asks the kernel once, marks what became ready and what expired, and tells everybody. Says whether there was
+    /// anything.
+    pub(super) fn turn(&self, limit: Option<Duration>, parked: &mut Vec<(u32, Wakeup)>) -> io::Result<bool> {
         let mut events = self.events.borrow_mut();
         match self.poll.borrow_mut().poll(&mut events, limit) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -249,11 +262,11 @@ impl Reactor {
         self.clock.turn();
         let mut wakers = self.wakers.borrow_mut();
         self.mark_ready(&events, parked, &mut wakers);
-        self.mark_expired(parked, &mut wakers);
+        let is_due = self.mark_expired(parked, &mut wakers);
         for waker in wakers.drain(..) {
             waker.wake();
         }
-        Ok(())
+        Ok(is_due || !events.is_empty())
     }
 
     fn mark_ready(&self, events: &Events, parked: &mut Vec<(u32, Wakeup)>, wakers: &mut Vec<Waker>) {
@@ -283,11 +296,13 @@ impl Reactor {
         }
     }
 
-    fn mark_expired(&self, parked: &mut Vec<(u32, Wakeup)>, wakers: &mut Vec<Waker>) {
+    /// Says whether anything had to be looked at.
+    fn mark_expired(&self, parked: &mut Vec<(u32, Wakeup)>, wakers: &mut Vec<Waker>) -> bool {
         let mut due = self.due.borrow_mut();
         let mut wheel = self.wheel.borrow_mut();
         let now = self.clock.tick();
         wheel.expire(now, &mut due);
+        let is_due = !due.is_empty();
         let mut sources = self.sources.borrow_mut();
         for claim in due.drain(..) {
             let Some(source) = sources.get_mut(claim.key as usize) else { continue };
@@ -304,12 +319,17 @@ impl Reactor {
             let next = source.read.deadline.min(source.write.deadline);
             source.claimed = if next == NEVER { NEVER } else { wheel.insert(next, claim) };
         }
+        is_due
     }
 
     /// How long the next turn may sleep.
     pub(super) fn patience(&self) -> Option<Duration> {
         let next = self.wheel.borrow().next()?;
         Some(self.clock.until(next))
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The time at which this turn began.

@@ -37,6 +37,33 @@ pub(crate) enum Next {
 }
 
 impl Socket {
+    /// Two sockets that are connected with each other.
+    #[cfg(unix)]
+    pub(super) fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = mio::net::UnixStream::pair()?;
+        Ok((Self::Unix(one), Self::Unix(other)))
+    }
+
+    /// Two sockets that are connected with each other; through the loopback interface, where there is nothing better.
+    #[cfg(not(unix))]
+    pub(super) fn pair() -> io::Result<(Self, Self)> {
+        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        let one = std::net::TcpStream::connect(listener.local_addr()?)?;
+        let other = loop {
+            let (other, peer) = listener.accept()?;
+            // Anybody may connect to a port.
+            if peer == one.local_addr()? {
+                break other;
+            }
+        };
+        let ready = |socket: std::net::TcpStream| {
+            socket.set_nonblocking(true)?;
+            socket.set_nodelay(true)?;
+            io::Result::Ok(Self::Tcp(mio::net::TcpStream::from_std(socket)))
+        };
+        Ok((ready(one)?, ready(other)?))
+    }
+
     /// Whether the connection that was begun is there.
     ///
     /// # Errors

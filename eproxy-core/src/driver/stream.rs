@@ -53,10 +53,13 @@ impl Stream {
     }
 
     /// Two streams that are connected with each other.
-    #[cfg(all(unix, any(test, fuzzing)))]
     pub(crate) fn pair(core: &Rc<Core>) -> io::Result<(Self, Self)> {
-        let (one, other) = mio::net::UnixStream::pair()?;
-        Ok((Self::new(core, Socket::Unix(one))?, Self::new(core, Socket::Unix(other))?))
+        let (one, other) = Socket::pair()?;
+        let (one, other) = (Self::new(core, one)?, Self::new(core, other)?);
+        if let Some(network) = core.network() {
+            network.join(&core.reactor, one.key, other.key);
+        }
+        Ok((one, other))
     }
 
     /// A stream that is connected with one of the standard library.
@@ -93,8 +96,9 @@ impl Stream {
                     self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Some(self.end()),
                 Ok(read) => {
-                    if read > 0 && read < into.len() {
+                    if read < into.len() {
                         self.core.reactor.clear(self.key, Direction::Read, Clear::ShortRead);
                     }
                     return Some(Ok(read));
@@ -103,6 +107,17 @@ impl Stream {
             }
         }
         None
+    }
+
+    /// What a read has come to that gave nothing: the end, unless that was a reset on a network in memory, whose sockets
+    /// don't tell.
+    pub(super) fn end(&self) -> io::Result<usize> {
+        match self.core.network() {
+            Some(network) if network.is_reset(&self.core.reactor, self.key) => {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+            _ => Ok(0),
+        }
     }
 
     /// Ready when a direction may be, as far as the reactor was told.
@@ -256,6 +271,9 @@ impl Stream {
     /// Makes the end of this connection a reset.
     pub(crate) fn reset_on_drop(&self) {
         self.with_socket(Socket::reset_on_drop);
+        if let Some(network) = self.core.network() {
+            network.reset(&self.core.reactor, self.key);
+        }
     }
 
     /// Says that nothing more will be written; what was posted must have been sent.

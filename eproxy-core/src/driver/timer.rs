@@ -20,7 +20,7 @@ pub(super) const TICK: Duration = Duration::from_millis(8);
 const SLOTS: usize = 1024;
 
 /// A source to look at; the serial number tells it from a later source with the same key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Claim {
     pub(super) key: u32,
     pub(super) serial: u32,

@@ -10,16 +10,12 @@ use std::time::Duration;
 use futures_lite::future;
 
 use crate::driver::{Core, Peer, Stream};
-use crate::error::{Error, Kind, Result};
-use crate::message::{Limits, Timeouts};
-use crate::proxy::Site;
-use crate::router::Table;
-use crate::telemetry::{Counters, Journal, Stats};
-use crate::upstream::Registry;
+use crate::error::Result;
+use crate::telemetry::{Counters, Stats};
 
 use super::builder::Builder;
-use super::trust::Trusted;
-use super::worker::{Options, Phase, Stage, Worker};
+use super::plan::Plan;
+use super::worker::{Phase, Stage, Worker};
 
 /// How long a client, and then the server, may take to come to an end. Shorter than any of the server's timeouts, so
 /// that nothing which hangs is mistaken for something that ran out of time.
@@ -28,10 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is served, to be run again and again.
 #[derive(Debug)]
 pub(crate) struct Rehearsal {
-    table: Arc<Table>,
-    registry: Registry,
-    limits: Limits,
-    journal: Journal,
+    plan: Plan,
 }
 
 /// How a run ended.
@@ -74,16 +67,8 @@ impl Rehearsal {
     /// # Errors
     ///
     /// A pattern is invalid, or the system has no thread left.
-    pub(crate) fn new(builder: Builder) -> Result<Self> {
-        let start_failed = |error| Error::new(Kind::Start).because(error);
-        let journal = Journal::start().map_err(start_failed)?;
-        let mut registry = Registry::default();
-        let mut table = Table::new(builder.routes, &mut registry)?;
-        if let Some(forward) = builder.forward {
-            table.set_forward(forward.build(&mut registry)?);
-        }
-        let table = Arc::new(table);
-        Ok(Self { table, registry, limits: builder.limits, journal })
+    pub(crate) fn new(mut builder: Builder) -> Result<Self> {
+        Ok(Self { plan: Plan::new(&mut builder)? })
     }
 
     /// Runs a new worker until `client` is done and its connections are closed. Nothing is left of earlier runs.
@@ -95,13 +80,10 @@ impl Rehearsal {
     where
         C: Future<Output = ()> + 'static,
     {
-        let (limits, connections) = (self.limits.clone(), self.limits.connections);
-        let options = Options { limits, connections, trusted: Trusted::default() };
         let (core, stage) = (Core::new()?, Arc::new(Stage::new()));
         let counters = Arc::new(Counters::new());
-        let (journal, timeouts) = (self.journal.clone(), Timeouts::default());
-        let site = Site::new(&core, &self.registry, counters.clone(), journal, timeouts);
-        let worker = Worker::new(site, self.table.clone(), options, stage.clone());
+        let plan = Plan { stage: stage.clone(), ..self.plan.clone() };
+        let worker = plan.worker(&core, counters.clone(), plan.limits.connections);
         let ending = Rc::new(Cell::new(Ending::Clean));
         let client = client(Door(worker.clone()));
         core.spawn(watch(client, core.clone(), stage, counters, ending.clone()));

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
 //! | `start.rs` | listening, starting the workers |
+//! | `plan.rs` | what workers are made from |
+//! | `alone.rs` | a worker on the calling thread, for tests |
 //! | `handle.rs` | [`Handle`]: addresses, statistics, shutdown |
 //! | `worker.rs` | a worker: its connections at rest, its turns |
 //! | `at_once.rs` | requests that are dealt with without anything being waited for |
@@ -27,6 +29,7 @@
 //! | `fuzzing.rs` | a server on the calling thread, for the fuzzer |
 
 mod accept;
+mod alone;
 mod at_once;
 mod builder;
 mod connection;
@@ -41,6 +44,7 @@ mod introduce;
 mod open;
 mod owner;
 mod pass;
+mod plan;
 mod refuse;
 mod seat;
 mod start;
@@ -50,5 +54,6 @@ mod upgrade;
 mod upload;
 mod worker;
 
+pub(crate) use alone::Alone;
 pub use builder::{Builder, Server};
 pub use handle::{Handle, Shutdown};

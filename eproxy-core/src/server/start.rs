@@ -11,27 +11,21 @@ use async_std::channel::Sender;
 
 use crate::driver::{Address, Bound, Core, Listener, Remote};
 use crate::error::{Error, Kind, Result};
-use crate::message::Timeouts;
-use crate::proxy::Site;
-use crate::router::Table;
-use crate::telemetry::{Counters, Journal};
-use crate::upstream::Registry;
+use crate::telemetry::Counters;
 
 use super::accept;
 use super::builder::{Builder, Listening};
 use super::handle::{Control, Handle};
+use super::plan::{Plan, start_failed};
 use super::trust::Trusted;
-use super::worker::{Options, Phase, Stage, Worker};
+use super::worker::Phase;
 
 /// What a worker's thread is given.
-struct Plan {
-    table: Arc<Table>,
-    registry: Arc<Registry>,
-    options: Options,
-    timeouts: Timeouts,
+struct Job {
+    plan: Plan,
     counters: Arc<Counters>,
-    journal: Journal,
-    stage: Arc<Stage>,
+    /// Its share of the connections.
+    connections: usize,
     /// With those on which connections begin with a PROXY protocol header marked.
     sockets: Vec<(socket2::Socket, bool)>,
     /// Dropped when the worker ends.
@@ -41,42 +35,28 @@ struct Plan {
 }
 
 /// Starts a server; returns once every worker is ready.
-pub(super) fn start(builder: Builder) -> Result<Handle> {
+pub(super) fn start(mut builder: Builder) -> Result<Handle> {
     let workers = workers(&builder)?;
-    let trusted = Trusted::parse(&builder.trusted)?;
-    check(&builder, &trusted)?;
-    let mut registry = Registry::default();
-    let mut table = Table::new(builder.routes, &mut registry)?;
-    if let Some(forward) = builder.forward {
-        table.set_forward(forward.build(&mut registry)?);
-    }
-    let table = Arc::new(table);
-    let registry = Arc::new(registry);
+    let plan = Plan::new(&mut builder)?;
+    check(&builder, &plan.trusted)?;
     let mut bound = listen(&builder.addresses, workers)?;
-    let start_failed = |error: io::Error| Error::new(Kind::Start).because(error);
-    let journal = Journal::start().map_err(start_failed)?;
 
     let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let files = Arc::new(SocketFiles::of(&listeners));
     let (ended, end) = async_std::channel::bounded(1);
-    let mut control = Control { stage: Arc::new(Stage::new()), remotes: Vec::new() };
+    let mut control = Control { stage: plan.stage.clone(), remotes: Vec::new() };
     let mut counters = Vec::new();
     for number in 0..workers {
         counters.push(Arc::new(Counters::new()));
-        let connections = share(builder.limits.connections, workers, number);
-        let plan = Plan {
-            table: table.clone(),
-            registry: registry.clone(),
-            options: Options { limits: builder.limits.clone(), connections, trusted: trusted.clone() },
-            timeouts: builder.timeouts.clone(),
+        let job = Job {
+            plan: plan.clone(),
             counters: counters[number].clone(),
-            journal: journal.clone(),
-            stage: control.stage.clone(),
+            connections: share(builder.limits.connections, workers, number),
             sockets: sockets(&mut bound, &builder.addresses),
             ended: ended.clone(),
             files: files.clone(),
         };
-        match spawn(number, plan) {
+        match spawn(number, job) {
             Ok(remote) => control.remotes.push(remote),
             Err(error) => {
                 control.advance(Phase::Stopped);
@@ -104,21 +84,13 @@ fn workers(builder: &Builder) -> Result<usize> {
 }
 
 fn check(builder: &Builder, trusted: &Trusted) -> Result<()> {
-    let limits = &builder.limits;
-    let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
-    if !(512..=1 << 30).contains(&limits.head) {
-        return wrong(format!("a head limit of {} bytes, expected 512 to 1 GiB", limits.head));
-    }
-    if limits.connections == 0 {
-        return wrong("a limit of no connections".into());
-    }
     if let Some(listening) =
         builder.addresses.iter().find(|listening| listening.introduces && trusted.is_empty())
     {
-        return wrong(format!(
+        return Err(Error::new(Kind::BadOption).detail(format!(
             "PROXY protocol on {} and nobody who may speak it: call trusted_proxies",
             listening.address
-        ));
+        )));
     }
     match builder.addresses.is_empty() {
         true => Err(Error::new(Kind::BadAddress).detail("none was given: call bind")),
@@ -152,15 +124,13 @@ fn share(connections: usize, workers: usize, number: usize) -> usize {
 }
 
 /// Starts a worker's thread and waits until it is ready.
-fn spawn(number: usize, plan: Plan) -> io::Result<Arc<Remote>> {
+fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
     let (ready, started) = mpsc::sync_channel(1);
     thread::Builder::new().name(format!("eproxy-worker-{number}")).spawn(move || {
-        let Plan { table, registry, options, timeouts, counters, journal, stage, sockets, ended, files } =
-            plan;
+        let Job { plan, counters, connections, sockets, ended, files } = job;
         let set_up = || {
             let core = Core::new()?;
-            let site = Site::new(&core, &registry, counters, journal.clone(), timeouts);
-            let worker = Worker::new(site, table, options, stage);
+            let worker = plan.worker(&core, counters, connections);
             for (socket, introduces) in sockets {
                 let listener = Listener::new(&core, socket)?;
                 let task = core.spawn(accept::run(worker.clone(), listener, introduces));
@@ -173,7 +143,7 @@ fn spawn(number: usize, plan: Plan) -> io::Result<Arc<Remote>> {
                 // Whoever starts the server waits for this.
                 let _waiting = ready.send(Ok(core.remote()));
                 if let Err(error) = worker.run() {
-                    journal.note(log::Level::Error, || format!("worker {number} ended: {error}"));
+                    plan.journal.note(log::Level::Error, || format!("worker {number} ended: {error}"));
                 }
             }
             Err(error) => {

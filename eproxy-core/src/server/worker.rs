@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -168,6 +169,21 @@ impl Worker {
         crate::handler::keep_requests_of_this_thread(SPARE_SEATS);
         crate::message::keep_buffers_of_this_thread(SPARE_SEATS);
         let end = self.site.core.run(|wakeup| self.on_wakeup(wakeup), || self.on_turn());
+        self.close();
+        end
+    }
+
+    /// Takes a turn of a core that is taken through them by hand; says whether anything happened in it.
+    ///
+    /// # Errors
+    ///
+    /// The system's poll failed.
+    pub(super) fn step(self: &Rc<Self>, most: Duration) -> std::io::Result<bool> {
+        self.site.core.step(most, |wakeup| self.on_wakeup(wakeup), || self.on_turn())
+    }
+
+    /// Closes all connections that no task holds.
+    pub(super) fn close(&self) {
         let parked = std::mem::take(&mut *self.parked.borrow_mut());
         drop(parked);
         let flights = std::mem::take(&mut *self.flights.borrow_mut());
@@ -176,7 +192,6 @@ impl Worker {
         self.site.upstreams.pool.clear();
         self.seats.borrow_mut().clear();
         self.site.counters.open.set(self.open.get() as u64);
-        end
     }
 
     pub(super) fn add_acceptor(&self, task: TaskId) {
@@ -203,9 +218,25 @@ impl Worker {
         if introduces && !is_trusted {
             return refuse::fail(self, peer, RouteNumber::NONE, &Kind::BadProxyProtocol.into());
         }
+        self.take_in(stream, peer, None, is_trusted, !introduces);
+    }
+
+    /// Takes a connection in that was made to `local`, which its stream does not tell.
+    pub(super) fn admit_at(self: &Rc<Self>, stream: Stream, peer: Peer, local: SocketAddr) {
+        self.site.counters.accepted.add();
+        self.take_in(stream, peer, Some(Box::new(local)), self.options.trusted.believes(peer), true);
+    }
+
+    fn take_in(
+        self: &Rc<Self>,
+        stream: Stream,
+        peer: Peer,
+        local: Option<Box<SocketAddr>>,
+        is_trusted: bool,
+        is_introduced: bool,
+    ) {
         let place = Place::new(&self.open);
-        let is_introduced = !introduces;
-        self.park(Connection { stream, peer, local: None, is_trusted, is_introduced, served: false, place });
+        self.park(Connection { stream, peer, local, is_trusted, is_introduced, served: false, place });
     }
 
     /// Leaves a connection without a task until it can be read; it is closed when the server drains and nothing is on its

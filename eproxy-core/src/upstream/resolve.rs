@@ -2,7 +2,7 @@
 //!
 //! The system's resolver blocks, so it runs on async-std's threads for blocking work. What it found is kept for a while;
 //! once that is over, the old addresses are used one more time while they are looked up anew. A name that no longer
-//! resolves keeps its last addresses.
+//! resolves keeps its last addresses. A core with a network of its own asks that, and never the system.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -110,10 +110,14 @@ impl Resolver {
         }
         self.running.set(self.running.get() + 1);
         entry.is_running.set(true);
+        let known = self.core.network().map(|network| network.look_up(name, port));
         let name = name.to_owned();
-        let asked = async_std::task::spawn_blocking(move || {
-            (name.as_str(), port).to_socket_addrs().map(Vec::from_iter).map_err(|error| error.to_string())
-        });
+        let asked = async move {
+            match known {
+                Some(known) => Ok(known),
+                None => async_std::task::spawn_blocking(move || ask_system(&name, port)).await,
+            }
+        };
         let (core, entry, running) = (self.core.clone(), entry.clone(), self.running.clone());
         self.core.spawn(async move {
             let found = asked.await.and_then(|found| match found.is_empty() {
@@ -133,6 +137,11 @@ impl Resolver {
         });
         Ok(())
     }
+}
+
+/// Asks the system's resolver, which blocks.
+fn ask_system(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    (name, port).to_socket_addrs().map(Vec::from_iter).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

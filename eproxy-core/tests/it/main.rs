@@ -10,6 +10,7 @@ mod forward_parent;
 mod guard;
 mod handlers;
 mod keep_alive_and_pipelining;
+mod lab;
 mod limits;
 mod listeners;
 mod mutations;

@@ -1,0 +1,67 @@
+//! A worker on the calling thread, taken through its turns by whoever holds it. The worker is the real one; only
+//! accepting is left out: connections are handed to it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::driver::{Core, Peer, Stream};
+use crate::error::Result;
+use crate::telemetry::{Counters, Stats};
+
+use super::builder::Builder;
+use super::plan::Plan;
+use super::worker::{Phase, Stage, Worker};
+
+/// A server of one worker and no listener.
+pub(crate) struct Alone {
+    worker: Rc<Worker>,
+    stage: Arc<Stage>,
+    counters: Arc<Counters>,
+}
+
+impl Alone {
+    /// Makes a server for the core of this thread. Its addresses and the number of its workers mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::start`].
+    pub(crate) fn new(mut builder: Builder, core: &Rc<Core>) -> Result<Self> {
+        let plan = Plan::new(&mut builder)?;
+        let counters = Arc::new(Counters::new());
+        let worker = plan.worker(core, counters.clone(), plan.limits.connections);
+        Ok(Self { worker, stage: plan.stage, counters })
+    }
+
+    /// Takes in a connection of `peer`, who has connected to `local`.
+    pub(crate) fn admit(&self, stream: Stream, peer: SocketAddr, local: SocketAddr) {
+        self.worker.admit_at(stream, Peer::Tcp(peer), local);
+    }
+
+    /// Takes a turn, as [`Core::step`] does.
+    ///
+    /// # Errors
+    ///
+    /// The system's poll failed.
+    pub(crate) fn step(&self, most: Duration) -> io::Result<bool> {
+        self.worker.step(most)
+    }
+
+    /// Has the server finish what runs, and take nothing new.
+    pub(crate) fn drain(&self) {
+        self.stage.advance(Phase::Draining);
+    }
+
+    /// What the server has counted so far.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats::sum(std::iter::once(&*self.counters))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.worker.close();
+    }
+}

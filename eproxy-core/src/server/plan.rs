@@ -1,0 +1,84 @@
+//! What the workers of a server are made from: the same for those with threads of their own and for one without.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::driver::Core;
+use crate::error::{Error, Kind, Result};
+use crate::message::{Limits, Timeouts};
+use crate::proxy::{Forward, Site};
+use crate::router::{Route, Table};
+use crate::telemetry::{Counters, Journal};
+use crate::upstream::Registry;
+
+use super::builder::Builder;
+use super::trust::Trusted;
+use super::worker::{Options, Stage, Worker};
+
+/// What is served, and how; shared by all workers.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) table: Arc<Table>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) trusted: Trusted,
+    pub(super) journal: Journal,
+    pub(super) stage: Arc<Stage>,
+}
+
+impl Plan {
+    /// Takes everything from `builder` but its addresses and the number of its workers.
+    ///
+    /// # Errors
+    ///
+    /// A pattern is invalid or overlaps with another, an option is out of its bounds, or the system has no thread left.
+    pub(super) fn new(builder: &mut Builder) -> Result<Self> {
+        let trusted = Trusted::parse(&builder.trusted)?;
+        check(&builder.limits)?;
+        let (routes, forward) = (std::mem::take(&mut builder.routes), builder.forward.take());
+        let (table, registry) = table(routes, forward)?;
+        Ok(Self {
+            table: Arc::new(table),
+            registry: Arc::new(registry),
+            limits: builder.limits.clone(),
+            timeouts: builder.timeouts.clone(),
+            trusted,
+            journal: Journal::start().map_err(start_failed)?,
+            stage: Arc::new(Stage::new()),
+        })
+    }
+
+    /// Makes the worker of a core, which takes up to `connections`.
+    pub(super) fn worker(&self, core: &Rc<Core>, counters: Arc<Counters>, connections: usize) -> Rc<Worker> {
+        let site = Site::new(core, &self.registry, counters, self.journal.clone(), self.timeouts.clone());
+        let options = Options { limits: self.limits.clone(), connections, trusted: self.trusted.clone() };
+        Worker::new(site, self.table.clone(), options, self.stage.clone())
+    }
+}
+
+/// What is mounted where, and the upstreams behind it.
+fn table(routes: Vec<Route>, forward: Option<Forward>) -> Result<(Table, Registry)> {
+    let mut registry = Registry::default();
+    let mut table = Table::new(routes, &mut registry)?;
+    if let Some(forward) = forward {
+        table.set_forward(forward.build(&mut registry)?);
+    }
+    Ok((table, registry))
+}
+
+fn check(limits: &Limits) -> Result<()> {
+    let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
+    if !(512..=1 << 30).contains(&limits.head) {
+        return wrong(format!("a head limit of {} bytes, expected 512 to 1 GiB", limits.head));
+    }
+    match limits.connections {
+        0 => wrong("a limit of no connections".into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn start_failed(error: io::Error) -> Error {
+    Error::new(Kind::Start).because(error)
+}
