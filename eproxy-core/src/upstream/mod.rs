@@ -11,7 +11,7 @@
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
 //! | `balance/` | policies by which an endpoint may be chosen, all of them pure deciders: |
 //! | `draw.rs`, `two_choices.rs`, `round_robin.rs`, `least_requests.rs`, `latency.rs` | … by chance, turns, load or time |
-//! | `ring.rs`, `hash.rs` | … by a key |
+//! | `ring.rs`, `hash.rs`, `sticky.rs` | … by a key, or by a cookie: [`Sticky`] |
 //! | `slow_start.rs`, `tiers.rs`, `zone.rs`, `subset.rs` | … and who comes into question |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
@@ -31,6 +31,7 @@ mod resolve;
 mod rotation;
 mod upstreams;
 
+pub use balance::sticky::Sticky;
 pub use group::Group;
 pub(crate) use group::{GroupNumber, Registry, ShelfNumber};
 pub(crate) use guard::Guard;
