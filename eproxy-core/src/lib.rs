@@ -82,7 +82,7 @@ pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tunnel::ProxyProtocol;
 pub use upstream::{
-    AdaptiveLimit, Breaker, Ejection, Endpoint, Group, Mode, RetryBudget, UpstreamOptions,
+    AdaptiveLimit, Breaker, Ejection, Endpoint, Group, Mode, RetryBudget, Sticky, UpstreamOptions,
 };
 
 /// The Rust in the guides compiles.

@@ -11,7 +11,7 @@
 //! | `rotation.rs` | which endpoint is next (a pure decider) |
 //! | `balance/` | policies by which an endpoint may be chosen, all of them pure deciders: |
 //! | `draw.rs`, `two_choices.rs`, `round_robin.rs`, `least_requests.rs`, `latency.rs` | … by chance, turns, load or time |
-//! | `ring.rs`, `hash.rs` | … by a key |
+//! | `ring.rs`, `hash.rs`, `sticky.rs` | … by a key, or by a cookie: [`Sticky`] |
 //! | `slow_start.rs`, `tiers.rs`, `zone.rs`, `subset.rs` | … and who comes into question |
 //! | `health/` | whether endpoints are well: `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `gradient_options.rs`, `gradient.rs`, `queue.rs`, `millis.rs` |
 //! | `pool.rs` | connections between requests |
@@ -45,6 +45,7 @@ mod view;
 
 pub(crate) use destination::Destination;
 pub use endpoint::Endpoint;
+pub use balance::sticky::Sticky;
 pub use group::Group;
 pub(crate) use guard::Guard;
 pub(crate) use member::Pick;

@@ -88,7 +88,7 @@ mod tests {
         for (count, weight) in [(SMALL, 1.0), (SMALL, 5.0), (LARGE, 1.0), (LARGE, 5.0)] {
             let mut heavy = 0.0;
             for _ in 0..20_000 {
-                let weight = |at: usize| if at % 2 == 0 { weight } else { 1.0 };
+                let weight = |at: usize| if at.is_multiple_of(2) { weight } else { 1.0 };
                 let chosen = choose(&mut rng, count, |_| true, |_| 0.5, weight).unwrap();
                 heavy += f64::from(u8::from(chosen % 2 == 0)) / 20_000.0;
             }

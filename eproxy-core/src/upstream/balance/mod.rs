@@ -13,6 +13,7 @@
 //! | `slow_start.rs` | the weight of new endpoints |
 //! | `tiers.rs`, `zone.rs`, `subset.rs` | which endpoints come into question |
 //! | `ring.rs`, `hash.rs` | by a key, the same endpoint every time; a stable hash |
+//! | `sticky.rs` | [`Sticky`](sticky::Sticky): by a cookie, the endpoint that a client had before |
 
 pub(super) mod draw;
 pub(super) mod hash;
@@ -21,7 +22,11 @@ pub(super) mod least_requests;
 pub(super) mod ring;
 pub(super) mod round_robin;
 pub(super) mod slow_start;
+pub(super) mod sticky;
 pub(super) mod subset;
 pub(super) mod tiers;
 pub(super) mod two_choices;
 pub(super) mod zone;
+
+#[cfg(test)]
+mod tests;

@@ -326,7 +326,7 @@ mod tests {
                 let mut loads = [0_u32; 8];
                 // A key of which everybody wants something, and others.
                 for (total, key) in keys().take(4000).enumerate() {
-                    let key = if total % 2 == 0 { 42 } else { key };
+                    let key = if total.is_multiple_of(2) { 42 } else { key };
                     let bound = Bound { factor: Bound::FACTOR, total: total as u32, open };
                     let number = ring.choose(key, may, |number| loads[number], bound).unwrap();
                     loads[number] += 1;
