@@ -79,7 +79,7 @@ pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::Stats;
 pub use tunnel::ProxyProtocol;
-pub use upstream::{AdaptiveLimit, Breaker, Ejection, Group, RetryBudget, UpstreamOptions};
+pub use upstream::{AdaptiveLimit, Breaker, Ejection, Group, Probe, RetryBudget, UpstreamOptions};
 
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
