@@ -84,6 +84,7 @@ pub use tunnel::ProxyProtocol;
 pub use upstream::{
     AdaptiveLimit, Breaker, Ejection, Endpoint, Group, Mode, RetryBudget, Sticky, UpstreamOptions,
 };
+pub use upstream::{AdaptiveLimit, Breaker, Ejection, Group, Probe, RetryBudget, UpstreamOptions};
 
 /// The Rust in the guides compiles.
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
 //! The way to upstreams: where they are, which one is next, and the connections to them.
 //!
-//! Everything here belongs to one core and is shared with nobody, but for what `health/` knows of endpoints. This room never knows what is sent over a connection.
+//! Everything here belongs to one core and is shared with nobody, but for what `health/` knows of endpoints. This room never
+//! knows what is sent over a connection, but for probes, which it sends itself.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -14,6 +15,7 @@
 //! | `ring.rs`, `hash.rs`, `sticky.rs` | … by a key, or by a cookie: [`Sticky`] |
 //! | `slow_start.rs`, `tiers.rs`, `zone.rs`, `subset.rs` | … and who comes into question |
 //! | `health/` | whether endpoints are well: `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `gradient_options.rs`, `gradient.rs`, `queue.rs`, `millis.rs` |
+//! | `health/` | whether endpoints are well: `probe_options.rs`, `probe.rs`, `rise_fall.rs`, `ejection_options.rs`, `ejection.rs`, `outliers.rs`, `breaker_options.rs`, `breaker.rs`, `breaker_state.rs`, `budget.rs`, `gradient_options.rs`, `gradient.rs`, `queue.rs`, `millis.rs` |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs` | a place to a connection; happy eyeballs |
 //! | `resolve.rs` | names to addresses |
@@ -29,6 +31,8 @@ mod guard;
 mod member;
 mod node;
 #[cfg_attr(not(test), expect(dead_code, reason = "groups do not use all of it yet"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "groups do not use it yet"))]
+#[expect(unused_imports, reason = "groups do not use it yet")]
 mod health;
 mod options;
 mod origin;
@@ -51,6 +55,7 @@ pub(crate) use guard::Guard;
 pub(crate) use member::Pick;
 pub use node::Mode;
 pub use health::{AdaptiveLimit, Breaker, Ejection, RetryBudget};
+pub use health::{AdaptiveLimit, Breaker, Ejection, Probe, RetryBudget};
 pub use options::UpstreamOptions;
 pub(crate) use origin::{Origin, Place};
 pub(crate) use pool::{Identity, Pool};

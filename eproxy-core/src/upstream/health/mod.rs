@@ -1,10 +1,12 @@
 //! Whether endpoints are well, and what is asked of them while they are not.
 //!
-//! Everything is a pure decider: it does no I/O, and is told the time. What cores share is a few atomics each;
+//! Everything but the probe is a pure decider: it does no I/O, and is told the time. What cores share is a few atomics each;
 //! nobody ever waits for a lock. This folder never chooses an endpoint.
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `probe_options.rs` | [`Probe`]: what is asked of an endpoint to see whether it is well |
+//! | `probe.rs` | one probe, from the connection to the answer |
 //! | `rise_fall.rs` | what the results of probes say, and when the next one is due |
 //! | `ejection_options.rs` | [`Ejection`]: when endpoints rest because of how they treated requests |
 //! | `ejection.rs`, `outliers.rs` | how an endpoint stands; who answers worse than the others |
@@ -26,10 +28,22 @@ mod gradient;
 mod gradient_options;
 mod millis;
 mod outliers;
+mod probe;
+mod probe_options;
 mod queue;
 mod rise_fall;
 
+pub(in crate::upstream) use breaker::{Admission, Circuit};
 pub use breaker_options::Breaker;
+pub(in crate::upstream) use budget::Budget;
 pub use budget::RetryBudget;
+pub(in crate::upstream) use ejection::{Failure, Standing, sweep};
 pub use ejection_options::Ejection;
+pub(in crate::upstream) use gradient::Gradient;
 pub use gradient_options::AdaptiveLimit;
+pub(in crate::upstream) use millis::Base;
+pub(in crate::upstream) use outliers::Tally;
+pub(in crate::upstream) use probe::{Unwell, examine};
+pub use probe_options::Probe;
+pub(in crate::upstream) use queue::{Entrance, Queue, WaiterId};
+pub(in crate::upstream) use rise_fall::{RiseFall, Verdict, first_probe, next_probe};

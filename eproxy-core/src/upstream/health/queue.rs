@@ -34,7 +34,7 @@ struct Waiter {
 
 /// Whether one may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::upstream) enum Place {
+pub(in crate::upstream) enum Entrance {
     Waits,
     Refused,
 }
@@ -50,12 +50,12 @@ impl Queue {
     }
 
     /// Adds one at the end, unless the queue is full. The caller lets those go whose deadlines have passed before that.
-    pub(in crate::upstream) fn push(&mut self, id: WaiterId, deadline: Instant) -> Place {
+    pub(in crate::upstream) fn push(&mut self, id: WaiterId, deadline: Instant) -> Entrance {
         if self.waiting.len() >= self.most {
-            return Place::Refused;
+            return Entrance::Refused;
         }
         self.waiting.push_back(Waiter { id, deadline });
-        Place::Waits
+        Entrance::Waits
     }
 
     /// Whose turn it is: the one that has waited longest, if its deadline has not passed. Those that are late are left
@@ -133,7 +133,7 @@ mod tests {
     fn who_comes_first_is_served_first() {
         let (now, mut queue) = (start(), Queue::new(3));
         for id in [7, 3, 5] {
-            assert_eq!(queue.push(id, now + ms(100)), Place::Waits);
+            assert_eq!(queue.push(id, now + ms(100)), Entrance::Waits);
         }
         let order: Vec<_> = std::iter::from_fn(|| queue.pop(now)).collect();
         assert_eq!(order, [7, 3, 5]);
@@ -142,11 +142,11 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_until_somebody_has_left() {
         let (now, mut queue) = (start(), Queue::new(1));
-        assert_eq!(queue.push(1, now + ms(100)), Place::Waits);
-        assert_eq!(queue.push(2, now + ms(100)), Place::Refused);
+        assert_eq!(queue.push(1, now + ms(100)), Entrance::Waits);
+        assert_eq!(queue.push(2, now + ms(100)), Entrance::Refused);
         assert!(queue.remove(1));
-        assert_eq!(queue.push(2, now + ms(100)), Place::Waits);
-        assert_eq!(Queue::new(0).push(1, now + ms(100)), Place::Refused);
+        assert_eq!(queue.push(2, now + ms(100)), Entrance::Waits);
+        assert_eq!(Queue::new(0).push(1, now + ms(100)), Entrance::Refused);
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn who_leaves_is_skipped_and_a_stranger_changes_nothing() {
         let (now, mut queue) = (start(), Queue::new(4));
-        (1..=3).for_each(|id| assert_eq!(queue.push(id, now + ms(100)), Place::Waits));
+        (1..=3).for_each(|id| assert_eq!(queue.push(id, now + ms(100)), Entrance::Waits));
         assert!(queue.remove(2) && !queue.remove(2) && !queue.remove(9));
         assert_eq!((queue.pop(now), queue.pop(now), queue.pop(now)), (Some(1), Some(3), None));
     }
@@ -175,7 +175,7 @@ mod tests {
         let (now, mut queue) = (start(), Queue::new(100));
         assert_eq!(queue.retry_after(now), 1, "nothing is known");
         let late = now + Duration::from_secs(3600);
-        (0..40).for_each(|id| assert_eq!(queue.push(id, late), Place::Waits));
+        (0..40).for_each(|id| assert_eq!(queue.push(id, late), Entrance::Waits));
         // A turn every half second, with 20 left.
         let mut at = now;
         for _ in 0..20 {
