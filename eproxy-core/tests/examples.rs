@@ -372,6 +372,19 @@ fn embed_runs_its_server_and_ends_by_itself() {
 }
 
 #[test]
+fn testing_tells_what_the_comment_on_top_of_it_says() {
+    let run = Command::new(binary("testing")).stdin(Stdio::null()).output().expect("the example runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/testing.rs"));
+    let source = source.expect("the example has a source");
+    let promised = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
+    let promised =
+        promised.skip_while(|line| !line.starts_with("$ ")).skip(1).take_while(|line| *line != "```");
+    let printed = String::from_utf8(run.stdout).expect("it prints text");
+    assert_eq!(printed.lines().collect::<Vec<_>>(), promised.collect::<Vec<_>>());
+}
+
+#[test]
 fn the_table_names_every_example() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let table = fs::read_to_string(folder.join("README.md")).unwrap();

@@ -78,9 +78,9 @@ impl Reply {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let word = state.word.take();
+        let (word, connection) = (state.word.take(), state.connection.take());
         drop(state);
-        drop(word);
+        drop((word, connection));
     }
 
     /// Whether the client is gone.

@@ -17,7 +17,7 @@ use super::script::Script;
 use super::upstream::Upstream;
 use super::world::World;
 
-/// A server on the thread of a test, with its upstreams and its clients; see the [module](self).
+/// A server on the thread of a test, with its upstreams and its clients; see the [module](super).
 ///
 /// Requests, answers and whatever else is waited for may take an hour on the lab's clock, and what answers from another
 /// thread ten seconds: whatever is not there then never comes, and the test fails. Deadlines come up to 8 ms late, as they do

@@ -34,20 +34,23 @@ impl Reply {
         headers.assign(&heard[start..end], &fields);
         let mut decoder = Decoder::new(facts.framing);
         let (mut at, mut body) = (end, Vec::new());
-        let is_whole = loop {
-            match decoder.decode(&heard[at..], usize::MAX).unwrap_or_else(|kind| wrong(kind)) {
-                Step::Data { skip: 0, data: 0 } if is_over => break decoder.ends_with_connection(),
-                Step::Data { skip: 0, data: 0 } => return None,
-                Step::Data { skip, data } => {
-                    body.extend_from_slice(&heard[at + skip..at + skip + data]);
-                    at += skip + data;
+        // Behind that comes a tunnel (RFC 9110 §9.3.6), and not a body.
+        let is_tunnel = method == b"CONNECT" && matches!(line.status, 200..300);
+        let is_whole = is_tunnel
+            || loop {
+                match decoder.decode(&heard[at..], usize::MAX).unwrap_or_else(|kind| wrong(kind)) {
+                    Step::Data { skip: 0, data: 0 } if is_over => break decoder.ends_with_connection(),
+                    Step::Data { skip: 0, data: 0 } => return None,
+                    Step::Data { skip, data } => {
+                        body.extend_from_slice(&heard[at + skip..at + skip + data]);
+                        at += skip + data;
+                    }
+                    Step::Done { skip } => {
+                        at += skip;
+                        break true;
+                    }
                 }
-                Step::Done { skip } => {
-                    at += skip;
-                    break true;
-                }
-            }
-        };
+            };
         let bytes = heard[start..at].to_vec();
         Some((Self { status: line.status, bytes, headers, body, is_whole }, at))
     }

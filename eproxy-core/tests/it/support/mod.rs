@@ -8,11 +8,13 @@
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
 //! | `folder.rs` | [`Folder`]: a folder of the test's own |
 //! | `notes.rs` | [`Notes`]: what hooks and scripts have to tell |
+//! | `lab.rs` | labs, written shorter |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
 #[cfg(unix)]
 pub(crate) mod folder;
 mod helper;
+pub(crate) mod lab;
 pub(crate) mod notes;
 pub(crate) mod server;
 pub(crate) mod wire;
