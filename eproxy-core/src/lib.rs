@@ -82,9 +82,9 @@ pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tunnel::ProxyProtocol;
 pub use upstream::{
-    AdaptiveLimit, Breaker, Ejection, Endpoint, Group, Mode, RetryBudget, Sticky, UpstreamOptions,
+    AdaptiveLimit, Balance, Breaker, Ejection, Endpoint, EndpointSnapshot, Group, GroupSnapshot, HashKey,
+    Health, Mode, Probe, RetryBudget, Sticky, UpstreamOptions,
 };
-pub use upstream::{AdaptiveLimit, Breaker, Ejection, Group, Probe, RetryBudget, UpstreamOptions};
 
 /// The Rust in the guides compiles.
 #[cfg(doctest)]

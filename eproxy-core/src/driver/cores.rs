@@ -234,7 +234,7 @@ impl Remote {
     }
 
     /// Unique in the process, never 0.
-    pub(super) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         self.id
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Answering<'a> {
     pub(super) closes: bool,
     /// The protocol that a 101 switches to.
     pub(super) upgrade: Option<&'a [u8]>,
+    /// A cookie that tells the client who has answered it.
+    pub(super) cookie: Option<&'a str>,
 }
 
 /// Where the answer comes from, for what it says of places.
@@ -77,6 +79,9 @@ pub(super) fn encode(
     }
     if !has_date && !rules.headers.decide(b"Date") {
         out.extend_from_slice(relay.site.date.at(relay.site.core.unix_seconds()).as_bytes());
+    }
+    if let Some(cookie) = answering.cookie {
+        encode_field(out, b"Set-Cookie", cookie.as_bytes());
     }
     if rules.tells_via {
         out.extend_from_slice(match answering.line.version {

@@ -221,10 +221,8 @@ pub(super) fn reuse(
 async fn connect(relay: &Relay<'_>, reverse: &Reverse, chosen: &Chosen<'_>) -> Result<Stream, Failure> {
     relay.site.counters.upstream_connects.add();
     let guard = reverse.guard();
-    let connected = relay.site.upstreams.connect(&chosen.origin.place, guard, reverse.options.connect).await;
-    if let Some(pick) = chosen.pick() {
-        pick.reached(relay.site.core.now(), connected.is_ok());
-    }
+    let patience = reverse.options.connect.min(reverse.retry.patience.unwrap_or(Duration::MAX));
+    let connected = relay.site.upstreams.connect(&chosen.origin.place, guard, patience).await;
     connected.map_err(Failure::unseen)
 }
 

@@ -9,6 +9,7 @@ use crate::http1::{self, Finder};
 use crate::message::{Buffer, SMALL};
 use crate::upstream::{Choice, Pick, Tried};
 
+use super::ask::ask;
 use super::attempt::{self, Failure, Reply};
 use super::hooked::{self, at_once};
 use super::mirror;
@@ -59,6 +60,7 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         return Departing::Stays(None);
     }
     let upload = Upload::new(relay, reverse);
+    relay.desk.ask = ask(relay, reverse);
     let Choice::One(pick) = reverse.choose(relay, &Tried::default()) else {
         return Departing::Stays(None);
     };
@@ -112,7 +114,12 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
         return Arriving::Later(departure);
     }
     let Departure { stream, pick } = departure;
-    pick.answered(relay.site.core.now(), line.status);
+    if pick.answered(relay.site.core.now(), line.status) {
+        relay.site.counters.ejections.add();
+    }
+    if reverse.wishes.is_some() {
+        parse_again(relay);
+    }
     let answered = Answered { reverse, to: Chosen::One(pick), stream, reply };
     if relay.hooked.is_none() {
         return Arriving::Ended(answered.respond_at_once(relay, Rest::Untouched));
@@ -152,8 +159,12 @@ pub(crate) async fn pass(relay: &mut Relay<'_>, reverse: &Reverse, chosen: Optio
 
 /// Goes on with a request that was sent.
 pub(crate) async fn resume(relay: &mut Relay<'_>, reverse: &Reverse, departure: Departure) -> Outcome {
-    // The head was parsed before, and its fields have been forgotten.
+    parse_again(relay);
+    reverse::run(relay, reverse, First::Sent(departure.pick, departure.stream)).await
+}
+
+/// Parses the head of a request that was sent: it was parsed before, and its fields have been forgotten.
+fn parse_again(relay: &mut Relay<'_>) {
     relay.fields.clear();
     let _parsed = http1::parse_request(relay.input.data(), relay.fields, usize::MAX, usize::MAX);
-    reverse::run(relay, reverse, First::Sent(departure.pick, departure.stream)).await
 }

@@ -198,6 +198,7 @@ impl Forward {
         };
         Ok(Reverse {
             group: None,
+            wishes: None,
             options: self.options,
             request,
             answer: AnswerRules { tells_via: true, ..AnswerRules::default() },

@@ -7,6 +7,7 @@
 //! | `forward.rs` | [`Forward`]: the description of a forward proxy |
 //! | `forwarding.rs` | story 2 of a forward proxy |
 //! | `tries.rs`, `retry.rs` | its middle: endpoints are tried until one answers; who may take a request next |
+//! | `ask.rs` | what a group wants to know of a request |
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
 //! | `attempt.rs`, `waiting.rs` | story 3: one try to have it answered by one endpoint |
 //! | `repeating.rs` | what a [`Proxy`] can be told of requests that are sent again |
@@ -28,6 +29,7 @@
 //! | `filter.rs` | [`BodyFilter`]: bodies looked at or changed by the user |
 
 mod answer_head;
+mod ask;
 mod attempt;
 mod collect;
 mod content;

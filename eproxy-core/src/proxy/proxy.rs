@@ -328,7 +328,7 @@ impl Proxy {
         }
         self.request.headers.check()?;
         self.answer.headers.check()?;
-        self.group.check()?;
+        self.group.build()?;
         let group = registry.group(&self.group, self.proxy_protocol.is_some());
         let mirror = match &self.mirror {
             Some(url) => {
@@ -339,6 +339,7 @@ impl Proxy {
         };
         Ok(Reverse {
             group: Some(group),
+            wishes: self.group.wishes(),
             options: self.options,
             request: self.request,
             answer: self.answer,

@@ -12,7 +12,7 @@ use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
 use crate::telemetry::{Attempt, Counters, FailureLine, Journal};
 use crate::tunnel::TwoEnds;
-use crate::upstream::{Registry, Upstreams};
+use crate::upstream::{Ask, Registry, Upstreams};
 
 use super::collect::Collected;
 use super::hooked::Hooked;
@@ -22,7 +22,7 @@ use super::upgrade::Upgrade;
 /// What all exchanges of a core have in common.
 pub(crate) struct Site {
     pub(crate) core: Rc<Core>,
-    pub(crate) upstreams: Upstreams,
+    pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) journal: Journal,
     pub(crate) timeouts: Timeouts,
@@ -43,7 +43,7 @@ impl Site {
     ) -> Self {
         Self {
             core: core.clone(),
-            upstreams: Upstreams::new(core, registry),
+            upstreams: Rc::new(Upstreams::new(core, registry)),
             counters,
             journal,
             timeouts,
@@ -152,6 +152,8 @@ pub(crate) struct Desk {
     pub(super) host: Vec<u8>,
     /// The protocols that the client asks to switch to.
     pub(super) upgrade: Option<Box<Upgrade>>,
+    /// What the group wants to know of the request.
+    pub(super) ask: Ask,
     /// The try that failed last.
     pub(super) failed: Option<Box<Attempt>>,
     /// Tries that were made.
@@ -173,6 +175,7 @@ impl Desk {
             head: Vec::new(),
             host: Vec::new(),
             upgrade: None,
+            ask: Ask { key: None, value: None, token: None },
             failed: None,
             tries: 0,
         }

@@ -16,6 +16,7 @@ use crate::http1::{AnswerFacts, BodyCoding, Decoder, Lines};
 use crate::message::{Answer, hop, reason_phrase};
 
 use super::answer_head::{self, Answering, From};
+use super::ask;
 use super::attempt::Reply;
 use super::content::Content;
 use super::ends::{Ends, Fault};
@@ -210,7 +211,9 @@ impl Answered<'_> {
                 reason = reason_phrase(line.status).as_bytes();
             }
         }
-        let answering = Answering { line, reason, coding, closes, upgrade };
+        let cookie = ask::cookie(relay, self.reverse, &self.to);
+        let cookie = cookie.as_deref();
+        let answering = Answering { line, reason, coding, closes, upgrade, cookie };
         let from = From { origin: &self.to.origin, paths: &self.reverse.request.path };
         answer_head::encode(&mut out, relay, &self.reverse.answer, &lines, from, &answering);
         (*relay.out, relay.desk.fields) = (out, fields);

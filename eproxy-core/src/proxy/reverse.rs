@@ -7,18 +7,18 @@
 //!     └─────────┴─ refused, answered by a hook, or no try left ──▶ Answer
 //! ```
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::driver::{Direction, Stream};
+use crate::driver::Direction;
 use crate::error::{Error, Kind};
 use crate::message::hop;
 use crate::tunnel::ProxyProtocol;
-use crate::upstream::{Choice, Destination, GroupNumber, Guard, Identity, Pick, Tried, UpstreamOptions};
+use crate::upstream::{Choice, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
 
 use super::answer_head::AnswerRules;
-use super::attempt::{Failure, Means, Reached, attempt};
+use super::ask::ask;
+use super::attempt::Failure;
 use super::collect::collect;
 use super::forwarding::{Forwarding, challenge, forward};
 use super::hooked;
@@ -27,7 +27,6 @@ use super::max_forwards;
 use super::mirror::{self, Mirror};
 use super::relay::{Method, Outcome, Relay, Rest, answer_for};
 use super::request_head::{self, RequestRules};
-use super::respond::Answered;
 use super::retry::Retry;
 use super::tries::{First, try_all};
 use super::upgrade::Upgrade;
@@ -38,6 +37,8 @@ use super::upload::Upload;
 pub(crate) struct Reverse {
     /// None where every request names its own endpoint.
     pub(super) group: Option<GroupNumber>,
+    /// What the group wants to know of requests.
+    pub(super) wishes: Option<Wishes>,
     pub(super) options: UpstreamOptions,
     pub(super) request: RequestRules,
     pub(super) answer: AnswerRules,
@@ -78,7 +79,7 @@ impl Reverse {
 
     /// The next endpoint of the group that was not tried; nobody where there is no group.
     pub(super) fn choose(&self, relay: &Relay<'_>, tried: &Tried) -> Choice {
-        self.group.map_or(Choice::Nobody, |group| relay.site.upstreams.choose(group, tried))
+        self.group.map_or(Choice::Nobody, |group| relay.site.upstreams.choose(group, &relay.desk.ask, tried))
     }
 
     /// Whether a request can be sent again, and does no more then than it did before.
@@ -157,6 +158,7 @@ pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: Fir
         return give_up(relay, &kind.into(), Rest::Begun);
     }
     let mut upload = Upload::new(relay, reverse);
+    relay.desk.ask = ask(relay, reverse);
     if !matches!(first, First::Sent(..)) {
         mirror::start(relay, reverse, &upload);
     }

@@ -9,8 +9,11 @@
 //!     └── another, or the same over a new connection, within the budget
 //! ```
 
+use std::future::poll_fn;
 use std::ops::Deref;
 use std::time::Duration;
+
+use futures_lite::future;
 
 use crate::driver::Stream;
 use crate::error::{Error, Kind, Side};
@@ -148,7 +151,19 @@ impl Reverse {
         match self.choose(relay, &tried) {
             Choice::One(pick) => Ok(pick),
             Choice::Nobody => Err(Failure::unseen(Kind::NoEndpoint)),
-            Choice::Full => Err(Failure::unseen(Kind::Overloaded)),
+            Choice::Full => {
+                let Some(group) = self.group else { return Err(Failure::unseen(Kind::Overloaded)) };
+                relay.site.counters.queued.add();
+                // Answers to earlier requests must not wait for it.
+                relay.flush().await?;
+                let client = relay.client.stream;
+                let gone = async {
+                    poll_fn(|cx| client.poll_broken(cx)).await;
+                    Err(Kind::DownstreamGone)
+                };
+                let admitted = relay.site.upstreams.admit(group, &relay.desk.ask);
+                Ok(future::or(admitted, gone).await.map_err(Failure::unseen)?)
+            }
         }
     }
 
@@ -187,12 +202,16 @@ fn report(
         Err(Failure::Answered(_)) => return Came::Spoilt,
     };
     if let Some(pick) = chosen.pick() {
-        match end {
+        let is_ejected = match end {
             Ok((_, reply)) => pick.answered(now, reply.line.status),
-            // A connection that was used before says nothing of its endpoint by ending, nor does one that never was.
-            Err(_) if matches!(came, Came::Unreached | Came::Unanswered { was_reused: true }) => {}
-            Err(Failure::Failed { error, .. }) if error.side() == Side::Upstream => pick.unanswered(now),
-            Err(_) => {}
+            // A connection that was used before says nothing of its endpoint by ending.
+            Err(_) if came == (Came::Unanswered { was_reused: true }) => false,
+            Err(Failure::Failed { error, .. }) if error.side() != Side::Upstream => false,
+            Err(_) if came == Came::Unreached => pick.unreached(now),
+            Err(_) => pick.unanswered(now),
+        };
+        if is_ejected {
+            relay.site.counters.ejections.add();
         }
     }
     let attempt = |end: Result<u16, &Error>| Attempt {

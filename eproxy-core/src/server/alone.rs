@@ -32,6 +32,7 @@ impl Alone {
         let plan = Plan::new(&mut builder)?;
         let counters = Arc::new(Counters::new());
         let worker = plan.worker(core, counters.clone(), plan.limits.connections);
+        plan.supervise(&worker);
         Ok(Self { worker, stage: plan.stage, counters })
     }
 

@@ -56,6 +56,11 @@ impl Plan {
         let options = Options { limits: self.limits.clone(), connections, trusted: self.trusted.clone() };
         Worker::new(site, self.table.clone(), options, self.stage.clone())
     }
+
+    /// Has a worker look after the groups of upstreams, for all.
+    pub(super) fn supervise(&self, worker: &Worker) {
+        worker.site.upstreams.supervise(&self.journal);
+    }
 }
 
 /// What is mounted where, and the upstreams behind it.

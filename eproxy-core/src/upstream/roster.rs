@@ -1,15 +1,17 @@
 //! The endpoints that a group has, and the number that tells cores when that, or how one of them fares, has changed.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 
+use super::balance::ring::Ring;
 use super::endpoint::Endpoint;
 use super::node::{Mode, Node};
 
-/// Who has named an endpoint: the program that made the group, or one of its sources.
+/// Who has named an endpoint: the program that made the group, or one of its discoveries.
 pub(super) type Source = usize;
 
 /// The source of what the program has named.
@@ -21,6 +23,8 @@ pub(super) struct Roster {
     version: AtomicU64,
     /// What the group's milliseconds are counted from.
     start: OnceLock<Instant>,
+    /// The time of those who have no clock.
+    latest: AtomicU64,
     list: Mutex<List>,
 }
 
@@ -28,6 +32,17 @@ pub(super) struct Roster {
 struct List {
     nodes: Vec<(Source, Arc<Node>)>,
     next: u32,
+    /// Keys are hashed to endpoints.
+    hashes: bool,
+    published: Arc<Published>,
+}
+
+/// The endpoints in the order in which they were named, which is that of their numbers; for keys that are hashed, the
+/// ring of their positions.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub(super) nodes: Vec<Arc<Node>>,
+    pub(super) ring: Option<Ring>,
 }
 
 impl Roster {
@@ -47,14 +62,33 @@ impl Roster {
         now.saturating_duration_since(*start).as_millis() as u64
     }
 
-    /// A time as cores have it.
-    pub(super) fn instant(&self, milliseconds: u64) -> Option<Instant> {
-        self.start.get()?.checked_add(std::time::Duration::from_millis(milliseconds))
+    /// Notes the time for those who have no clock.
+    pub(super) fn tick(&self, now: Instant) -> u64 {
+        let milliseconds = self.milliseconds(now);
+        self.latest.fetch_max(milliseconds, Ordering::Relaxed);
+        milliseconds
     }
 
-    /// The endpoints, in the order in which they were named.
-    pub(super) fn nodes(&self) -> Vec<Arc<Node>> {
-        self.list().nodes.iter().map(|(_, node)| node.clone()).collect()
+    /// The time that was noted last.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest.load(Ordering::Relaxed)
+    }
+
+    /// A time as cores have it.
+    pub(super) fn instant(&self, milliseconds: u64) -> Option<Instant> {
+        self.start.get()?.checked_add(Duration::from_millis(milliseconds))
+    }
+
+    /// The endpoints as they are now.
+    pub(super) fn published(&self) -> Arc<Published> {
+        self.list().published.clone()
+    }
+
+    /// Has keys be hashed to endpoints.
+    pub(super) fn hash(&self) {
+        let mut list = self.list();
+        list.hashes = true;
+        self.publish(list);
     }
 
     /// Adds an endpoint.
@@ -64,14 +98,12 @@ impl Roster {
     /// `BadOption`: it is described wrongly, or is there already.
     pub(super) fn add(&self, endpoint: Endpoint) -> Result<()> {
         let mut list = self.list();
-        if list.nodes.iter().any(|(_, node)| node.endpoint.url() == endpoint.url()) {
-            return Err(
-                Error::new(Kind::BadOption).detail(format!("upstream {:?} is there already", endpoint.url()))
-            );
+        if list.nodes.iter().any(|(_, node)| node.endpoint.url == endpoint.url) {
+            let what = format!("upstream {:?} is there already", endpoint.url);
+            return Err(Error::new(Kind::BadOption).detail(what));
         }
         list.push(NAMED, endpoint)?;
-        drop(list);
-        self.touch();
+        self.publish(list);
         Ok(())
     }
 
@@ -83,20 +115,22 @@ impl Roster {
     pub(super) fn set(&self, source: Source, endpoints: Vec<Endpoint>) -> Result<()> {
         endpoints.iter().try_for_each(|endpoint| endpoint.origin().map(|_| ()))?;
         let mut list = self.list();
-        list.nodes.retain(|(known, node)| {
-            let stays = *known != source || endpoints.contains(&node.endpoint);
-            if !stays {
-                node.set_mode(Mode::Removed);
-            }
-            stays
-        });
-        for endpoint in endpoints {
-            if !list.nodes.iter().any(|(known, node)| *known == source && node.endpoint == endpoint) {
-                list.push(source, endpoint)?;
-            }
+        let known: HashSet<Endpoint> = {
+            let wanted: HashSet<&Endpoint> = endpoints.iter().collect();
+            list.nodes.retain(|(known, node)| {
+                let stays = *known != source || wanted.contains(&node.endpoint);
+                if !stays {
+                    node.set_mode(Mode::Removed);
+                }
+                stays
+            });
+            let own = list.nodes.iter().filter(|(known, _)| *known == source);
+            own.map(|(_, node)| node.endpoint.clone()).collect()
+        };
+        for endpoint in endpoints.into_iter().filter(|endpoint| !known.contains(endpoint)) {
+            list.push(source, endpoint)?;
         }
-        drop(list);
-        self.touch();
+        self.publish(list);
         Ok(())
     }
 
@@ -107,17 +141,24 @@ impl Roster {
     /// `BadOption`: there is none.
     pub(super) fn change(&self, name: &str, change: impl Fn(&Node)) -> Result<()> {
         let mut list = self.list();
-        let named = |node: &Node| node.endpoint.url() == name || *node.name == *name;
+        let named = |node: &Node| node.endpoint.url == name || *node.name == *name;
         let found = list.nodes.iter().filter(|(_, node)| named(node)).map(|(_, node)| change(node)).count();
-        list.nodes.retain(|(_, node)| node.mode() != Mode::Removed);
-        drop(list);
-        match found {
-            0 => Err(Error::new(Kind::BadOption).detail(format!("no upstream {name:?} in this group"))),
-            _ => {
-                self.touch();
-                Ok(())
-            }
+        if found == 0 {
+            return Err(Error::new(Kind::BadOption).detail(format!("no upstream {name:?} in this group")));
         }
+        list.nodes.retain(|(_, node)| node.mode() != Mode::Removed);
+        self.publish(list);
+        Ok(())
+    }
+
+    /// Has cores see the list as it is now. The ring is made here, so that no core has to.
+    fn publish(&self, mut list: MutexGuard<'_, List>) {
+        let nodes: Vec<_> = list.nodes.iter().map(|(_, node)| node.clone()).collect();
+        let points = || nodes.iter().map(|node| (node.endpoint.url.as_str(), node.weight()));
+        let ring = list.hashes.then(|| Ring::new(points()));
+        list.published = Arc::new(Published { nodes, ring });
+        drop(list);
+        self.touch();
     }
 
     fn list(&self) -> MutexGuard<'_, List> {

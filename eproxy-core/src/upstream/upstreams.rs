@@ -4,17 +4,22 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_lite::future;
+
 use crate::driver::{Core, Stream};
-use crate::error::Result;
+use crate::error::{Kind, Result};
+use crate::telemetry::Journal;
 
 use super::connect;
 use super::group::Group;
 use super::guard::Guard;
+use super::member::Pick;
 use super::origin::Place;
 use super::pool::Pool;
 use super::registry::{GroupNumber, Registry};
 use super::resolve::Resolver;
-use super::view::{Choice, Tried, View};
+use super::supervisor;
+use super::view::{Ask, Choice, Tried, View};
 
 /// The upstreams as one core sees them.
 #[derive(Debug)]
@@ -28,23 +33,69 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     pub(crate) fn new(core: &Rc<Core>, registry: &Registry) -> Self {
         let pool = Rc::new(Pool::new(registry.shelves.len()));
-        let view = |(group, named): &(Group, bool)| RefCell::new(View::new(group.inner(), &pool, *named));
+        let view = |(number, (group, named)): (usize, &(Group, bool))| {
+            let seed = core.remote().id() << 16 | number as u64;
+            RefCell::new(View::new(group.inner(), &pool, *named, seed))
+        };
         Self {
             core: core.clone(),
-            views: registry.groups.iter().map(view).collect(),
+            views: registry.groups.iter().enumerate().map(view).collect(),
             pool,
             resolver: Resolver::new(core.clone()),
         }
     }
 
     /// Chooses an endpoint of a group that was not tried.
-    pub(crate) fn choose(&self, group: GroupNumber, tried: &Tried) -> Choice {
-        self.views[group as usize].borrow_mut().choose(self.core.now(), tried)
+    pub(crate) fn choose(&self, group: GroupNumber, ask: &Ask, tried: &Tried) -> Choice {
+        self.views[group as usize].borrow_mut().choose(self.core.now(), ask, tried, false)
     }
 
-    /// Whether another request may be sent again.
+    /// Chooses an endpoint of a group that has no room at the moment, as soon as one has.
+    ///
+    /// # Errors
+    ///
+    /// `Overloaded` where requests do not wait, `QueueFull`, `QueueTimeout`; `NoEndpoint`.
+    pub(crate) async fn admit(&self, group: GroupNumber, ask: &Ask) -> Result<Pick, Kind> {
+        let view = &self.views[group as usize];
+        let (inner, settings) = {
+            let view = view.borrow();
+            (view.group.clone(), view.settings().clone())
+        };
+        let Some((most, patience)) = settings.queue else { return Err(Kind::Overloaded) };
+        let Some(ticket) = inner.line.enter(most) else { return Err(Kind::QueueFull) };
+        let called = async {
+            loop {
+                ticket.called().await;
+                let choice = view.borrow_mut().choose(self.core.now(), ask, &Tried::default(), true);
+                match choice {
+                    Choice::One(pick) => return Ok(pick),
+                    Choice::Nobody => return Err(Kind::NoEndpoint),
+                    Choice::Full => ticket.pass_on(),
+                }
+            }
+        };
+        let late = async {
+            self.core.sleep(patience).await;
+            Err(Kind::QueueTimeout)
+        };
+        future::or(called, late).await
+    }
+
+    /// Whether the budget of a group allows another request to be sent again.
     pub(crate) fn may_repeat(&self, group: GroupNumber) -> bool {
         self.views[group as usize].borrow().may_repeat(self.core.now())
+    }
+
+    /// Begins to probe the endpoints of all groups, and to compare them.
+    pub(crate) fn supervise(self: &Rc<Self>, journal: &Journal) {
+        for view in &self.views {
+            let group = view.borrow().group.clone();
+            self.core.spawn(supervisor::run(self.clone(), group, journal.clone()));
+        }
+    }
+
+    pub(super) fn core(&self) -> &Rc<Core> {
+        &self.core
     }
 
     /// Makes a new connection; a guard judges the address that is dialled.

@@ -1,32 +1,53 @@
 //! A group as one core sees it: who may be chosen, and whose turn it is.
+//!
+//! A view is made anew when the group's version has changed, or when an endpoint has rested enough; until then, choosing
+//! reads what this core has, and a word or two of what all share.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use smallvec::SmallVec;
 
+use crate::telemetry::Counter;
+
+use super::balance::slow_start;
+use super::balance::subset::by_value;
+use super::field::{Candidates, Field};
 use super::group::Inner;
 use super::member::{Member, Pick};
-use super::node::Mode;
+use super::node::{Fit, Mode};
 use super::pool::Pool;
-use super::rotation::Rotation;
-use super::standing::Fit;
+use super::roster::Published;
+use super::settings::Settings;
 
 /// A group as one core sees it.
 #[derive(Debug)]
 pub(super) struct View {
-    group: Arc<Inner>,
+    pub(super) group: Arc<Inner>,
+    settings: Arc<Settings>,
     pool: Rc<Pool>,
     /// Connections say on whose behalf they are made.
     named: bool,
+    rng: Rng,
     /// What it was made of.
     version: u64,
-    /// When it must be made anew though nothing was said to have changed: an endpoint has rested enough.
+    published: Arc<Published>,
+    /// When it must be made anew though nothing was said to have changed.
     until: Option<Instant>,
+    /// All endpoints, in the order of their numbers.
     members: Vec<Rc<Member>>,
-    fit: Vec<Rc<Member>>,
-    rotation: Rotation,
+    /// Those who may be chosen for a request that is for everybody.
+    all: Field,
+    /// Those who may be chosen for a request that is for some, by the hash of the value that it names.
+    some: HashMap<u64, Field>,
+    /// Where endpoints are, by what they are called in sticky cookies.
+    tokens: HashMap<u64, usize>,
+    /// Requests of this core, and of all.
+    requests: Arc<Counter>,
+    all_requests: Vec<Arc<Counter>>,
 }
 
 /// What came of choosing.
@@ -39,6 +60,17 @@ pub(crate) enum Choice {
     Nobody,
 }
 
+/// What a request says of who is to answer it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ask {
+    /// The hash of its key.
+    pub(crate) key: Option<u64>,
+    /// The hash of the value that the endpoint's label has to have.
+    pub(crate) value: Option<u64>,
+    /// Who has answered this client before.
+    pub(crate) token: Option<u64>,
+}
+
 /// Endpoints that one request has tried already.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tried(SmallVec<[u32; 4]>);
@@ -48,42 +80,85 @@ impl Tried {
         self.0.push(pick.id());
     }
 
-    fn has(&self, member: &Member) -> bool {
+    pub(super) fn has(&self, member: &Member) -> bool {
         self.0.contains(&member.node.id)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
+/// A view is made anew so often while an endpoint is given its share by and by.
+const SLOW_START_STEPS: u32 = 20;
+
 impl View {
-    pub(super) fn new(group: &Arc<Inner>, pool: &Rc<Pool>, named: bool) -> Self {
+    pub(super) fn new(group: &Arc<Inner>, pool: &Rc<Pool>, named: bool, seed: u64) -> Self {
+        let requests = group.join();
         Self {
+            settings: group.settings(),
             group: group.clone(),
             pool: pool.clone(),
             named,
+            rng: Rng::with_seed(seed),
             version: u64::MAX,
+            published: Arc::default(),
             until: None,
             members: Vec::new(),
-            fit: Vec::new(),
-            rotation: Rotation::default(),
+            all: Field::default(),
+            some: HashMap::new(),
+            tokens: HashMap::new(),
+            requests,
+            all_requests: Vec::new(),
         }
     }
 
-    /// Chooses an endpoint that was not tried.
-    pub(super) fn choose(&mut self, now: Instant, tried: &Tried) -> Choice {
+    /// Chooses an endpoint that was not tried. With `is_called` it is for one who has waited for room, and was called.
+    pub(super) fn choose(&mut self, now: Instant, ask: &Ask, tried: &Tried, is_called: bool) -> Choice {
         if self.version != self.group.roster.version() || self.until.is_some_and(|until| until <= now) {
             self.renew(now);
         }
-        let chosen = self.rotation.choose(
-            |number| i64::from(self.fit[number].node.weight()),
-            |number| !tried.has(&self.fit[number]),
-        );
-        match chosen {
-            Some(number) => Choice::One(self.fit[number].take(now)),
-            None => Choice::Nobody,
+        if tried.is_empty() {
+            if !is_called {
+                self.requests.add();
+            }
+            if !is_called && self.settings.queue.is_some() && self.group.line.length() > 0 {
+                // Others have waited for longer.
+                return Choice::Full;
+            }
+            if let Some(pick) = self.known(now, ask) {
+                return Choice::One(pick);
+            }
         }
+        let field = match (&self.settings.subset, ask.value) {
+            (Some(subset), Some(value)) => match self.some.get_mut(&value) {
+                None if subset.is_strict => return Choice::Nobody,
+                None => &mut self.all,
+                Some(field) => field,
+            },
+            _ => &mut self.all,
+        };
+        let ring = self.published.ring.as_ref();
+        field.choose(&mut Candidates { rng: &mut self.rng, ring, now }, ask, tried)
     }
 
-    pub(super) fn may_repeat(&self, _now: Instant) -> bool {
-        true
+    /// Whoever has answered this client before, if it still takes its requests.
+    fn known(&self, now: Instant, ask: &Ask) -> Option<Pick> {
+        let member = &self.members[*self.tokens.get(&ask.token?)?];
+        let node = &member.node;
+        let is_fit = matches!(node.mode(), Mode::Active | Mode::Draining)
+            && node.fit(self.group.roster.milliseconds(now)) == Fit::Yes;
+        (is_fit && member.has_room()).then(|| member.take(now)).flatten()
+    }
+
+    /// Whether the budget allows another request to be sent again.
+    pub(super) fn may_repeat(&self, now: Instant) -> bool {
+        let requests = self.all_requests.iter().map(|requests| requests.read()).sum();
+        self.group.budget(&self.settings).allow(self.group.roster.milliseconds(now), requests)
+    }
+
+    pub(super) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
     }
 
     /// Makes it anew.
@@ -91,33 +166,65 @@ impl View {
         let roster = &self.group.roster;
         // Before anything is read: what changes meanwhile is seen the next time.
         self.version = roster.version();
+        self.published = roster.published();
+        self.all_requests = self.group.joined();
         let known = std::mem::take(&mut self.members);
-        let nodes = roster.nodes();
-        let member = |node| {
-            let known = known.iter().find(|member| Arc::ptr_eq(&member.node, node));
-            known.cloned().unwrap_or_else(|| Member::new(&self.group, node, &self.pool, self.named))
-        };
-        self.members = nodes.iter().map(member).collect();
-        let now = roster.milliseconds(now);
-        let active = || self.members.iter().filter(|member| member.node.mode() == Mode::Active);
-        let mut until = None::<u64>;
-        self.fit = active()
-            .filter(|member| match member.node.standing.fit(now) {
-                Fit::Yes => true,
-                Fit::Rests(end) => {
-                    until = Some(until.map_or(end, |until| until.min(end)));
-                    false
-                }
-                Fit::Down => false,
-            })
-            .cloned()
-            .collect();
-        if self.fit.is_empty() {
-            // A proxy that guesses wrong must not be the reason why nobody is served.
-            self.fit =
-                active().filter(|member| member.node.standing.fit(now) != Fit::Down).cloned().collect();
+        let find = |id: u32| known.binary_search_by_key(&id, |member| member.node.id).ok();
+        for node in &self.published.nodes {
+            let place = (&self.pool, self.named);
+            let member = match find(node.id) {
+                Some(at) => known[at].clone(),
+                None => Member::new(&self.group, &self.settings, node, place, (now, &mut self.rng)),
+            };
+            self.members.push(member);
         }
+        drop(known);
+        let milliseconds = roster.tick(now);
+        let shares = self.shares(milliseconds);
+        let everybody: Vec<usize> = (0..self.members.len()).collect();
+        let by_value = self.settings.subset.as_ref().map(|subset| {
+            let values = self.members.iter().map(|member| member.node.endpoint.labels.get(&subset.label));
+            by_value(values.map(|value| value.map(String::as_str)))
+        });
+        let mut until = self.next_step(&shares).map(|step| milliseconds + step);
+        let mut field = |positions: &[usize]| {
+            let (field, rests) = Field::new(&self.members, &shares, positions, milliseconds, &self.settings);
+            until = until.into_iter().chain(rests).min();
+            field.beginning_at(self.rng.f64())
+        };
+        self.all = field(&everybody);
+        self.some =
+            by_value.into_iter().flatten().map(|(value, positions)| (value, field(&positions))).collect();
         self.until = until.and_then(|until| roster.instant(until));
-        self.rotation = Rotation::new(self.fit.len());
+        if self.settings.cookie.is_some() {
+            let token = |(at, member): (usize, &Rc<Member>)| (member.node.token, at);
+            self.tokens = self.members.iter().enumerate().map(token).collect();
+        }
+        // There may be room now.
+        self.group.line.call();
+    }
+
+    /// The weight of each endpoint, as far as it is given it by now.
+    fn shares(&self, now: u64) -> Vec<f64> {
+        let window = self.settings.slow_start;
+        let share = |member: &Rc<Member>| {
+            let node = &member.node;
+            let serves = node.mode() == Mode::Active && node.fit(now) == Fit::Yes;
+            node.set_serving(serves, now);
+            let factor = match window.is_zero() {
+                true => 1.0,
+                false => slow_start::factor(node.age(now), window, 1.0),
+            };
+            f64::from(node.weight()) * factor
+        };
+        self.members.iter().map(share).collect()
+    }
+
+    /// When an endpoint is to be given more of its share.
+    fn next_step(&self, shares: &[f64]) -> Option<u64> {
+        let is_starting = |(member, share): (&Rc<Member>, &f64)| *share < f64::from(member.node.weight());
+        let starts = self.members.iter().zip(shares).any(is_starting);
+        let step: Duration = self.settings.slow_start / SLOW_START_STEPS;
+        starts.then(|| (step.as_millis() as u64).max(1))
     }
 }

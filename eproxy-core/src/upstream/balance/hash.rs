@@ -13,7 +13,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const PI: u64 = 0x243f_6a88_85a3_08d3;
 
 /// The hash of some bytes.
-pub(in crate::upstream) fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mut state = PI ^ (bytes.len() as u64).wrapping_mul(GOLDEN);
     for part in bytes.chunks(8) {
         let mut word = [0; 8];

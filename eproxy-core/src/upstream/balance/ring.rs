@@ -51,6 +51,7 @@ impl Bound {
     /// How much more is usual.
     pub(in crate::upstream) const FACTOR: f64 = 1.25;
     /// No bound.
+    #[cfg(test)]
     pub(in crate::upstream) const NONE: Self = Self { factor: f64::INFINITY, total: 0, open: 1.0 };
 
     /// The most requests that an endpoint may have, the one that is being placed included. These add up to more than

@@ -116,7 +116,7 @@ impl fmt::Debug for Sticky {
 
 /// The cookie of a group.
 #[derive(Clone, Debug)]
-pub(in crate::upstream) struct Cookie {
+pub(crate) struct Cookie {
     name: String,
     /// What is sent behind the value.
     attributes: String,
@@ -126,10 +126,7 @@ pub(in crate::upstream) struct Cookie {
 impl Cookie {
     /// The endpoint that a client was given, from the values of its `Cookie` fields: the first cookie of this name that
     /// was signed here.
-    pub(in crate::upstream) fn endpoint<'a>(
-        &self,
-        fields: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Option<u64> {
+    pub(crate) fn endpoint<'a>(&self, fields: impl IntoIterator<Item = &'a [u8]>) -> Option<u64> {
         fields
             .into_iter()
             .flat_map(|field| values(field, self.name.as_bytes()))
@@ -137,13 +134,13 @@ impl Cookie {
     }
 
     /// The value of the `Set-Cookie` field that gives a client an endpoint.
-    pub(in crate::upstream) fn set(&self, endpoint: u64) -> String {
+    pub(crate) fn set(&self, endpoint: u64) -> String {
         format!("{}={}{}", self.name, self.signer.token(endpoint), self.attributes)
     }
 }
 
 /// The values that a `Cookie` field has for a name (RFC 6265 §4.2.1), without the quotes that may be around one.
-pub(in crate::upstream) fn values<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn values<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let value = move |pair: &'a [u8]| {
         let value = trim(pair).strip_prefix(name)?.strip_prefix(b"=")?;
         Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))

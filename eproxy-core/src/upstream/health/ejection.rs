@@ -82,6 +82,11 @@ impl Standing {
         (now_ms < until).then_some(until)
     }
 
+    /// Whether it has rested because it could not be reached or did not answer, and nothing has gone well since.
+    pub(in crate::upstream) fn is_on_trial(&self) -> bool {
+        self.silent_until.load(Ordering::Relaxed) != 0
+    }
+
     fn is_ejected_for_answers(&self, now_ms: u64) -> bool {
         now_ms < self.answers_until.load(Ordering::Relaxed)
     }

@@ -15,7 +15,6 @@
 //! | `budget.rs` | [`RetryBudget`]: how many requests may be sent again |
 //! | `gradient_options.rs` | [`AdaptiveLimit`]: a limit that follows the latency |
 //! | `gradient.rs` | how many requests an endpoint bears at once |
-//! | `queue.rs` | those that wait for their turn |
 //! | `millis.rs` | times that fit into an atomic |
 
 mod breaker;
@@ -30,20 +29,17 @@ mod millis;
 mod outliers;
 mod probe;
 mod probe_options;
-mod queue;
 mod rise_fall;
 
-pub(in crate::upstream) use breaker::{Admission, Circuit};
+pub(super) use breaker::{Admission, Circuit};
 pub use breaker_options::Breaker;
-pub(in crate::upstream) use budget::Budget;
+pub(super) use budget::Budget;
 pub use budget::RetryBudget;
-pub(in crate::upstream) use ejection::{Failure, Standing, sweep};
+pub(super) use ejection::{Failure, Standing, sweep};
 pub use ejection_options::Ejection;
-pub(in crate::upstream) use gradient::Gradient;
+pub(super) use gradient::Gradient;
 pub use gradient_options::AdaptiveLimit;
-pub(in crate::upstream) use millis::Base;
-pub(in crate::upstream) use outliers::Tally;
-pub(in crate::upstream) use probe::{Unwell, examine};
+pub(super) use outliers::Tally;
+pub(super) use probe::examine;
 pub use probe_options::Probe;
-pub(in crate::upstream) use queue::{Entrance, Queue, WaiterId};
-pub(in crate::upstream) use rise_fall::{RiseFall, Verdict, first_probe, next_probe};
+pub(super) use rise_fall::{RiseFall, Verdict, first_probe, next_probe};

@@ -34,8 +34,8 @@ impl RiseFall {
         Self { rise, fall, verdict: None, against: 0 }
     }
 
-    /// What is held of it now; none before the first result.
-    pub(in crate::upstream) fn verdict(&self) -> Option<Verdict> {
+    #[cfg(test)]
+    fn verdict(&self) -> Option<Verdict> {
         self.verdict
     }
 

@@ -1,0 +1,185 @@
+//! Those of a group who may be chosen, and the policy that chooses among them.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use fastrand::Rng;
+
+use super::balance::draw::Draw;
+use super::balance::ring::{Bound, Ring};
+use super::balance::round_robin::RoundRobin;
+use super::balance::{least_requests, tiers, two_choices, zone};
+use super::member::Member;
+use super::node::{Fit, Mode};
+use super::settings::{Balance, Settings};
+use super::view::{Ask, Choice, Tried};
+
+/// Those who may be chosen.
+#[derive(Debug, Default)]
+pub(super) struct Field {
+    members: Vec<Rc<Member>>,
+    /// Their weights by the mean of all.
+    shares: Vec<f64>,
+    policy: Policy,
+}
+
+#[derive(Debug, Default)]
+enum Policy {
+    #[default]
+    Nobody,
+    PeakEwma(Draw),
+    LeastRequests,
+    RoundRobin(RoundRobin),
+    Random(Draw),
+    Hash {
+        draw: Draw,
+        /// Where those at the positions of the ring are here.
+        places: Vec<Option<u32>>,
+        /// The part of all weights that they have.
+        open: f64,
+    },
+}
+
+/// What choosing needs to know.
+pub(super) struct Candidates<'a> {
+    pub(super) rng: &'a mut Rng,
+    pub(super) ring: Option<&'a Ring>,
+    pub(super) now: Instant,
+}
+
+impl Field {
+    /// Those of the endpoints at `positions` who may be chosen; and when one that rests is to be looked at again.
+    pub(super) fn new(
+        members: &[Rc<Member>],
+        shares: &[f64],
+        positions: &[usize],
+        now: u64,
+        settings: &Settings,
+    ) -> (Self, Option<u64>) {
+        let of = |at: usize| &members[at].node;
+        let active: Vec<usize> =
+            positions.iter().copied().filter(|at| of(*at).mode() == Mode::Active).collect();
+        let rests = active.iter().filter_map(|at| match of(*at).fit(now) {
+            Fit::Rests(until) => Some(until),
+            Fit::Yes | Fit::Down => None,
+        });
+        let chosen = choose(members, shares, &active, now, settings);
+        let mean = chosen.iter().map(|at| shares[*at]).sum::<f64>() / chosen.len().max(1) as f64;
+        let own: Vec<f64> = chosen.iter().map(|at| shares[*at] / mean).collect();
+        let draw = || Draw::new(own.iter().copied());
+        let policy = match settings.balance {
+            _ if chosen.is_empty() => Policy::Nobody,
+            Balance::PeakEwma => Policy::PeakEwma(draw()),
+            Balance::LeastRequests => Policy::LeastRequests,
+            Balance::RoundRobin => Policy::RoundRobin(RoundRobin::new(chosen.len())),
+            Balance::Random => Policy::Random(draw()),
+            Balance::Hash(_) => {
+                let mut places = vec![None; members.len()];
+                chosen.iter().enumerate().for_each(|(here, at)| places[*at] = Some(here as u32));
+                let weight = |at: usize| f64::from(of(at).weight());
+                let all: f64 = (0..members.len()).map(weight).sum();
+                let open = chosen.iter().map(|at| weight(*at)).sum::<f64>() / all.max(1.0);
+                Policy::Hash { draw: draw(), places, open }
+            }
+        };
+        let members = chosen.iter().map(|at| members[*at].clone()).collect();
+        (Self { members, shares: own, policy }, rests.min())
+    }
+
+    /// Begins turns somewhere else than other cores do.
+    pub(super) fn beginning_at(mut self, part: f64) -> Self {
+        if let Policy::RoundRobin(turns) = self.policy {
+            self.policy = Policy::RoundRobin(turns.beginning_at(part));
+        }
+        self
+    }
+
+    /// Chooses one who was not tried and has room.
+    pub(super) fn choose(&mut self, with: &mut Candidates<'_>, ask: &Ask, tried: &Tried) -> Choice {
+        /// Cores that are after the same room at the same time.
+        const RACES: usize = 4;
+        for _ in 0..RACES {
+            let Some(number) = self.next(with, ask, tried) else { break };
+            if let Some(pick) = self.members[number].take(with.now) {
+                return Choice::One(pick);
+            }
+        }
+        match self.members.iter().any(|member| !tried.has(member)) {
+            true => Choice::Full,
+            false => Choice::Nobody,
+        }
+    }
+
+    fn next(&mut self, with: &mut Candidates<'_>, ask: &Ask, tried: &Tried) -> Option<usize> {
+        let Self { members, shares, policy } = self;
+        let may = |number: usize| !tried.has(&members[number]) && members[number].has_room();
+        match policy {
+            Policy::Nobody => None,
+            Policy::PeakEwma(draw) => two_choices::choose(with.rng, draw, may, |number| {
+                members[number].score(with.now, shares[number])
+            }),
+            Policy::LeastRequests => least_requests::choose(
+                with.rng,
+                members.len(),
+                may,
+                |number| f64::from(members[number].active()) / shares[number],
+                |number| shares[number],
+            ),
+            Policy::RoundRobin(turns) => turns.choose(|number| shares[number], may),
+            Policy::Random(draw) => draw.choose(with.rng, may),
+            Policy::Hash { draw, places, open } => match (ask.key, with.ring) {
+                (Some(key), Some(ring)) => {
+                    let total = members.iter().map(|member| member.active()).sum();
+                    let bound = Bound { factor: Bound::FACTOR, total, open: *open };
+                    let here = |at: usize| places.get(at).copied().flatten().map(|here| here as usize);
+                    let may = |at: usize| here(at).is_some_and(may);
+                    let load = |at: usize| here(at).map_or(0, |here| members[here].active());
+                    ring.choose(key, may, load, bound).and_then(here)
+                }
+                _ => draw.choose(with.rng, may),
+            },
+        }
+    }
+}
+
+/// Those who may be chosen of the endpoints that are active: of one tier, of the preferred zone if that suffices, and well;
+/// everybody where too few are.
+fn choose(
+    members: &[Rc<Member>],
+    shares: &[f64],
+    active: &[usize],
+    now: u64,
+    settings: &Settings,
+) -> Vec<usize> {
+    let fit = |at: &usize| members[*at].node.fit(now);
+    let tier = |at: &usize| members[*at].node.endpoint.priority;
+    let mut levels: Vec<u8> = active.iter().map(tier).collect();
+    levels.sort_unstable();
+    levels.dedup();
+    let of_tier = |level: u8| active.iter().copied().filter(move |at| tier(at) == level);
+    let counts = levels
+        .iter()
+        .map(|level| (of_tier(*level).filter(|at| fit(at) == Fit::Yes).count(), of_tier(*level).count()));
+    let chosen = tiers::tier(counts, settings.tier_below);
+    let level = chosen.map_or_else(|| levels.first().copied(), |tier| levels.get(tier).copied());
+    let Some(level) = level else { return Vec::new() };
+    let all: Vec<usize> = of_tier(level).collect();
+    let healthy: Vec<usize> = all.iter().copied().filter(|at| fit(at) == Fit::Yes).collect();
+    if (healthy.len() as f64) < settings.panic_below * all.len() as f64 {
+        return all;
+    }
+    if healthy.is_empty() {
+        // A proxy that guesses wrong must not be the reason why nobody is served.
+        return active.iter().copied().filter(|at| fit(at) != Fit::Down).collect();
+    }
+    if let Some((name, enough)) = &settings.zone {
+        let is_near = |at: &usize| members[*at].node.endpoint.zone.as_ref() == Some(name);
+        let near: Vec<usize> = healthy.iter().copied().filter(is_near).collect();
+        let weight = |some: &mut dyn Iterator<Item = usize>| some.map(|at| shares[at]).sum::<f64>();
+        let of_zone = weight(&mut all.iter().copied().filter(is_near));
+        if zone::suffices(weight(&mut near.iter().copied()), of_zone, *enough) {
+            return near;
+        }
+    }
+    healthy
+}

@@ -1,0 +1,161 @@
+//! What goes on in a group whether or not requests come: probes, and comparing the endpoints with each other.
+//!
+//! One core does that for all. When it ends, and another server has the group too, one of that server's takes over.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use log::Level;
+
+use crate::telemetry::Journal;
+
+use super::group::Inner;
+use super::health::{Probe, RiseFall, Tally, Verdict, examine, first_probe, next_probe, sweep};
+use super::node::{Mode, Node};
+use super::settings::Settings;
+use super::upstreams::Upstreams;
+
+/// How often it is looked whether there is something new to be done, in groups whose endpoints are probed or compared, and in
+/// others, where only the time is noted.
+const BUSY: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Looks after a group for as long as its core runs.
+pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Journal) {
+    let core = upstreams.core().clone();
+    while group.is_supervised.swap(true, Ordering::AcqRel) {
+        core.sleep(IDLE).await;
+    }
+    let _turn = Turn(&group);
+    let settings = group.settings();
+    let mut rng = Rng::with_seed(core.remote().id());
+    let mut probed: HashMap<u32, Rc<Cell<bool>>> = HashMap::new();
+    let mut comparison = Comparison { next: core.now() + settings.ejection.interval, before: HashMap::new() };
+    let tick = if settings.probe.is_some() || settings.ejection.outliers { BUSY } else { IDLE };
+    loop {
+        group.roster.tick(core.now());
+        if let Some(probe) = &settings.probe {
+            let published = group.roster.published();
+            for node in &published.nodes {
+                probed.entry(node.id).or_insert_with(|| {
+                    let goes_on = Rc::new(Cell::new(true));
+                    let rng = Rng::with_seed(rng.u64(..));
+                    let watch =
+                        Watch { group: group.clone(), node: node.clone(), journal: journal.clone(), rng };
+                    core.spawn(watch.run(upstreams.clone(), probe.clone(), goes_on.clone()));
+                    goes_on
+                });
+            }
+            probed.retain(|id, goes_on| {
+                let is_there = published.nodes.binary_search_by_key(id, |node| node.id).is_ok();
+                goes_on.set(is_there);
+                is_there
+            });
+        }
+        if settings.ejection.outliers && comparison.next <= core.now() {
+            comparison.make(&group, &settings, core.now(), &journal);
+        }
+        core.sleep(tick).await;
+    }
+}
+
+/// Somebody else's turn comes when this is dropped.
+struct Turn<'a>(&'a Inner);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.is_supervised.store(false, Ordering::Release);
+    }
+}
+
+/// The probing of one endpoint.
+struct Watch {
+    group: Arc<Inner>,
+    node: Arc<Node>,
+    journal: Journal,
+    rng: Rng,
+}
+
+impl Watch {
+    async fn run(mut self, upstreams: Rc<Upstreams>, probe: Probe, goes_on: Rc<Cell<bool>>) {
+        let core = upstreams.core().clone();
+        let mut results = RiseFall::new(probe.rise, probe.fall);
+        core.sleep(first_probe(probe.interval, &mut self.rng)).await;
+        while goes_on.get() {
+            let connect = async |place: &_| upstreams.connect(place, None, probe.timeout).await;
+            let examined = examine(&core, &probe, &self.node.origin, connect).await;
+            let why = examined.as_ref().err().map(ToString::to_string);
+            let verdict = results.observe(why.is_none());
+            self.node.set_trouble(why);
+            if let Some(verdict) = verdict {
+                self.tell(verdict);
+            }
+            core.sleep(next_probe(probe.interval, &mut self.rng)).await;
+        }
+    }
+
+    fn tell(&self, verdict: Verdict) {
+        let Self { group, node, journal, .. } = self;
+        let is_first = node.verdict().is_none();
+        node.judge(verdict);
+        group.roster.touch();
+        match verdict {
+            Verdict::Up if is_first => {}
+            Verdict::Up => journal.note(Level::Info, || format!("upstream {} is up", node.name)),
+            Verdict::Down => journal.note(Level::Warn, || {
+                format!("upstream {} is down: {}", node.name, node.trouble().unwrap_or_default())
+            }),
+        }
+    }
+}
+
+/// The comparison of endpoints by how they answer.
+struct Comparison {
+    next: Instant,
+    /// What had been counted of each endpoint at the last one.
+    before: HashMap<u32, Tally>,
+}
+
+impl Comparison {
+    fn make(&mut self, group: &Inner, settings: &Settings, now: Instant, journal: &Journal) {
+        self.next = now + settings.ejection.interval;
+        let published = group.roster.published();
+        let nodes: Vec<_> = published.nodes.iter().filter(|node| node.mode() == Mode::Active).collect();
+        let counted: Vec<Tally> = nodes.iter().map(|node| count(node)).collect();
+        let mut compared = Vec::with_capacity(nodes.len());
+        for (node, counted) in nodes.iter().zip(&counted) {
+            let before = self.before.get(&node.id).copied().unwrap_or_default();
+            let requests = counted.requests - before.requests;
+            let failures = counted.failures - before.failures;
+            compared.push((&node.standing, Tally { requests, failures }));
+        }
+        let ejected = sweep(&compared, group.roster.milliseconds(now), &settings.ejection);
+        for position in &ejected {
+            let node = nodes[*position];
+            node.ejections.fetch_add(1, Ordering::Relaxed);
+            journal.note(Level::Warn, || {
+                format!("upstream {} is ejected: it fails more often than the others", node.name)
+            });
+        }
+        if !ejected.is_empty() {
+            group.roster.touch();
+        }
+        self.before = nodes.iter().map(|node| node.id).zip(counted).collect();
+    }
+}
+
+/// What cores have counted of an endpoint.
+fn count(node: &Node) -> Tally {
+    let mut sum = Tally::default();
+    for tally in node.tallies() {
+        let (answers, unanswered) = (tally.answers.read(), tally.unanswered.read());
+        sum.requests += answers + unanswered + tally.unreached.read();
+        sum.failures += tally.server_errors.read() + unanswered + tally.unreached.read();
+    }
+    sum
+}
