@@ -1,6 +1,7 @@
 //! A core's loop, and the way in from other threads.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -70,6 +71,14 @@ impl Core {
     /// The network that connections of this core lead to; none where it is the system's.
     pub(crate) fn network(&self) -> Option<&Network> {
         self.network.as_deref()
+    }
+
+    /// Something for dice to begin with: of a core that is taken through its turns by hand, always the same.
+    pub(crate) fn seed(&self) -> u64 {
+        match self.network.is_some() {
+            true => 0,
+            false => RandomState::new().hash_one(self.remote.id),
+        }
     }
 
     /// The way in from other threads.
@@ -234,7 +243,7 @@ impl Remote {
     }
 
     /// Unique in the process, never 0.
-    pub(crate) fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> u64 {
         self.id
     }
 

@@ -33,7 +33,7 @@ pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Jo
     }
     let _turn = Turn(&group);
     let settings = group.settings();
-    let mut rng = Rng::with_seed(core.remote().id());
+    let mut rng = Rng::with_seed(core.seed());
     let mut probed: HashMap<u32, Rc<Cell<bool>>> = HashMap::new();
     let mut comparison = Comparison { next: core.now() + settings.ejection.interval, before: HashMap::new() };
     let tick = if settings.probe.is_some() || settings.ejection.outliers { BUSY } else { IDLE };

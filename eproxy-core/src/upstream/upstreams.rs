@@ -34,7 +34,7 @@ impl Upstreams {
     pub(crate) fn new(core: &Rc<Core>, registry: &Registry) -> Self {
         let pool = Rc::new(Pool::new(registry.shelves.len()));
         let view = |(number, (group, named)): (usize, &(Group, bool))| {
-            let seed = core.remote().id() << 16 | number as u64;
+            let seed = core.seed().wrapping_add(number as u64);
             RefCell::new(View::new(group.inner(), &pool, *named, seed))
         };
         Self {

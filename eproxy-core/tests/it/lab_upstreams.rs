@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use eproxy_core::testing::{Lab, Script};
-use eproxy_core::{Group, Proxy, Server};
+use eproxy_core::{Balance, Group, Proxy, Server};
 
 use crate::support::lab::{between, lab, seconds};
 
@@ -210,7 +210,7 @@ fn a_request_that_one_endpoint_fails_is_answered_by_another() {
     let lab = Lab::new();
     let [a, b] =
         ["http://a.test", "http://b.test"].map(|url| lab.upstream(url, Script::new().answer(200, url)));
-    let group = Group::new().endpoint("http://a.test", 1).endpoint("http://b.test", 1);
+    let group = Group::from(["http://a.test", "http://b.test"]).balance(Balance::RoundRobin);
     lab.serve(Server::builder().at("/*path", Proxy::to(group)));
     for _ in 0..10 {
         lab.get("/");

@@ -1,6 +1,6 @@
 //! What a proxy can be told to change of requests and answers, and to whom it sends them.
 
-use eproxy_core::{Group, Proxy, Server};
+use eproxy_core::{Balance, Group, Proxy, Server};
 
 use crate::seen::Seen;
 use crate::support::{Helper, PATIENCE, Running, get, post, start};
@@ -208,7 +208,8 @@ fn bodies_are_limited_by_the_proxy_unless_the_route_says_otherwise() {
 #[test]
 fn several_upstreams_take_turns() {
     let upstreams = [echoing(), echoing(), echoing()];
-    let server = serve(Proxy::to(upstreams.iter().map(Upstream::url).collect::<Vec<_>>()));
+    let group: Group = upstreams.iter().map(Upstream::url).collect();
+    let server = serve(Proxy::to(group.balance(Balance::RoundRobin)));
     for round in 1..=4 {
         (0..3).for_each(|_| assert_eq!(server.ask(get("/")).status, 200));
         assert_eq!(upstreams.each_ref().map(Upstream::count), [round; 3]);
@@ -219,7 +220,7 @@ fn several_upstreams_take_turns() {
 fn who_has_more_weight_takes_more_and_not_in_a_row() {
     let upstreams = [echoing(), echoing()];
     let group = Group::new().endpoint(upstreams[0].url(), 3).endpoint(upstreams[1].url(), 1);
-    let server = serve(Proxy::to(group));
+    let server = serve(Proxy::to(group.balance(Balance::RoundRobin)));
     for round in 1..=5 {
         (0..4).for_each(|_| assert_eq!(server.ask(get("/")).status, 200));
         assert_eq!(upstreams.each_ref().map(Upstream::count), [3 * round, round]);

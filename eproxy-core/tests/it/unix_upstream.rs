@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use eproxy_core::{Proxy, Server};
+use eproxy_core::{Balance, Group, Proxy, Server};
 
 use crate::seen::{End, Seen};
 use crate::support::folder::Folder;
@@ -220,7 +220,8 @@ fn one_may_share_requests_with_upstreams_elsewhere() {
     let folder = Folder::new();
     let path = folder.path("upstream.sock");
     let (here, there) = (listen(&path, 1), echoing());
-    let server = serve(Proxy::to([url(&path), there.url()]));
+    let group = Group::from([url(&path), there.url()]).balance(Balance::RoundRobin);
+    let server = serve(Proxy::to(group));
     for _ in 0..6 {
         assert_eq!(server.ask(get("/")).text(), "/");
     }

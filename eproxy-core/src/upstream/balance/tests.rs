@@ -64,7 +64,8 @@ impl Load {
         for (endpoint, known) in endpoints.iter_mut().zip(&self.known) {
             known.iter().for_each(|known| endpoint.latency.observe(*known, begin));
         }
-        let mut free = vec![vec![begin; self.hands]; count];
+        let hands: BinaryHeap<_> = std::iter::repeat_n(Reverse(begin), self.hands).collect();
+        let mut free = vec![hands; count];
         let mut under_way: BinaryHeap<Reverse<(Instant, Instant, usize)>> = BinaryHeap::new();
         let mut outcome =
             Outcome { shares: vec![0.0; count], first_rush: vec![0; count], latencies: Vec::new() };
@@ -86,11 +87,12 @@ impl Load {
             if !answered[at] {
                 outcome.first_rush[at] = outcome.first_rush[at].max(endpoints[at].active);
             }
-            let hand = free[at].iter_mut().min().unwrap();
-            *hand = (*hand).max(time) + self.service[at].mul_f64(0.5 + rng.f64());
-            under_way.push(Reverse((*hand, time, at)));
+            let Reverse(hand) = free[at].pop().unwrap();
+            let end = hand.max(time) + self.service[at].mul_f64(0.5 + rng.f64());
+            free[at].push(Reverse(end));
+            under_way.push(Reverse((end, time, at)));
             outcome.shares[at] += 1.0 / self.requests as f64;
-            outcome.latencies.push(*hand - time);
+            outcome.latencies.push(end - time);
         }
         outcome
     }
