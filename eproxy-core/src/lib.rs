@@ -34,6 +34,9 @@
 //! request or response objects. Hooks see it on its way as [`ProxyRequest`], [`UpstreamRequest`], [`ProxyResponse`] and
 //! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
+//! Endpoints may be found while a server runs: a [`Discovery`] looks for them by the records of names ([`Dns`], `Srv`) or in
+//! a file ([`EndpointsFile`]).
+//!
 //! # The map
 //!
 //! Rooms stand on floors and use lower floors only. `docs/architecture.md` has every file.
@@ -79,7 +82,9 @@ pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::Stats;
 pub use tunnel::ProxyProtocol;
-pub use upstream::{Group, UpstreamOptions};
+#[cfg(feature = "dns")]
+pub use upstream::Srv;
+pub use upstream::{Discovery, Dns, Endpoint, EndpointsFile, Feed, Found, Group, UpstreamOptions};
 
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
@@ -88,6 +93,9 @@ mod guides {
     struct Proxying;
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[cfg(feature = "dns")]
+    #[doc = include_str!("../../docs/upstreams.md")]
+    struct Upstreams;
 }
 
 /// The vocabulary of HTTP: methods, status codes, URLs, media types.
