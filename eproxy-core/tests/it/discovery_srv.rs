@@ -13,8 +13,10 @@ fn discovery(server: &Dns) -> Srv {
     Srv::new("http://_http._tcp.app.test").server(server.address()).min_ttl(Duration::from_millis(200))
 }
 
-fn has(server: &Dns, records: &[(u16, u16, u16, &'static str)], ttl: u32) {
-    let record = |&(priority, weight, port, target): &_| Record::Srv(priority, weight, port, target);
+fn has(server: &Dns, records: &[(u16, u16, u16, &str)], ttl: u32) {
+    let record = |&(priority, weight, port, target): &(u16, u16, u16, &str)| {
+        Record::Srv(priority, weight, port, target.to_owned())
+    };
     server.says(SERVICE, Says::Records(records.iter().map(record).collect(), ttl));
 }
 
@@ -112,12 +114,11 @@ fn a_service_that_is_gone_or_said_to_be_not_there_keeps_its_last_endpoints() {
 
 #[test]
 fn more_servers_than_are_asked_for_at_once_are_all_found() {
-    const NAMES: [&str; 5] = ["a.test", "b.test", "c.test", "d.test", "e.test"];
     let server = Dns::start();
-    let records: Vec<_> =
-        (0..40).map(|number| (0, 1, 8000 + number, NAMES[usize::from(number) % 5])).collect();
+    let names: Vec<_> = (1..=40).map(|number| format!("server-{number}.test")).collect();
+    let records: Vec<_> = names.iter().map(|name| (0, 1, 8080, name.as_str())).collect();
     has(&server, &records, 60);
-    for (number, name) in NAMES.iter().enumerate() {
+    for (number, name) in names.iter().enumerate() {
         server.has(name, &[&format!("10.0.0.{number}")], 60);
     }
     assert_eq!(Watch::of(discovery(&server)).endpoints().len(), 40);

@@ -151,3 +151,36 @@ impl Look {
 fn not_text(error: std::str::Utf8Error) -> String {
     format!("it is not UTF-8 from byte {} on", error.valid_up_to())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_changes_within_one_tick_of_the_file_systems_clock_are_both_seen() {
+        let name = format!("eproxy-endpoints-{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let path = std::env::temp_dir().join(name);
+        let write = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::File::options()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(SystemTime::UNIX_EPOCH)
+                .unwrap();
+        };
+        let file = EndpointsFile::new(&path);
+        let mut seen = Seen::default();
+        let mut read =
+            || async_std::task::block_on(file.read_changed(&mut seen)).unwrap().map(<[u8]>::to_vec);
+        write("http://a");
+        assert_eq!(read().as_deref(), Some(&b"http://a"[..]));
+        write("http://b");
+        assert_eq!(read().as_deref(), Some(&b"http://b"[..]));
+        assert_eq!(read(), None);
+        // It was read again after the change, and is left alone as long as it looks the same.
+        write("http://c");
+        assert_eq!(read(), None);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

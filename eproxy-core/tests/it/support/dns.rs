@@ -13,7 +13,7 @@ use super::wire::PATIENCE;
 pub(crate) enum Record {
     Ip(IpAddr),
     /// Priority, weight, port, target.
-    Srv(u16, u16, u16, &'static str),
+    Srv(u16, u16, u16, String),
 }
 
 /// What is said of a name.
