@@ -34,6 +34,9 @@
 //! request or response objects. Hooks see it on its way as [`ProxyRequest`], [`UpstreamRequest`], [`ProxyResponse`] and
 //! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
+//! Endpoints may be found while a server runs: a [`Discovery`] looks for them by the records of names ([`Dns`], `Srv`) or in
+//! a file ([`EndpointsFile`]).
+//!
 //! # The map
 //!
 //! Rooms stand on floors and use lower floors only. `docs/architecture.md` has every file.
@@ -81,9 +84,11 @@ pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tunnel::ProxyProtocol;
+#[cfg(feature = "dns")]
+pub use upstream::Srv;
 pub use upstream::{
-    AdaptiveLimit, Balance, Breaker, Ejection, Endpoint, EndpointSnapshot, Group, GroupSnapshot, HashKey,
-    Health, Mode, Probe, RetryBudget, Sticky, UpstreamOptions,
+    AdaptiveLimit, Balance, Breaker, Discovery, Dns, Ejection, Endpoint, EndpointSnapshot, EndpointsFile,
+    Feed, Found, Group, GroupSnapshot, HashKey, Health, Mode, Probe, RetryBudget, Sticky, UpstreamOptions,
 };
 
 /// The Rust in the guides compiles.
@@ -93,6 +98,9 @@ mod guides {
     struct Proxying;
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[cfg(feature = "dns")]
+    #[doc = include_str!("../../docs/upstreams.md")]
+    struct Upstreams;
 }
 
 /// The vocabulary of HTTP: methods, status codes, URLs, media types.

@@ -36,7 +36,7 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(
         core: &Rc<Core>,
-        registry: &Registry,
+        registry: &Arc<Registry>,
         counters: Arc<Counters>,
         journal: Journal,
         timeouts: Timeouts,

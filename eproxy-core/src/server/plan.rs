@@ -38,7 +38,8 @@ impl Plan {
         let trusted = Trusted::parse(&builder.trusted)?;
         check(&builder.limits)?;
         let (routes, forward) = (std::mem::take(&mut builder.routes), builder.forward.take());
-        let (table, registry) = table(routes, forward)?;
+        let (table, mut registry) = table(routes, forward)?;
+        registry.begin();
         Ok(Self {
             table: Arc::new(table),
             registry: Arc::new(registry),

@@ -9,11 +9,13 @@ use crate::error::{Error, Kind, Result};
 use crate::telemetry::Counter;
 
 use super::balance::sticky::Sticky;
+use super::discovery::Discovery;
 use super::endpoint::Endpoint;
 use super::health::{AdaptiveLimit, Breaker, Budget, Ejection, Probe, RetryBudget};
 use super::line::Line;
 use super::node::Mode;
 use super::roster::{NAMED, Roster};
+use super::search::Searches;
 use super::settings::{Balance, Settings, Subset, Wishes};
 use super::snapshot::GroupSnapshot;
 
@@ -62,6 +64,8 @@ pub(crate) struct Inner {
     budget: OnceLock<Budget>,
     /// What each core counts of the group's requests.
     requests: Mutex<Vec<Arc<Counter>>>,
+    /// What is found for it.
+    pub(super) searches: Searches,
     /// A core probes the endpoints and compares them.
     pub(super) is_supervised: AtomicBool,
 }
@@ -93,6 +97,23 @@ impl Group {
         if let Err(error) = self.0.roster.add(endpoint) {
             self.plan().wrong.get_or_insert_with(|| error.into_detail());
         }
+        self
+    }
+
+    /// Has endpoints be found while servers run, beside those that are named: by the records of a name
+    /// ([`Dns`](crate::Dns), [`Srv`](crate::Srv)), from a file ([`EndpointsFile`](crate::EndpointsFile)), or by something of
+    /// your own. It runs on async-std for as long as a server uses the group. May be called several times. What can't be
+    /// found at the moment takes no endpoint away: [`GroupSnapshot::troubles`] says so.
+    ///
+    /// ```
+    /// use eproxy_core::{Dns, EndpointsFile, Group};
+    ///
+    /// let group = Group::new().discover(Dns::new("http://app.internal:3000"));
+    /// let group = Group::new().discover(EndpointsFile::new("/etc/eproxy/endpoints"));
+    /// ```
+    pub fn discover(self, discovery: impl Discovery) -> Self {
+        let discoveries = &self.0.searches.discoveries;
+        discoveries.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(discovery));
         self
     }
 
@@ -341,7 +362,10 @@ impl Group {
             // Nobody else builds it while the plan is locked.
             let _first = self.0.settings.set(Arc::new(settings));
         }
-        match self.0.roster.published().nodes.is_empty() {
+        for discovery in &*self.0.searches.discoveries.lock().unwrap_or_else(PoisonError::into_inner) {
+            discovery.check()?;
+        }
+        match self.0.roster.published().nodes.is_empty() && self.0.searches.is_empty() {
             true => wrong("a proxy without an upstream".into()),
             false => Ok(()),
         }

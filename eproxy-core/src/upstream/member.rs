@@ -217,8 +217,9 @@ impl Pick {
     fn fails(&self, now: Instant, failure: Failure) -> bool {
         let Member { group, node, settings, .. } = &*self.member;
         let now = group.roster.milliseconds(now);
-        let published = group.roster.published();
-        let everybody = published.nodes.iter().map(|node| &node.standing);
+        // Only for answers does it matter who else rests.
+        let published = (failure == Failure::ServerError).then(|| group.roster.published());
+        let everybody = published.iter().flat_map(|published| &published.nodes).map(|node| &node.standing);
         let is_ejected = node.standing.failed(failure, now, &settings.ejection, everybody).is_some();
         if let Some(breaker) = &settings.breaker {
             node.circuit(breaker).failed(self.admission.replace(Admission::No), now);

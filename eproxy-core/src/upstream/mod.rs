@@ -15,6 +15,7 @@
 //! | `balance/` | which of them takes a request: pure deciders |
 //! | `health/` | whether they are well: pure deciders, and probes |
 //! | `options.rs`, `registry.rs` | [`UpstreamOptions`]; the numbers under which cores know groups and places |
+//! | `discovery/`, `search.rs` | finding out which endpoints there are, while servers run; its use in groups |
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
 //! | `pool.rs` | connections between requests |
 //! | `connect.rs`, `race.rs`, `resolve.rs` | a place to a connection; happy eyeballs; names to addresses |
@@ -23,6 +24,7 @@
 mod balance;
 mod connect;
 mod destination;
+mod discovery;
 mod endpoint;
 mod field;
 mod group;
@@ -38,6 +40,7 @@ mod race;
 mod registry;
 mod resolve;
 mod roster;
+mod search;
 mod settings;
 mod snapshot;
 mod supervisor;
@@ -49,6 +52,9 @@ pub(crate) use balance::hash::hash;
 pub use balance::sticky::Sticky;
 pub(crate) use balance::sticky::values as cookie_values;
 pub(crate) use destination::Destination;
+#[cfg(feature = "dns")]
+pub use discovery::Srv;
+pub use discovery::{Discovery, Dns, EndpointsFile, Feed, Found};
 pub use endpoint::Endpoint;
 pub use group::Group;
 pub(crate) use guard::Guard;

@@ -2,6 +2,7 @@
 
 use super::group::Group;
 use super::origin::Place;
+use super::search::Use;
 
 /// The number of a place whose connections are pooled.
 pub(crate) type ShelfNumber = u32;
@@ -15,6 +16,7 @@ pub(crate) struct Registry {
     pub(super) shelves: Vec<Place>,
     /// With those whose connections say on whose behalf they are made marked.
     pub(super) groups: Vec<(Group, bool)>,
+    uses: Vec<Use>,
 }
 
 impl Registry {
@@ -26,6 +28,11 @@ impl Registry {
             self.shelves.len() - 1
         });
         number as ShelfNumber
+    }
+
+    /// Begins to use the groups; that ends with the registry.
+    pub(crate) fn begin(&mut self) {
+        self.uses = self.groups.iter().map(|(group, _)| Use::of(group)).collect();
     }
 
     /// The number of a group; `named` are those whose connections say on whose behalf they are made.

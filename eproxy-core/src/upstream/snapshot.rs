@@ -86,7 +86,7 @@ impl GroupSnapshot {
         let now = group.roster.latest();
         let published = group.roster.published();
         let endpoints = published.nodes.iter().map(|node| EndpointSnapshot::of(node, now)).collect();
-        Self { endpoints, waiting: group.line.length(), troubles: Vec::new() }
+        Self { endpoints, waiting: group.line.length(), troubles: group.searches.troubles() }
     }
 
     /// The endpoint of a URL or a name.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future;
@@ -28,10 +29,12 @@ pub(crate) struct Upstreams {
     pub(crate) pool: Rc<Pool>,
     views: Vec<RefCell<View>>,
     resolver: Resolver,
+    /// Groups are used for as long as there is somebody who has this.
+    _registry: Arc<Registry>,
 }
 
 impl Upstreams {
-    pub(crate) fn new(core: &Rc<Core>, registry: &Registry) -> Self {
+    pub(crate) fn new(core: &Rc<Core>, registry: &Arc<Registry>) -> Self {
         let pool = Rc::new(Pool::new(registry.shelves.len()));
         let view = |(number, (group, named)): (usize, &(Group, bool))| {
             let seed = core.seed().wrapping_add(number as u64);
@@ -42,6 +45,7 @@ impl Upstreams {
             views: registry.groups.iter().enumerate().map(view).collect(),
             pool,
             resolver: Resolver::new(core.clone()),
+            _registry: registry.clone(),
         }
     }
 

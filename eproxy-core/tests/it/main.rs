@@ -2,6 +2,12 @@
 
 mod bodies;
 mod conversions;
+#[cfg(feature = "dns")]
+mod discovery_dns;
+#[cfg(unix)]
+mod discovery_file;
+#[cfg(feature = "dns")]
+mod discovery_srv;
 mod drain;
 mod expect_continue;
 mod forward;

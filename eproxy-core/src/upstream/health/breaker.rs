@@ -324,6 +324,20 @@ mod tests {
     }
 
     #[test]
+    fn a_trial_that_is_heard_of_after_it_was_given_up_decides_nothing() {
+        let circuit = opened(|_| {});
+        let lost = circuit.allows(5000);
+        let next = circuit.allows(10_000);
+        assert!(is_trial(lost) && is_trial(next));
+        circuit.succeeded(lost, 10_001);
+        assert!(!circuit.is_closed());
+        circuit.failed(lost, 10_001);
+        assert_eq!(circuit.open_until(10_001), None);
+        circuit.succeeded(next, 10_001);
+        assert!(circuit.is_closed());
+    }
+
+    #[test]
     fn a_share_of_failures_opens_it_once_there_were_enough_requests() {
         let by_share = || circuit(|options| (options.failures, options.share) = (0, 0.5));
         let fail_every_other = |circuit: &Circuit, requests: u64, now| {

@@ -70,8 +70,11 @@ const RISE: f64 = 0.02;
 /// Windows in a row that are far from the long latency before it is measured out of turn.
 const ASTRAY: u32 = 10;
 
-/// A measurement that has not had its answers by then is given up: windows of that length.
+/// A measurement that has not had its answers by then is given up: windows of that length, beside the time of the answers.
 const MEASURE_WINDOWS: u32 = 10;
+
+/// The longest latency that a measurement reckons with, in seconds.
+const LONGEST: f64 = 60.0;
 
 impl Gradient {
     /// The limit of an endpoint; those of many do not measure at the same time.
@@ -135,8 +138,11 @@ impl Gradient {
     fn follow(&mut self, short: f64, peak: u32, now: Instant) {
         let has_room = f64::from(peak) < self.limit / 2.0;
         let is_least = peak <= self.options.least;
+        let is_far_below = |short: f64, long: f64| short < long / 2.0;
         let long = match self.long {
             None => short,
+            // So much faster that it is measured, rather than learned from answers that may have waited.
+            Some(long) if is_far_below(short, long) && !has_room => long,
             Some(long) if short < long => long + (short - long) * FALL,
             Some(long) if has_room || is_least => long + (short - long) * RISE,
             Some(long) => long,
@@ -149,15 +155,18 @@ impl Gradient {
             let limit = self.limit + (target - self.limit) * SMOOTHING;
             self.limit = limit.clamp(f64::from(self.options.least), f64::from(self.options.most));
         }
-        let is_astray = ratio <= STEEPEST || long > 2.0 * short;
+        let is_astray = !has_room && (ratio <= STEEPEST || is_far_below(short, long));
         self.astray = if is_astray { self.astray + 1 } else { 0 };
         if self.astray >= ASTRAY || (now >= self.next_measure && !has_room) {
-            self.measure(now);
+            self.measure(short, now);
         }
     }
 
-    fn measure(&mut self, now: Instant) {
-        self.phase = Phase::Measuring(now + self.options.window * MEASURE_WINDOWS);
+    /// Begins a measurement. Answers that take as long as of late get the time that it takes to have enough of them, one
+    /// after the other, and those before them out of the way.
+    fn measure(&mut self, short: f64, now: Instant) {
+        let answers = Duration::from_secs_f64(short.min(LONGEST)) * (2 * LEAST_ANSWERS);
+        self.phase = Phase::Measuring(now + self.options.window * MEASURE_WINDOWS + answers);
         self.window = Window::new(now);
     }
 
@@ -283,6 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_is_far_from_what_is_known_is_measured_out_of_turn() {
+        let hourly =
+            AdaptiveLimit { least: 1, measure: Duration::from_secs(3600), ..AdaptiveLimit::default() };
+        let mut simulation = Simulation::new(hourly);
+        simulation.run(10.0);
+        for work in [100.0, 10.0] {
+            simulation.work = work;
+            simulation.run(20.0);
+            let (least, greatest) = simulation.run(10.0);
+            assert!(least >= 10 && greatest <= 60, "{work} ms: {least} to {greatest}");
+        }
+    }
+
+    #[test]
     fn what_nobody_asks_for_does_not_raise_the_limit_and_is_not_measured() {
         let mut simulation = Simulation::new(AdaptiveLimit::default());
         simulation.demand = 5;
@@ -309,7 +332,7 @@ mod tests {
         let mut simulation = Simulation::new(AdaptiveLimit::default());
         simulation.run(1.0);
         let before = simulation.gradient.limit();
-        simulation.gradient.measure(simulation.now);
+        simulation.gradient.measure(0.0, simulation.now);
         assert_eq!(simulation.gradient.limit(), 4);
         simulation.gradient.observe(ms(10.0), 50, simulation.now + ms(999.0));
         assert_eq!(simulation.gradient.limit(), 4);

@@ -7,16 +7,22 @@
 //! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
 //! | `folder.rs` | [`Folder`]: a folder of the test's own |
+//! | `dns.rs` | [`dns::Dns`]: a DNS server that says what the test wants |
+//! | `watch.rs` | [`watch::Watch`]: a discovery at work, and what it tells |
 //! | `notes.rs` | [`Notes`]: what hooks and scripts have to tell |
 //! | `lab.rs` | labs, written shorter |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
+#[cfg(feature = "dns")]
+pub(crate) mod dns;
 #[cfg(unix)]
 pub(crate) mod folder;
 mod helper;
 pub(crate) mod lab;
 pub(crate) mod notes;
 pub(crate) mod server;
+#[cfg(unix)]
+pub(crate) mod watch;
 pub(crate) mod wire;
 
 pub(crate) use helper::{Helper, eventually, pause};
