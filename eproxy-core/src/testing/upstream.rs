@@ -41,6 +41,8 @@ pub(super) struct State {
     addresses: Vec<Address>,
     script: RefCell<Script>,
     greeting: RefCell<Option<Script>>,
+    /// The script runs as soon as a head is there.
+    at_head: Cell<bool>,
     /// Requests since the script was set.
     runs: Cell<usize>,
     requests: Cell<usize>,
@@ -57,6 +59,15 @@ impl State {
 
     pub(super) fn greeting(&self) -> Option<Script> {
         self.greeting.borrow().clone()
+    }
+
+    pub(super) fn runs_at_head(&self) -> bool {
+        self.at_head.get()
+    }
+
+    /// Remembers the whole of a request that was noted when only its head was there.
+    pub(super) fn complete(&self, seen: Seen) {
+        *self.last.borrow_mut() = Some(seen);
     }
 
     /// Remembers a request; gives what is to be done with it, and its number since that was set.
@@ -99,6 +110,7 @@ impl Upstream {
             addresses,
             script: RefCell::new(script),
             greeting: RefCell::default(),
+            at_head: Cell::new(false),
             runs: Cell::new(0),
             requests: Cell::new(0),
             last: RefCell::default(),
@@ -114,6 +126,27 @@ impl Upstream {
     pub fn set(&self, script: Script) {
         *self.state.script.borrow_mut() = script;
         self.state.runs.set(0);
+        self.state.at_head.set(false);
+    }
+
+    /// Gives it another script, which runs as soon as the head of a request is there. What comes of its body meanwhile is read,
+    /// and the next request follows when that has come to its end. A request counts when its head is there.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Server};
+    /// use eproxy_core::testing::{Lab, Script};
+    ///
+    /// let lab = Lab::new();
+    /// let app = lab.upstream("http://app.test", Script::new());
+    /// app.set_at_head(Script::new().answer(413, "too long").close());
+    /// lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test")));
+    /// let client = lab.connect();
+    /// client.send("PUT /x HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n");
+    /// assert!(client.received().starts_with(b"HTTP/1.1 413 "));
+    /// ```
+    pub fn set_at_head(&self, script: Script) {
+        self.set(script);
+        self.state.at_head.set(true);
     }
 
     /// Has it do something with every connection from now on before there is a request: say something, close it, or

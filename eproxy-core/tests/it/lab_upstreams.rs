@@ -231,3 +231,19 @@ fn a_long_answer_that_is_reset_is_told_to_the_client() {
     let reply = lab.get("/");
     assert!(!reply.is_whole() && reply.body().len() < LONG);
 }
+
+#[test]
+fn a_script_may_begin_before_the_body_has_come() {
+    let (lab, app) = lab(Script::new());
+    app.set_at_head(Script::new().pause(seconds(1)).answer(200, "I have seen enough"));
+    let client = lab.connect();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
+    assert_eq!((app.requests(), app.last_request().body()), (1, &b""[..]));
+    client.send("56789");
+    lab.advance(seconds(2));
+    assert!(client.received().ends_with(b"I have seen enough"));
+    assert_eq!((app.requests(), app.last_request().body()), (1, &b"0123456789"[..]));
+    app.set_at_head(Script::new().pause(seconds(1)).reset());
+    let pending = lab.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
+    assert_eq!(lab.wait(pending).status(), 502);
+}
