@@ -34,6 +34,11 @@
 //! request or response objects. Hooks see it on its way as [`ProxyRequest`], [`UpstreamRequest`], [`ProxyResponse`] and
 //! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
+//! # Testing
+//!
+//! [`testing`] has a lab: a server, its clients and its upstreams on the thread of a test, with a clock that is moved. Nothing
+//! is listened on, and what would take a minute takes no time.
+//!
 //! # The map
 //!
 //! Rooms stand on floors and use lower floors only. `docs/architecture.md` has every file.

@@ -78,6 +78,7 @@ impl Lab {
 
     /// Puts an upstream into the lab, under the URL that a [`Proxy`](crate::Proxy) has: with a name, an address, or
     /// `unix:/run/app.sock`. A name leads to an address of its own, or to all those that [`name`](Self::name) was told before.
+    /// Another upstream under the same URL takes its place.
     ///
     /// # Panics
     ///

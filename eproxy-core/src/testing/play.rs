@@ -27,11 +27,12 @@ pub(super) async fn serve(upstream: Rc<State>, line: Rc<Line>) {
         let is_early = upstream.runs_at_head();
         let wanted = if is_early { Wanted::Head } else { Wanted::WholeOrWait };
         let Some(seen) = request(&line, wanted).await else { break };
-        let (script, number) = upstream.note(seen.clone());
-        after = play(&upstream, &line, script, Some((&seen, number))).await;
+        let number = upstream.note(seen.clone());
+        let (script, run) = upstream.next_script();
+        after = play(&upstream, &line, script, Some((&seen, run))).await;
         if is_early && after == After::Listen {
             let Some(seen) = request(&line, Wanted::Whole).await else { break };
-            upstream.complete(seen);
+            upstream.complete(number, seen);
         }
     }
     line.close();

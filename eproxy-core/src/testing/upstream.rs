@@ -1,8 +1,10 @@
 //! A scripted server.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use crate::driver::{Address, Core, Stream, TaskId, Welcome};
 
@@ -46,11 +48,15 @@ pub(super) struct State {
     /// Requests since the script was set.
     runs: Cell<usize>,
     requests: Cell<usize>,
-    last: RefCell<Option<Seen>>,
+    /// The last of them, with their numbers.
+    seen: RefCell<VecDeque<(usize, Seen)>>,
     connections: Cell<usize>,
     /// Those that are open, with their tasks.
     lines: RefCell<Vec<(Rc<Line>, TaskId)>>,
 }
+
+/// Requests that are remembered.
+const KEPT: usize = 1000;
 
 impl State {
     pub(super) fn core(&self) -> &Core {
@@ -65,15 +71,28 @@ impl State {
         self.at_head.get()
     }
 
-    /// Remembers the whole of a request that was noted when only its head was there.
-    pub(super) fn complete(&self, seen: Seen) {
-        *self.last.borrow_mut() = Some(seen);
+    /// Remembers a request; gives the number under which that is done.
+    pub(super) fn note(&self, request: Seen) -> usize {
+        let number = self.requests.get();
+        self.requests.set(number + 1);
+        let mut seen = self.seen.borrow_mut();
+        if seen.len() == KEPT {
+            seen.pop_front();
+        }
+        seen.push_back((number, request));
+        number
     }
 
-    /// Remembers a request; gives what is to be done with it, and its number since that was set.
-    pub(super) fn note(&self, seen: Seen) -> (Script, usize) {
-        self.requests.set(self.requests.get() + 1);
-        *self.last.borrow_mut() = Some(seen);
+    /// Remembers the whole of a request that was noted when only its head was there.
+    pub(super) fn complete(&self, number: usize, whole: Seen) {
+        let mut seen = self.seen.borrow_mut();
+        if let Some((_, request)) = seen.iter_mut().find(|(noted, _)| *noted == number) {
+            *request = whole;
+        }
+    }
+
+    /// What is to be done with the next request, and how many there were since that was set.
+    pub(super) fn next_script(&self) -> (Script, usize) {
         let number = self.runs.get();
         self.runs.set(number + 1);
         (self.script.borrow().clone(), number)
@@ -113,7 +132,7 @@ impl Upstream {
             at_head: Cell::new(false),
             runs: Cell::new(0),
             requests: Cell::new(0),
-            last: RefCell::default(),
+            seen: RefCell::default(),
             connections: Cell::new(0),
             lines: RefCell::default(),
         };
@@ -170,9 +189,14 @@ impl Upstream {
 
     /// Takes connections from now on, as it does from the beginning.
     pub fn accept(&self) {
+        self.accept_after(Duration::ZERO);
+    }
+
+    /// Takes connections from now on, each of them so late. Whoever has no patience for that gets none.
+    pub fn accept_after(&self, late: Duration) {
         // Whoever listens holds the state, the state does not hold the world: nothing keeps itself.
         let state = self.state.clone();
-        self.welcome(&Welcome::Accept(Rc::new(move |stream| state.accept(stream))));
+        self.welcome(&Welcome::Accept(late, Rc::new(move |stream| state.accept(stream))));
     }
 
     /// Refuses connections from now on. Those that are open stay so.
@@ -229,7 +253,30 @@ impl Upstream {
     #[must_use]
     #[track_caller]
     pub fn last_request(&self) -> Seen {
-        self.state.last.borrow().clone().expect("the upstream has seen a request")
+        let seen = self.state.seen.borrow();
+        let (_, last) = seen.back().expect("the upstream has seen a request");
+        last.clone()
+    }
+
+    /// The requests that came, the last thousand of them, in their order.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Server};
+    /// use eproxy_core::testing::{Lab, Script};
+    ///
+    /// let lab = Lab::new();
+    /// let urls = ["http://app.test", "http://copy.test"];
+    /// let [app, copy] = urls.map(|url| lab.upstream(url, Script::new().answer(200, "")));
+    /// lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test").mirror("http://copy.test")));
+    /// lab.get("/a");
+    /// lab.get("/b");
+    /// for upstream in [app, copy] {
+    ///     assert!(upstream.seen().iter().map(|seen| seen.target()).eq(["/a", "/b"]));
+    /// }
+    /// ```
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen.borrow().iter().map(|(_, seen)| seen.clone()).collect()
     }
 }
 

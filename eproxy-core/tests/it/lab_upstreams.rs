@@ -247,3 +247,13 @@ fn a_script_may_begin_before_the_body_has_come() {
     let pending = lab.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
     assert_eq!(lab.wait(pending).status(), 502);
 }
+
+#[test]
+fn an_upstream_that_takes_connections_late_is_waited_for_as_long_as_there_is_time() {
+    let (lab, app) = lab(Script::new().answer(200, "here"));
+    app.accept_after(seconds(4));
+    assert_eq!((lab.get("/").text(), lab.now().as_secs()), ("here", 4));
+    app.close_connections();
+    app.accept_after(seconds(6));
+    assert_eq!((lab.get("/").status(), lab.stats().failure("connect_timeout")), (504, 1));
+}
