@@ -236,7 +236,7 @@ mod tests {
         let core = Core::by_hand().unwrap();
         let woken = Rc::new(Cell::new(false));
         let (inside, wakes) = (core.clone(), woken.clone());
-        core.spawn(async move {
+        core.spawn_serving(async move {
             inside.sleep(Duration::from_secs(3600)).await;
             wakes.set(true);
         });
@@ -259,7 +259,7 @@ mod tests {
         let (give, take) = std::sync::mpsc::channel();
         let woken = Rc::new(Cell::new(0));
         let wakes = woken.clone();
-        core.spawn(poll_fn(move |cx| {
+        core.spawn_serving(poll_fn(move |cx| {
             wakes.set(wakes.get() + 1);
             match wakes.get() {
                 1 => {
@@ -276,6 +276,27 @@ mod tests {
         settle(&core);
         assert_eq!((core.may_be_woken(), woken.get()), (false, 2));
         outside.join().unwrap();
+    }
+
+    #[test]
+    fn tasks_that_wait_for_each_other_or_that_nobody_waits_for_are_not_woken_from_outside() {
+        let core = Core::by_hand().unwrap();
+        let (list, outside) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let (inside, waits, given) = (core.clone(), list.clone(), outside.clone());
+        core.spawn_serving(poll_fn(move |cx| {
+            waits.borrow_mut().push(inside.keep(cx.waker()));
+            std::task::Poll::<()>::Pending
+        }));
+        core.spawn(poll_fn(move |cx| {
+            given.borrow_mut().push(cx.waker().clone());
+            std::task::Poll::<()>::Pending
+        }));
+        settle(&core);
+        assert!(!core.may_be_woken() && list.borrow().len() == 1 && outside.borrow().len() == 1);
+        list.take().into_iter().for_each(crate::driver::Kept::wake);
+        settle(&core);
+        assert!(!core.may_be_woken() && list.borrow().len() == 1, "it was woken and waits again");
+        core.end();
     }
 
     #[test]

@@ -257,3 +257,15 @@ fn an_upstream_that_takes_connections_late_is_waited_for_as_long_as_there_is_tim
     app.accept_after(seconds(6));
     assert_eq!((lab.get("/").status(), lab.stats().failure("connect_timeout")), (504, 1));
 }
+
+#[test]
+fn a_copy_that_waits_for_its_request_to_go_on_holds_nobody_up() {
+    let lab = Lab::new();
+    let [app, copy] =
+        ["http://app.test", "http://copy.test"].map(|url| lab.upstream(url, Script::new().answer(200, "")));
+    app.set_at_head(Script::new().latency(seconds(1)).answer(200, "enough"));
+    lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test").mirror("http://copy.test")));
+    let pending = lab.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
+    assert_eq!((copy.connections(), copy.requests()), (1, 0));
+    assert_eq!((lab.wait(pending).text(), lab.now().as_secs()), ("enough", 1));
+}
