@@ -35,7 +35,12 @@
 //! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
 //! Endpoints may be found while a server runs: a [`Discovery`] looks for them by the records of names ([`Dns`], `Srv`) or in
-//! a file ([`EndpointsFile`]).
+//! a file ([`EndpointsFile`]). `docs/upstreams.md` has the whole story of groups.
+//!
+//! # Testing
+//!
+//! [`testing`] has a lab: a server, its clients and its upstreams on the thread of a test, with a clock that is moved. Nothing
+//! is listened on, and what would take a minute takes no time.
 //!
 //! # The map
 //!

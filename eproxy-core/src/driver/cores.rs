@@ -1,16 +1,19 @@
 //! A core's loop, and the way in from other threads.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::batch::GROUP;
 use super::clock::Clock;
 use super::executor::{Executor, TaskId};
+use super::kept::{AllKept, Kept};
 use super::network::Network;
 use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
 
@@ -26,6 +29,7 @@ pub(crate) struct Core {
     /// Reused by every turn.
     woken: RefCell<Vec<TaskId>>,
     parked: RefCell<Vec<(u32, Wakeup)>>,
+    kept: AllKept,
     /// Where connections lead that are made here; none where it is the system's network.
     network: Option<Box<Network>>,
 }
@@ -64,6 +68,7 @@ impl Core {
             hurries: Cell::new(false),
             woken: RefCell::new(Vec::new()),
             parked: RefCell::new(Vec::new()),
+            kept: AllKept::default(),
             network,
         }))
     }
@@ -88,7 +93,18 @@ impl Core {
 
     /// Adds a task; it first runs later in this turn or in the next.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
-        self.executor.spawn(future)
+        self.executor.spawn(future, false)
+    }
+
+    /// Adds a task that serves somebody. Before a clock that is moved by hand goes on, those outside are waited for who may
+    /// wake it.
+    pub(crate) fn spawn_serving(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
+        self.executor.spawn(future, true)
+    }
+
+    /// A waker for a list of this core, of tasks that wait for each other.
+    pub(crate) fn keep(&self, waker: &Waker) -> Kept {
+        Kept::new(waker, &self.kept)
     }
 
     /// Queues a task.
@@ -182,9 +198,15 @@ impl Core {
         self.reactor.patience()
     }
 
-    /// Whether a task may be woken from outside: somebody other than this core's sockets and timers has a waker of it.
+    /// Whether a task that serves somebody may be woken from outside: others than this core's sockets, timers and
+    /// [lists](Self::keep) have a waker of it.
     pub(crate) fn may_be_woken(&self) -> bool {
-        self.executor.wakers() > self.reactor.wakers()
+        let mut inside = HashMap::new();
+        self.reactor.count_wakers(&mut inside);
+        for (_, task) in &*self.kept.borrow() {
+            *inside.entry(*task).or_default() += 1;
+        }
+        self.executor.is_known_outside(&inside)
     }
 
     /// Drops all tasks.

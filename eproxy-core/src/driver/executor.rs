@@ -12,7 +12,7 @@
 //! a general executor needs, and a task can be polled straight from the event that woke it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use slab::Slab;
 
 use super::cores::Remote;
+use super::kept::TaskKey;
 
 /// A task of a core.
 pub(crate) type TaskId = u32;
@@ -46,6 +47,8 @@ struct Task {
     /// With the waker that it is polled with; taken out while it is.
     running: Option<(LocalFuture, Waker)>,
     flag: Arc<Flag>,
+    /// Somebody waits for what it does.
+    serves: bool,
 }
 
 /// What a task's wakers share.
@@ -92,21 +95,24 @@ impl Executor {
         QUEUE.take().into_iter().for_each(|id| self.remote.inject(id));
     }
 
-    /// The wakers that there are of tasks beside those which tasks are polled with.
-    pub(super) fn wakers(&self) -> usize {
-        let tasks = self.tasks.borrow();
-        let own = |task: &Task| 1 + usize::from(task.running.is_some());
-        tasks.iter().map(|(_, task)| Arc::strong_count(&task.flag) - own(task)).sum()
+    /// Whether there are more wakers of a task that serves somebody than those `inside`, of which that says how many it has,
+    /// and the one that it is polled with.
+    pub(super) fn is_known_outside(&self, inside: &HashMap<TaskKey, usize>) -> bool {
+        self.tasks.borrow().iter().filter(|(_, task)| task.serves).any(|(_, task)| {
+            let Some((_, own)) = &task.running else { return false };
+            let inside = inside.get(&own.data()).copied().unwrap_or_default();
+            Arc::strong_count(&task.flag) > 2 + inside
+        })
     }
 
     /// Adds a task and queues it.
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static, serves: bool) -> TaskId {
         let mut tasks = self.tasks.borrow_mut();
         let entry = tasks.vacant_entry();
         let id = TaskId::try_from(entry.key()).expect("a core holds fewer than four thousand million tasks");
         let flag = Arc::new(Flag { id, queued: AtomicBool::new(false), remote: self.remote.clone() });
         flag.wake_by_ref();
-        entry.insert(Task { running: Some((Box::pin(future), flag.clone().into())), flag });
+        entry.insert(Task { running: Some((Box::pin(future), flag.clone().into())), flag, serves });
         id
     }
 

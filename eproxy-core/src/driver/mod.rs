@@ -12,7 +12,7 @@
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
-//! | `executor.rs` | tasks, wakers, the run queue |
+//! | `executor.rs`, `kept.rs` | tasks, wakers, the run queue; wakers of those who wait for each other |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
 //! | `socket.rs` | sockets, and the system calls on them |
@@ -32,6 +32,7 @@ mod connect;
 mod cores;
 mod executor;
 mod inbox;
+mod kept;
 mod listen;
 mod listener;
 mod network;
@@ -49,6 +50,7 @@ mod timer;
 
 pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
+pub(crate) use kept::Kept;
 pub(crate) use listen::{Address, Bound};
 pub(crate) use listener::Listener;
 pub(crate) use network::{Network, Welcome};

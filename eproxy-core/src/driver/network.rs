@@ -19,8 +19,8 @@ use super::timer::Claim;
 /// What those meet who connect to an address.
 #[derive(Clone)]
 pub(crate) enum Welcome {
-    /// This takes the other end of the connection.
-    Accept(Rc<dyn Fn(Stream)>),
+    /// This takes the other end of the connection, after so much time.
+    Accept(Duration, Rc<dyn Fn(Stream)>),
     /// The address is there, and nobody listens.
     Refuse,
     /// Nobody says anything.
@@ -65,13 +65,16 @@ impl Network {
     ) -> io::Result<Stream> {
         let welcome = self.doors.borrow().get(address).cloned().unwrap_or(Welcome::Refuse);
         match welcome {
-            Welcome::Accept(accept) => {
+            Welcome::Accept(late, accept) if late < patience => {
+                if !late.is_zero() {
+                    core.sleep(late).await;
+                }
                 let (ours, theirs) = Stream::pair(core)?;
                 accept(theirs);
                 Ok(ours)
             }
             Welcome::Refuse => Err(io::ErrorKind::ConnectionRefused.into()),
-            Welcome::Hang => {
+            Welcome::Hang | Welcome::Accept(..) => {
                 core.sleep(patience).await;
                 Err(io::ErrorKind::TimedOut.into())
             }
@@ -158,7 +161,7 @@ mod tests {
     fn connected(core: &Rc<Core>) -> (Stream, Stream) {
         let accepted = Rc::new(Cell::new(None));
         let accepts = accepted.clone();
-        let welcome = Welcome::Accept(Rc::new(move |stream| accepts.set(Some(stream))));
+        let welcome = Welcome::Accept(Duration::ZERO, Rc::new(move |stream| accepts.set(Some(stream))));
         core.network().unwrap().listen(ADDRESS.parse().unwrap(), welcome);
         (run(core, connect(core.clone())).unwrap().unwrap(), accepted.take().unwrap())
     }
@@ -180,6 +183,17 @@ mod tests {
         let error = run(&core, connect(core.clone())).unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!((5000..=5016).contains(&core.elapsed().as_millis()), "{:?}", core.elapsed());
+    }
+
+    #[test]
+    fn who_is_late_takes_the_connection_if_there_is_time_for_it() {
+        for (late, is_connected, least) in [(4, true, 4), (5, false, 5), (60, false, 5)] {
+            let core = Core::by_hand().unwrap();
+            let welcome = Welcome::Accept(Duration::from_secs(late), Rc::new(drop));
+            core.network().unwrap().listen(ADDRESS.parse().unwrap(), welcome);
+            let end = run(&core, connect(core.clone())).unwrap().map_err(|error| error.kind());
+            assert_eq!((end.is_ok(), core.elapsed().as_secs()), (is_connected, least));
+        }
     }
 
     #[test]
@@ -222,7 +236,7 @@ mod tests {
         let core = Core::by_hand().unwrap();
         let woken = Rc::new(Cell::new(false));
         let (inside, wakes) = (core.clone(), woken.clone());
-        core.spawn(async move {
+        core.spawn_serving(async move {
             inside.sleep(Duration::from_secs(3600)).await;
             wakes.set(true);
         });
@@ -245,7 +259,7 @@ mod tests {
         let (give, take) = std::sync::mpsc::channel();
         let woken = Rc::new(Cell::new(0));
         let wakes = woken.clone();
-        core.spawn(poll_fn(move |cx| {
+        core.spawn_serving(poll_fn(move |cx| {
             wakes.set(wakes.get() + 1);
             match wakes.get() {
                 1 => {
@@ -262,6 +276,27 @@ mod tests {
         settle(&core);
         assert_eq!((core.may_be_woken(), woken.get()), (false, 2));
         outside.join().unwrap();
+    }
+
+    #[test]
+    fn tasks_that_wait_for_each_other_or_that_nobody_waits_for_are_not_woken_from_outside() {
+        let core = Core::by_hand().unwrap();
+        let (list, outside) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let (inside, waits, given) = (core.clone(), list.clone(), outside.clone());
+        core.spawn_serving(poll_fn(move |cx| {
+            waits.borrow_mut().push(inside.keep(cx.waker()));
+            std::task::Poll::<()>::Pending
+        }));
+        core.spawn(poll_fn(move |cx| {
+            given.borrow_mut().push(cx.waker().clone());
+            std::task::Poll::<()>::Pending
+        }));
+        settle(&core);
+        assert!(!core.may_be_woken() && list.borrow().len() == 1 && outside.borrow().len() == 1);
+        list.take().into_iter().for_each(crate::driver::Kept::wake);
+        settle(&core);
+        assert!(!core.may_be_woken() && list.borrow().len() == 1, "it was woken and waits again");
+        core.end();
     }
 
     #[test]

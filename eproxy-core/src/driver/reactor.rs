@@ -11,6 +11,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use slab::Slab;
 use super::batch::Batch;
 use super::clock::Clock;
 use super::inbox::{Inbox, Received};
+use super::kept::TaskKey;
 use super::outbox::{Outbox, Sending};
 use super::socket::{Socket, on_socket};
 use super::source::{Clear, Direction, Side, Source, Waiter, tell};
@@ -120,10 +122,15 @@ impl Reactor {
         Some(Claim { key, serial })
     }
 
-    /// The wakers of tasks that wait here.
-    pub(super) fn wakers(&self) -> usize {
-        let waits = |side: &Side| usize::from(matches!(side.waiter, Waiter::Task(_)));
-        self.sources.borrow().iter().map(|(_, source)| waits(&source.read) + waits(&source.write)).sum()
+    /// Counts the wakers that wait here, by their tasks.
+    pub(super) fn count_wakers(&self, by_task: &mut HashMap<TaskKey, usize>) {
+        for (_, source) in &*self.sources.borrow() {
+            for side in [&source.read, &source.write] {
+                if let Waiter::Task(waker) = &side.waiter {
+                    *by_task.entry(waker.data()).or_default() += 1;
+                }
+            }
+        }
     }
 
     /// Registers the socket of a stream, and keeps it.

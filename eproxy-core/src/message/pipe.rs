@@ -163,6 +163,9 @@ impl PipeWriter {
 impl Drop for PipeWriter {
     fn drop(&mut self) {
         self.fail(Kind::BodyFailed);
+        // Whoever has waited here is not to be woken any more, however long the reader is kept.
+        let own = self.0.lock().writer.take();
+        drop(own);
     }
 }
 
@@ -239,8 +242,9 @@ impl Drop for PipeReader {
         let mut state = self.shared.lock();
         state.reader_gone = true;
         state.back = Vec::new();
-        let writer = state.writer.take();
+        let (writer, own) = (state.writer.take(), state.reader.take());
         drop(state);
+        drop(own);
         wake(writer);
     }
 }

@@ -48,7 +48,7 @@ impl Seat {
     pub(super) fn new(worker: &Rc<Worker>) -> Rc<Self> {
         let desk = Cell::new(Some(Desk::new()));
         let seat = Rc::new(Self { task: Cell::new(0), next: Cell::new(None), desk });
-        seat.task.set(worker.site.core.spawn(occupy(worker.clone(), seat.clone())));
+        seat.task.set(worker.site.core.spawn_serving(occupy(worker.clone(), seat.clone())));
         seat
     }
 

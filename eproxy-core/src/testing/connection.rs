@@ -174,6 +174,28 @@ impl Pending {
         Self { connection, method: method(request).to_vec() }
     }
 
+    /// Whether the answer is there. No time passes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eproxy_core::{Proxy, Server};
+    /// use eproxy_core::testing::{Lab, Script};
+    ///
+    /// let lab = Lab::new();
+    /// lab.upstream("http://app.test", Script::new().latency(Duration::from_secs(1)).answer(200, "x"));
+    /// lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test")));
+    /// let pending = lab.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    /// assert!(!pending.is_answered());
+    /// lab.advance(Duration::from_secs(2));
+    /// assert!(pending.is_answered());
+    /// ```
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.connection.world.settle();
+        let line = &self.connection.line;
+        line.look(|heard| Reply::find(heard, &self.method, line.is_over()).is_some())
+    }
+
     #[track_caller]
     pub(super) fn wait(&self) -> Reply {
         self.connection.reply(&self.method)

@@ -78,6 +78,7 @@ impl Lab {
 
     /// Puts an upstream into the lab, under the URL that a [`Proxy`](crate::Proxy) has: with a name, an address, or
     /// `unix:/run/app.sock`. A name leads to an address of its own, or to all those that [`name`](Self::name) was told before.
+    /// Another upstream under the same URL takes its place.
     ///
     /// # Panics
     ///
@@ -289,5 +290,39 @@ impl Drop for Lab {
 impl fmt::Debug for Lab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lab").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use crate::{Proxy, Server};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_lab_that_is_dropped_with_all_that_came_from_it() {
+        let request = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+        for order in 0..3 {
+            let lab = Lab::new();
+            let app = lab.upstream("http://app.test", Script::new().latency(Duration::from_secs(1)));
+            let stalls = lab.upstream("http://stalls.test", Script::new().stall());
+            lab.serve(
+                Server::builder()
+                    .at("/", Proxy::to("http://app.test"))
+                    .at("/stalls", Proxy::to("http://stalls.test")),
+            );
+            let (client, pending) = (lab.connect(), lab.send(request));
+            lab.connect().send("GET /stalls HTTP/1.1\r\nHost: test\r\n\r\n");
+            client.send(request);
+            let (world, core) = (Rc::downgrade(&lab.world), Rc::downgrade(&lab.world.core));
+            match order {
+                0 => drop((lab, app, stalls, client, pending)),
+                1 => drop((pending, client, stalls, app, lab)),
+                _ => drop((app, lab, client, stalls, pending)),
+            }
+            assert_eq!((world.strong_count(), core.strong_count()), (0, 0));
+        }
     }
 }

@@ -59,6 +59,11 @@ impl Line {
         self.is_closed() || self.end().is_some()
     }
 
+    /// Looks at what was heard.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.heard.borrow())
+    }
+
     /// Looks at what was heard, and takes as much of it off the front as `look` says.
     pub(super) fn take<T>(&self, look: impl FnOnce(&[u8]) -> Option<(T, usize)>) -> Option<T> {
         let (value, used) = look(&self.heard.borrow())?;

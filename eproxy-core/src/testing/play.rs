@@ -7,7 +7,7 @@ use http_types::StatusCode;
 
 use super::line::Line;
 use super::script::{Script, Step};
-use super::seen::{Found, Seen};
+use super::seen::{Found, Seen, Wanted};
 use super::upstream::State;
 
 /// What becomes of a connection behind a script.
@@ -24,22 +24,28 @@ pub(super) async fn serve(upstream: Rc<State>, line: Rc<Line>) {
         None => After::Listen,
     };
     while after == After::Listen {
-        let Some(seen) = request(&line).await else { break };
-        let (script, number) = upstream.note(seen.clone());
-        after = play(&upstream, &line, script, Some((&seen, number))).await;
+        let is_early = upstream.runs_at_head();
+        let wanted = if is_early { Wanted::Head } else { Wanted::WholeOrWait };
+        let Some(seen) = request(&line, wanted).await else { break };
+        let number = upstream.note(seen.clone());
+        let (script, run) = upstream.next_script();
+        after = play(&upstream, &line, script, Some((&seen, run))).await;
+        if is_early && after == After::Listen {
+            let Some(seen) = request(&line, Wanted::Whole).await else { break };
+            upstream.complete(number, seen);
+        }
     }
     line.close();
 }
 
 /// The next request; none where the connection ends before that. Who waits for 100 (Continue) gets it.
-async fn request(line: &Line) -> Option<Seen> {
-    let mut has_continued = false;
+async fn request(line: &Line, mut wanted: Wanted) -> Option<Seen> {
     loop {
-        match line.next(|heard| Seen::find(heard, has_continued)).await? {
-            Found::Whole(seen) => return Some(*seen),
+        match line.next(|heard| Seen::find(heard, wanted)).await? {
+            Found::Seen(seen) => return Some(*seen),
             Found::Expects => line.say(b"HTTP/1.1 100 Continue\r\n\r\n"),
         }
-        has_continued = true;
+        wanted = Wanted::Whole;
     }
 }
 

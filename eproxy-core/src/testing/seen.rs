@@ -14,9 +14,20 @@ pub struct Seen {
     body: Vec<u8>,
 }
 
+/// What is looked for in what an upstream has heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A request as a whole.
+    Whole,
+    /// The same, and whoever waits for 100 (Continue) before.
+    WholeOrWait,
+    /// A head, whatever follows. It is not taken: the request is still there.
+    Head,
+}
+
 /// What was found at the front of what an upstream has heard.
 pub(super) enum Found {
-    Whole(Box<Seen>),
+    Seen(Box<Seen>),
     /// A head whose sender waits for 100 (Continue).
     Expects,
 }
@@ -26,7 +37,7 @@ const MOST: usize = 1024 * 1024;
 
 impl Seen {
     /// Looks for a request in what was heard; gives its length with it.
-    pub(super) fn find(heard: &[u8], has_continued: bool) -> Option<(Found, usize)> {
+    pub(super) fn find(heard: &[u8], wanted: Wanted) -> Option<(Found, usize)> {
         let mut fields: Vec<Field> = Vec::new();
         let wrong = |kind| -> ! { panic!("no request, {kind:?}: {}", heard.escape_ascii()) };
         let (line, length) =
@@ -36,9 +47,12 @@ impl Seen {
         let mut decoder = Decoder::new(facts.framing);
         let (mut at, mut body) = (length, Vec::new());
         loop {
+            if wanted == Wanted::Head {
+                break;
+            }
             match decoder.decode(&heard[at..], usize::MAX).unwrap_or_else(|kind| wrong(kind)) {
                 Step::Data { skip: 0, data: 0 }
-                    if facts.expects_continue && !has_continued && at == length =>
+                    if wanted == Wanted::WholeOrWait && facts.expects_continue && at == length =>
                 {
                     return Some((Found::Expects, 0));
                 }
@@ -56,7 +70,8 @@ impl Seen {
         let mut headers = Headers::new();
         headers.assign(head, &fields);
         let (bytes, method) = (heard[..at].to_vec(), line.method.of(head).len());
-        Some((Found::Whole(Box::new(Self { bytes, head: length, method, headers, body })), at))
+        let used = if wanted == Wanted::Head { 0 } else { at };
+        Some((Found::Seen(Box::new(Self { bytes, head: length, method, headers, body })), used))
     }
 
     /// The request as it came, byte for byte.

@@ -1,8 +1,10 @@
 //! A scripted server.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use crate::driver::{Address, Core, Stream, TaskId, Welcome};
 
@@ -41,14 +43,20 @@ pub(super) struct State {
     addresses: Vec<Address>,
     script: RefCell<Script>,
     greeting: RefCell<Option<Script>>,
+    /// The script runs as soon as a head is there.
+    at_head: Cell<bool>,
     /// Requests since the script was set.
     runs: Cell<usize>,
     requests: Cell<usize>,
-    last: RefCell<Option<Seen>>,
+    /// The last of them, with their numbers.
+    seen: RefCell<VecDeque<(usize, Seen)>>,
     connections: Cell<usize>,
     /// Those that are open, with their tasks.
     lines: RefCell<Vec<(Rc<Line>, TaskId)>>,
 }
+
+/// Requests that are remembered.
+const KEPT: usize = 1000;
 
 impl State {
     pub(super) fn core(&self) -> &Core {
@@ -59,10 +67,32 @@ impl State {
         self.greeting.borrow().clone()
     }
 
-    /// Remembers a request; gives what is to be done with it, and its number since that was set.
-    pub(super) fn note(&self, seen: Seen) -> (Script, usize) {
-        self.requests.set(self.requests.get() + 1);
-        *self.last.borrow_mut() = Some(seen);
+    pub(super) fn runs_at_head(&self) -> bool {
+        self.at_head.get()
+    }
+
+    /// Remembers a request; gives the number under which that is done.
+    pub(super) fn note(&self, request: Seen) -> usize {
+        let number = self.requests.get();
+        self.requests.set(number + 1);
+        let mut seen = self.seen.borrow_mut();
+        if seen.len() == KEPT {
+            seen.pop_front();
+        }
+        seen.push_back((number, request));
+        number
+    }
+
+    /// Remembers the whole of a request that was noted when only its head was there.
+    pub(super) fn complete(&self, number: usize, whole: Seen) {
+        let mut seen = self.seen.borrow_mut();
+        if let Some((_, request)) = seen.iter_mut().find(|(noted, _)| *noted == number) {
+            *request = whole;
+        }
+    }
+
+    /// What is to be done with the next request, and how many there were since that was set.
+    pub(super) fn next_script(&self) -> (Script, usize) {
         let number = self.runs.get();
         self.runs.set(number + 1);
         (self.script.borrow().clone(), number)
@@ -99,9 +129,10 @@ impl Upstream {
             addresses,
             script: RefCell::new(script),
             greeting: RefCell::default(),
+            at_head: Cell::new(false),
             runs: Cell::new(0),
             requests: Cell::new(0),
-            last: RefCell::default(),
+            seen: RefCell::default(),
             connections: Cell::new(0),
             lines: RefCell::default(),
         };
@@ -114,6 +145,27 @@ impl Upstream {
     pub fn set(&self, script: Script) {
         *self.state.script.borrow_mut() = script;
         self.state.runs.set(0);
+        self.state.at_head.set(false);
+    }
+
+    /// Gives it another script, which runs as soon as the head of a request is there. What comes of its body meanwhile is read,
+    /// and the next request follows when that has come to its end. A request counts when its head is there.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Server};
+    /// use eproxy_core::testing::{Lab, Script};
+    ///
+    /// let lab = Lab::new();
+    /// let app = lab.upstream("http://app.test", Script::new());
+    /// app.set_at_head(Script::new().answer(413, "too long").close());
+    /// lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test")));
+    /// let client = lab.connect();
+    /// client.send("PUT /x HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n");
+    /// assert!(client.received().starts_with(b"HTTP/1.1 413 "));
+    /// ```
+    pub fn set_at_head(&self, script: Script) {
+        self.set(script);
+        self.state.at_head.set(true);
     }
 
     /// Has it do something with every connection from now on before there is a request: say something, close it, or
@@ -137,9 +189,14 @@ impl Upstream {
 
     /// Takes connections from now on, as it does from the beginning.
     pub fn accept(&self) {
+        self.accept_after(Duration::ZERO);
+    }
+
+    /// Takes connections from now on, each of them so late. Whoever has no patience for that gets none.
+    pub fn accept_after(&self, late: Duration) {
         // Whoever listens holds the state, the state does not hold the world: nothing keeps itself.
         let state = self.state.clone();
-        self.welcome(&Welcome::Accept(Rc::new(move |stream| state.accept(stream))));
+        self.welcome(&Welcome::Accept(late, Rc::new(move |stream| state.accept(stream))));
     }
 
     /// Refuses connections from now on. Those that are open stay so.
@@ -196,7 +253,30 @@ impl Upstream {
     #[must_use]
     #[track_caller]
     pub fn last_request(&self) -> Seen {
-        self.state.last.borrow().clone().expect("the upstream has seen a request")
+        let seen = self.state.seen.borrow();
+        let (_, last) = seen.back().expect("the upstream has seen a request");
+        last.clone()
+    }
+
+    /// The requests that came, the last thousand of them, in their order.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Server};
+    /// use eproxy_core::testing::{Lab, Script};
+    ///
+    /// let lab = Lab::new();
+    /// let urls = ["http://app.test", "http://copy.test"];
+    /// let [app, copy] = urls.map(|url| lab.upstream(url, Script::new().answer(200, "")));
+    /// lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test").mirror("http://copy.test")));
+    /// lab.get("/a");
+    /// lab.get("/b");
+    /// for upstream in [app, copy] {
+    ///     assert!(upstream.seen().iter().map(|seen| seen.target()).eq(["/a", "/b"]));
+    /// }
+    /// ```
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen.borrow().iter().map(|(_, seen)| seen.clone()).collect()
     }
 }
 

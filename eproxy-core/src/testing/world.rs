@@ -102,7 +102,7 @@ impl World {
     /// Has everything run that can run now.
     pub(super) fn settle(&self) {
         for _ in 0..MANY {
-            if !self.step(Duration::ZERO) && !self.step(GRACE) {
+            if !self.step(Duration::ZERO) && (GRACE.is_zero() || !self.step(GRACE)) {
                 return;
             }
         }

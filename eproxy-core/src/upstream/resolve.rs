@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::driver::Core;
+use crate::driver::{Core, Kept};
 use crate::error::{Error, Kind, Result};
 
 /// How long addresses are taken for fresh. The system's resolver does not say how long they are.
@@ -45,7 +45,7 @@ struct Entry {
     /// Until when no new look-up is needed.
     until: Cell<Option<Instant>>,
     is_running: Cell<bool>,
-    waiting: RefCell<Vec<Waker>>,
+    waiting: RefCell<Vec<Kept>>,
 }
 
 impl Resolver {
@@ -71,7 +71,7 @@ impl Resolver {
             if !entry.is_running.get() {
                 return Poll::Ready(());
             }
-            entry.waiting.borrow_mut().push(cx.waker().clone());
+            entry.waiting.borrow_mut().push(self.core.keep(cx.waker()));
             Poll::Pending
         })
         .await;
@@ -133,7 +133,7 @@ impl Resolver {
             entry.is_running.set(false);
             running.set(running.get() - 1);
             let waiting = std::mem::take(&mut *entry.waiting.borrow_mut());
-            waiting.into_iter().for_each(Waker::wake);
+            waiting.into_iter().for_each(Kept::wake);
         });
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use eproxy_core::testing::{Lab, Script};
-use eproxy_core::{Proxy, Request, Response, Server};
+use eproxy_core::{Forward, Proxy, Request, Response, Server};
 
 use crate::support::lab::{between, lab, seconds};
 use crate::support::{get, post};
@@ -155,4 +155,35 @@ fn a_server_that_drains_finishes_what_runs() {
     let reply = lab.wait(busy);
     assert_eq!((reply.text(), reply.header("connection")), ("done", Some("close")));
     assert_eq!(lab.stats().open, 0);
+}
+
+#[test]
+fn a_tunnel_is_kept_as_long_as_it_may_carry_nothing() {
+    let lab = Lab::new();
+    let far = lab.upstream("http://far.test:443", Script::new());
+    far.greet(Script::new().echo());
+    lab.serve(Server::builder().forward(Forward::new()));
+    let client = lab.connect();
+    client.ask("CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\n");
+    for _ in 0..3 {
+        lab.advance(seconds(599));
+        client.send("ping");
+        assert_eq!(client.received(), b"ping");
+    }
+    lab.advance(seconds(1201));
+    assert!(client.is_closed());
+    assert_eq!((far.open_connections(), lab.stats().tunnels), (0, 1));
+}
+
+#[test]
+fn what_one_side_of_a_tunnel_ends_the_other_learns() {
+    let lab = Lab::new();
+    let far = lab.upstream("http://far.test:443", Script::new());
+    far.greet(Script::new().send("welcome").pause(seconds(1)).send("goodbye").close());
+    lab.serve(Server::builder().forward(Forward::new()));
+    let client = lab.connect();
+    client.ask("CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\n");
+    assert_eq!(client.received(), b"welcome");
+    assert_eq!(client.received_to_end(), b"goodbye");
+    assert_eq!(lab.now().as_secs(), 1);
 }

@@ -118,3 +118,29 @@ fn a_handler_that_panics_costs_its_request_and_not_the_test() {
     lab.serve(Server::builder().get("/", |_: Request, _: Response| panic!("as it is meant to")));
     assert_eq!((lab.get("/").status(), lab.get("/").status()), (500, 500));
 }
+
+#[test]
+fn what_a_handler_keeps_of_an_exchange_that_is_over_holds_nobody_up() {
+    let (requests, writers) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let lab = Lab::new();
+    lab.upstream("http://app.test", Script::new().latency(seconds(1)).answer(200, "app"));
+    let (keeps, writes) = (requests.clone(), writers.clone());
+    let server = Server::builder()
+        .post("/keep", move |req: Request, res: Response| {
+            keeps.lock().unwrap().push(req);
+            res.send("kept");
+        })
+        .get("/write", move |_: Request, res: Response| writes.lock().unwrap().push(res.stream()))
+        .at("/*path", Proxy::to("http://app.test"));
+    lab.serve(server);
+    let uploads = lab.connect();
+    uploads.send("POST /keep HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\nbegun");
+    let listens = lab.connect();
+    listens.send(get("/write"));
+    lab.advance(seconds(1));
+    drop((uploads, listens));
+    lab.advance(seconds(10));
+    assert_eq!(lab.stats().open, 0);
+    assert_eq!(lab.get("/").text(), "app");
+    assert_eq!((requests.lock().unwrap().len(), writers.lock().unwrap().len()), (1, 1));
+}

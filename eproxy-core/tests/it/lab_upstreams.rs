@@ -235,3 +235,41 @@ fn a_long_answer_that_is_reset_is_told_to_the_client() {
     let reply = lab.get("/");
     assert!(!reply.is_whole() && reply.body().len() < LONG);
 }
+
+#[test]
+fn a_script_may_begin_before_the_body_has_come() {
+    let (lab, app) = lab(Script::new());
+    app.set_at_head(Script::new().pause(seconds(1)).answer(200, "I have seen enough"));
+    let client = lab.connect();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
+    assert_eq!((app.requests(), app.last_request().body()), (1, &b""[..]));
+    client.send("56789");
+    lab.advance(seconds(2));
+    assert!(client.received().ends_with(b"I have seen enough"));
+    assert_eq!((app.requests(), app.last_request().body()), (1, &b"0123456789"[..]));
+    app.set_at_head(Script::new().pause(seconds(1)).reset());
+    let pending = lab.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
+    assert_eq!(lab.wait(pending).status(), 502);
+}
+
+#[test]
+fn an_upstream_that_takes_connections_late_is_waited_for_as_long_as_there_is_time() {
+    let (lab, app) = lab(Script::new().answer(200, "here"));
+    app.accept_after(seconds(4));
+    assert_eq!((lab.get("/").text(), lab.now().as_secs()), ("here", 4));
+    app.close_connections();
+    app.accept_after(seconds(6));
+    assert_eq!((lab.get("/").status(), lab.stats().failure("connect_timeout")), (504, 1));
+}
+
+#[test]
+fn a_copy_that_waits_for_its_request_to_go_on_holds_nobody_up() {
+    let lab = Lab::new();
+    let [app, copy] =
+        ["http://app.test", "http://copy.test"].map(|url| lab.upstream(url, Script::new().answer(200, "")));
+    app.set_at_head(Script::new().latency(seconds(1)).answer(200, "enough"));
+    lab.serve(Server::builder().at("/*path", Proxy::to("http://app.test").mirror("http://copy.test")));
+    let pending = lab.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234");
+    assert_eq!((copy.connections(), copy.requests()), (1, 0));
+    assert_eq!((lab.wait(pending).text(), lab.now().as_secs()), ("enough", 1));
+}

@@ -1,4 +1,4 @@
-//! The server from outside, one file for each promise. Everything is said in bytes over loopback sockets.
+//! The server from outside, one file for each promise. Everything is said in bytes over loopback sockets, or in a lab.
 
 mod bodies;
 mod conversions;
