@@ -7,6 +7,7 @@
 use crate::driver::{Direction, Stream};
 use crate::http1::{self, Finder};
 use crate::message::{Buffer, SMALL};
+use crate::telemetry::{Attempt, Phase};
 use crate::upstream::{Choice, Pick, Tried};
 
 use super::ask::ask;
@@ -23,6 +24,8 @@ use super::upload::Upload;
 pub(crate) struct Departure {
     pub(crate) stream: Stream,
     pick: Pick,
+    /// Bytes of it, its head among them.
+    sent: u32,
 }
 
 /// Whether a request could be sent at once.
@@ -91,7 +94,8 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
     }
     stream.set_deadline(Direction::Read, Some(reverse.first_deadline()));
     mirror::start(relay, reverse, &upload);
-    Departing::Sent(Departure { stream, pick })
+    let sent = relay.desk.out.len() as u32;
+    Departing::Sent(Departure { stream, pick, sent })
 }
 
 /// Passes the answer to a request back if all of it is there.
@@ -113,7 +117,17 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
     if !is_final || !reply.is_there(relay) || !reverse.answer.redirects.is_empty() {
         return Arriving::Later(departure);
     }
-    let Departure { stream, pick } = departure;
+    let Departure { stream, pick, sent } = departure;
+    if let Some(hooked) = relay.hooked.as_mut() {
+        hooked.record.tries.push(Attempt {
+            upstream: pick.destination().name.clone(),
+            phase: Phase::Answer,
+            bytes_sent: u64::from(sent),
+            end: Ok(line.status),
+            is_retryable: false,
+            duration: pick.age(relay.site.core.now()),
+        });
+    }
     if pick.answered(relay.site.core.now(), line.status) {
         relay.site.counters.ejections.add();
     }
@@ -160,7 +174,8 @@ pub(crate) async fn pass(relay: &mut Relay<'_>, reverse: &Reverse, chosen: Optio
 /// Goes on with a request that was sent.
 pub(crate) async fn resume(relay: &mut Relay<'_>, reverse: &Reverse, departure: Departure) -> Outcome {
     parse_again(relay);
-    reverse::run(relay, reverse, First::Sent(departure.pick, departure.stream)).await
+    let Departure { stream, pick, sent } = departure;
+    reverse::run(relay, reverse, First::Sent { pick, stream, sent }).await
 }
 
 /// Parses the head of a request that was sent: it was parsed before, and its fields have been forgotten.

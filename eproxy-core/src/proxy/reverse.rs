@@ -159,7 +159,7 @@ pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: Fir
     }
     let mut upload = Upload::new(relay, reverse);
     relay.desk.ask = ask(relay, reverse);
-    if !matches!(first, First::Sent(..)) {
+    if !matches!(first, First::Sent { .. }) {
         mirror::start(relay, reverse, &upload);
     }
     let outcome = match try_all(relay, reverse, &mut upload, first).await {

@@ -112,7 +112,8 @@ impl Field {
 
     fn next(&mut self, with: &mut Candidates<'_>, ask: &Ask, tried: &Tried) -> Option<usize> {
         let Self { members, shares, policy } = self;
-        let may = |number: usize| !tried.has(&members[number]) && members[number].has_room();
+        let now = with.now;
+        let may = |number: usize| !tried.has(&members[number]) && members[number].has_room(now);
         match policy {
             Policy::Nobody => None,
             Policy::PeakEwma(draw) => two_choices::choose(with.rng, draw, may, |number| {

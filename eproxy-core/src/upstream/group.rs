@@ -211,7 +211,7 @@ impl Group {
     }
 
     /// Limits the requests that one endpoint has at once, from all cores of all servers together. When all endpoints have as
-    /// many, a request is refused with 503 (`overloaded`) or [waits](Self::queue). No limit unless set.
+    /// many, a request is refused with 503 (`overloaded`, with a `Retry-After`) or [waits](Self::queue). No limit unless set.
     pub fn max_requests(self, requests: u32) -> Self {
         self.set(|settings| settings.most = Some(requests))
     }

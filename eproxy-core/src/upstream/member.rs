@@ -77,13 +77,17 @@ impl Member {
     }
 
     /// Whether it can be given another request.
-    pub(super) fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self, now: Instant) -> bool {
         // Who has just failed gets one request at a time until one of them goes well.
         let is_tried_out = self.active.get() > 0 && self.node.standing.is_on_trial();
         let is_full =
             || self.settings.most.is_some_and(|most| self.node.running.load(Ordering::Relaxed) >= most);
         let is_slow = || self.gradient.as_ref().is_some_and(|it| self.active.get() >= it.borrow().limit());
-        !is_tried_out && !is_full() && !is_slow()
+        let is_broken = || {
+            let circuit = self.settings.breaker.as_ref().map(|breaker| self.node.circuit(breaker));
+            circuit.is_some_and(|circuit| !circuit.has_room(self.group.roster.milliseconds(now)))
+        };
+        !is_tried_out && !is_full() && !is_slow() && !is_broken()
     }
 
     /// Takes a request on; none if another core was faster, or its circuit breaker is open.

@@ -148,7 +148,7 @@ impl View {
         let node = &member.node;
         let is_fit = matches!(node.mode(), Mode::Active | Mode::Draining)
             && node.fit(self.group.roster.milliseconds(now)) == Fit::Yes;
-        (is_fit && member.has_room()).then(|| member.take(now)).flatten()
+        (is_fit && member.has_room(now)).then(|| member.take(now)).flatten()
     }
 
     /// Whether the budget allows another request to be sent again.

@@ -18,6 +18,7 @@ mod handlers;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;
+mod lab_groups_told;
 mod lab_handlers;
 mod lab_upstreams;
 mod limits;

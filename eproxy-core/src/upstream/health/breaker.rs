@@ -42,6 +42,18 @@ impl Circuit {
         Self { options, state, in_a_row: AtomicU32::new(0), window: AtomicU64::new(0) }
     }
 
+    /// Whether a request would be let through now.
+    pub(in crate::upstream) fn has_room(&self, now_ms: u64) -> bool {
+        match self.state() {
+            State::Closed(_) => true,
+            State::Open(open) => now_ms >= open.until,
+            State::HalfOpen(half) => {
+                let Breaker { trials, trials_at_once, .. } = self.options;
+                now_ms >= half.until || half.begin_trial(trials, trials_at_once).is_some()
+            }
+        }
+    }
+
     /// Asks whether a request may be sent.
     pub(in crate::upstream) fn allows(&self, now_ms: u64) -> Admission {
         let mut word = self.state.load(Ordering::Acquire);
