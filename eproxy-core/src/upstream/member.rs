@@ -221,10 +221,14 @@ impl Pick {
         let published = (failure == Failure::ServerError).then(|| group.roster.published());
         let everybody = published.iter().flat_map(|published| &published.nodes).map(|node| &node.standing);
         let is_ejected = node.standing.failed(failure, now, &settings.ejection, everybody).is_some();
+        let mut is_news = is_ejected;
         if let Some(breaker) = &settings.breaker {
-            node.circuit(breaker).failed(self.admission.replace(Admission::No), now);
+            let (circuit, admission) = (node.circuit(breaker), self.admission.replace(Admission::No));
+            let was_closed = circuit.is_closed();
+            circuit.failed(admission, now);
+            is_news |= was_closed != circuit.is_closed() || matches!(admission, Admission::Trial(_));
         }
-        if is_ejected || settings.breaker.is_some() {
+        if is_news {
             group.roster.touch();
         }
         if is_ejected {

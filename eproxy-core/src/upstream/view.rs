@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::telemetry::Counter;
 
+use super::balance::hash::hash;
 use super::balance::slow_start;
 use super::balance::subset::by_value;
 use super::field::{Candidates, Field};
@@ -139,7 +140,29 @@ impl View {
             _ => &mut self.all,
         };
         let ring = self.published.ring.as_ref();
-        field.choose(&mut Candidates { rng: &mut self.rng, ring, now }, ask, tried)
+        match field.choose(&mut Candidates { rng: &mut self.rng, ring, now }, ask, tried) {
+            Choice::Nobody if !tried.is_empty() => self.spare(now, ask, tried),
+            choice => choice,
+        }
+    }
+
+    /// Another endpoint for a request that all who come first have failed: of the next tier, or of another zone.
+    fn spare(&self, now: Instant, ask: &Ask, tried: &Tried) -> Choice {
+        let milliseconds = self.group.roster.milliseconds(now);
+        let is_meant = |member: &Member| match (&self.settings.subset, ask.value) {
+            (Some(subset), Some(value)) if self.some.contains_key(&value) => {
+                let label = member.node.endpoint.labels.get(&subset.label);
+                label.is_some_and(|label| hash(label.as_bytes()) == value)
+            }
+            _ => true,
+        };
+        let may = |member: &&Rc<Member>| {
+            let is_fit = member.node.mode() == Mode::Active && member.node.fit(milliseconds) == Fit::Yes;
+            is_fit && !tried.has(member) && member.has_room() && is_meant(member)
+        };
+        let spares = self.members.iter().filter(may);
+        let first = spares.min_by_key(|member| (member.node.endpoint.priority, member.active()));
+        first.and_then(|member| member.take(now)).map_or(Choice::Nobody, Choice::One)
     }
 
     /// Whoever has answered this client before, if it still takes its requests.

@@ -213,7 +213,9 @@ fn where_nobody_can_be_connected_to_the_client_is_told() {
     for request in [get("/a"), post("/b", "body")] {
         let reply = client.ask(request);
         assert_eq!((reply.status, reply.says_close(), reply.text()), (502, false, "502 Bad Gateway\n"));
-        assert_eq!(reply.header("proxy-status"), Some("eproxy; error=connection_refused"));
+        let status =
+            "eproxy; error=connection_refused; details=\"2 attempts, the last: connect, 0 bytes sent\"";
+        assert_eq!(reply.header("proxy-status"), Some(status));
     }
     assert_eq!(server.failures("connect"), 4, "each of them was tried");
 }
