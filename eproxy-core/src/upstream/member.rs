@@ -29,9 +29,19 @@ pub(crate) struct Member {
     pool: Rc<Pool>,
     /// This core's requests that are with it.
     active: Cell<u32>,
+    /// Those of this core that are with any endpoint of the group.
+    total: Rc<Cell<u32>>,
     latency: Cell<PeakEwma>,
     gradient: Option<RefCell<Gradient>>,
     tally: Arc<Tally>,
+}
+
+/// What members of a view have in common.
+pub(super) struct Place<'a> {
+    pub(super) pool: &'a Rc<Pool>,
+    /// Connections say on whose behalf they are made.
+    pub(super) named: bool,
+    pub(super) total: &'a Rc<Cell<u32>>,
 }
 
 /// An answer that is a failure counts as having taken so much longer than the endpoint's others: whoever fails quickly
@@ -47,9 +57,10 @@ impl Member {
         group: &Arc<Inner>,
         settings: &Arc<Settings>,
         node: &Arc<Node>,
-        (pool, named): (&Rc<Pool>, bool),
+        place: Place<'_>,
         (now, rng): (Instant, &mut Rng),
     ) -> Rc<Self> {
+        let Place { pool, named, total } = place;
         let shelf = pool.hold(&node.origin.place, named);
         let gradient = settings.adaptive.as_ref().map(|options| Gradient::new(options.clone(), now, rng));
         Rc::new(Self {
@@ -60,6 +71,7 @@ impl Member {
             shelf,
             pool: pool.clone(),
             active: Cell::new(0),
+            total: total.clone(),
             latency: Cell::new(PeakEwma::new()),
             gradient: gradient.map(RefCell::new),
             tally: node.join(),
@@ -76,14 +88,18 @@ impl Member {
         score(self.latency.get().read(now), self.active.get(), share)
     }
 
+    /// Whether it is being tried out: who has just failed gets one request at a time until one of them goes well, unless
+    /// there is nobody else.
+    pub(super) fn is_tried_out(&self) -> bool {
+        self.active.get() > 0 && self.node.standing.is_on_trial()
+    }
+
     /// Whether it can be given another request.
     pub(super) fn has_room(&self) -> bool {
-        // Who has just failed gets one request at a time until one of them goes well.
-        let is_tried_out = self.active.get() > 0 && self.node.standing.is_on_trial();
         let is_full =
             || self.settings.most.is_some_and(|most| self.node.running.load(Ordering::Relaxed) >= most);
         let is_slow = || self.gradient.as_ref().is_some_and(|it| self.active.get() >= it.borrow().limit());
-        !is_tried_out && !is_full() && !is_slow()
+        !is_full() && !is_slow()
     }
 
     /// Takes a request on; none if another core was faster, or its circuit breaker is open.
@@ -116,6 +132,7 @@ impl Member {
 
     fn count(&self, change: i32) {
         self.active.set(self.active.get().saturating_add_signed(change));
+        self.total.set(self.total.get().saturating_add_signed(change));
         self.tally.active.set(u64::from(self.active.get()));
     }
 

@@ -3,6 +3,7 @@
 //! A view is made anew when the group's version has changed, or when an endpoint has rested enough; until then, choosing
 //! reads what this core has, and a word or two of what all share.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::balance::slow_start;
 use super::balance::subset::by_value;
 use super::field::{Candidates, Field};
 use super::group::Inner;
-use super::member::{Member, Pick};
+use super::member::{Member, Pick, Place};
 use super::node::{Fit, Mode};
 use super::pool::Pool;
 use super::roster::Published;
@@ -40,6 +41,8 @@ pub(super) struct View {
     until: Option<Instant>,
     /// All endpoints, in the order of their numbers.
     members: Vec<Rc<Member>>,
+    /// The requests of this core that are with them.
+    active: Rc<Cell<u32>>,
     /// Those who may be chosen for a request that is for everybody.
     all: Field,
     /// Those who may be chosen for a request that is for some, by the hash of the value that it names.
@@ -106,6 +109,7 @@ impl View {
             published: Arc::default(),
             until: None,
             members: Vec::new(),
+            active: Rc::default(),
             all: Field::default(),
             some: HashMap::new(),
             tokens: HashMap::new(),
@@ -140,7 +144,11 @@ impl View {
             _ => &mut self.all,
         };
         let ring = self.published.ring.as_ref();
-        match field.choose(&mut Candidates { rng: &mut self.rng, ring, now }, ask, tried) {
+        match field.choose(
+            &mut Candidates { rng: &mut self.rng, ring, now, total: self.active.get() },
+            ask,
+            tried,
+        ) {
             Choice::Nobody if !tried.is_empty() => self.spare(now, ask, tried),
             choice => choice,
         }
@@ -194,7 +202,7 @@ impl View {
         let known = std::mem::take(&mut self.members);
         let find = |id: u32| known.binary_search_by_key(&id, |member| member.node.id).ok();
         for node in &self.published.nodes {
-            let place = (&self.pool, self.named);
+            let place = Place { pool: &self.pool, named: self.named, total: &self.active };
             let member = match find(node.id) {
                 Some(at) => known[at].clone(),
                 None => Member::new(&self.group, &self.settings, node, place, (now, &mut self.rng)),
