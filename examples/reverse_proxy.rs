@@ -22,13 +22,13 @@
 
 use std::time::Duration;
 
-use eproxy_core::{Group, Handle, Proxy, Request, Response, Result, Server, UpstreamOptions};
+use eproxy_core::{Balance, Group, Handle, Proxy, Request, Response, Result, Server, UpstreamOptions};
 
 #[async_std::main]
 async fn main() -> Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let (heavy, light) = (upstream("heavy")?, upstream("light")?);
-    let group = Group::new().endpoint(url(&heavy), 2).endpoint(url(&light), 1);
+    let group = Group::new().endpoint(url(&heavy), 2).endpoint(url(&light), 1).balance(Balance::RoundRobin);
     let server = Server::builder()
         .get("/", |_: Request, res: Response| res.send("try /api/users\n"))
         .at(
@@ -45,6 +45,8 @@ async fn main() -> Result<()> {
         )
         .at("/down", Proxy::to("http://127.0.0.1:1"))
         .bind(address)
+        // Each worker takes turns by itself: with one, the figures come out even.
+        .workers(1)
         .start()?;
     for listener in server.listeners() {
         println!("listening on http://{listener}");

@@ -371,17 +371,58 @@ fn embed_runs_its_server_and_ends_by_itself() {
     assert!(embed.wait().success());
 }
 
-#[test]
-fn testing_tells_what_the_comment_on_top_of_it_says() {
-    let run = Command::new(binary("testing")).stdin(Stdio::null()).output().expect("the example runs");
+/// What an example that ends by itself prints, and what the comment on top of it says that it prints.
+fn printed_and_promised(name: &str) -> (Vec<String>, Vec<String>) {
+    let run = Command::new(binary(name)).stdin(Stdio::null()).output().expect("the example runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/testing.rs"));
-    let source = source.expect("the example has a source");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../examples/{name}.rs"));
+    let source = fs::read_to_string(path).expect("the example has a source");
     let promised = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
     let promised =
         promised.skip_while(|line| !line.starts_with("$ ")).skip(1).take_while(|line| *line != "```");
     let printed = String::from_utf8(run.stdout).expect("it prints text");
-    assert_eq!(printed.lines().collect::<Vec<_>>(), promised.collect::<Vec<_>>());
+    (printed.lines().map(str::to_owned).collect(), promised.map(str::to_owned).collect())
+}
+
+#[test]
+fn testing_tells_what_the_comment_on_top_of_it_says() {
+    let (printed, promised) = printed_and_promised("testing");
+    assert_eq!(printed, promised);
+}
+
+#[test]
+fn failover_loses_no_request_while_an_upstream_is_gone() {
+    let (printed, promised) = printed_and_promised("failover");
+    assert_eq!(printed, promised);
+}
+
+#[test]
+fn load_balance_shares_by_weight_and_relieves_who_is_slow() {
+    let (printed, promised) = printed_and_promised("load_balance");
+    assert_eq!(printed[..2], promised[..2]);
+    let answered = |name: &str| {
+        let line = printed[4..].iter().find(|line| line.starts_with(name)).expect("a line for each");
+        assert!(line.contains(": weight 1, Fit, ") && line.ends_with(" answered, 0 failures"), "{line}");
+        let (count, _) = line.split_once(" of ").expect("so many of so many");
+        count.rsplit(' ').next().and_then(|count| count.parse::<u32>().ok()).expect("a number")
+    };
+    let (amber, beryl, coral) = (answered("amber"), answered("beryl"), answered("coral"));
+    assert_eq!(amber + beryl + coral, 60);
+    assert!(coral < amber && coral < beryl, "the slow one is asked the least: {printed:?}");
+}
+
+#[test]
+fn sticky_keeps_clients_where_they_were_until_that_is_gone() {
+    let (printed, promised) = printed_and_promised("sticky");
+    let first = printed[0].split(' ').nth(3).expect("somebody answers");
+    let names = |line: &str| line.rsplit(": ").next().unwrap_or_default().to_owned();
+    assert!(printed[0].ends_with(r#" sets "node=…; Path=/; HttpOnly; SameSite=Lax""#), "{printed:?}");
+    assert_eq!((names(&printed[1]), names(&printed[4])), (first.to_owned(), first.to_owned()));
+    assert_eq!(names(&printed[2]), "amber, beryl, coral");
+    assert!(!names(&printed[5]).contains(first), "nobody new goes there: {printed:?}");
+    let last = printed[7].strip_prefix("with its cookie: ").expect("the last line");
+    assert!(!last.starts_with(first) && last.ends_with(" and sets another one"), "{printed:?}");
+    assert_eq!(printed.len(), promised.len());
 }
 
 #[test]
