@@ -143,12 +143,9 @@ impl View {
             },
             _ => &mut self.all,
         };
-        let ring = self.published.ring.as_ref();
-        match field.choose(
-            &mut Candidates { rng: &mut self.rng, ring, now, total: self.active.get() },
-            ask,
-            tried,
-        ) {
+        let (ring, total) = (self.published.ring.as_ref(), self.active.get());
+        let mut with = Candidates { rng: &mut self.rng, ring, now, total };
+        match field.choose(&mut with, ask, tried) {
             Choice::Nobody if !tried.is_empty() => self.spare(now, ask, tried),
             choice => choice,
         }
