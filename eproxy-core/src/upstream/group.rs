@@ -25,7 +25,7 @@ use super::snapshot::GroupSnapshot;
 ///
 /// Unless something else is said, the better of two endpoints drawn by weight is chosen
 /// ([`Balance::PeakEwma`]); one that takes no connection, or answers nothing several times in a row, rests for a while
-/// ([`Ejection`]) and is tried with one request at a time after that; when all of them rest they are tried all the same.
+/// ([`Ejection`](crate::Ejection)) and is tried with one request at a time after that; when all of them rest they are tried all the same.
 /// `docs/upstreams.md` has the whole story.
 ///
 /// ```

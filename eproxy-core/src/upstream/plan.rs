@@ -43,7 +43,7 @@ impl Group {
     /// Has endpoints be found while servers run, beside those that are named: by the records of a name
     /// ([`Dns`](crate::Dns), [`Srv`](crate::Srv)), from a file ([`EndpointsFile`](crate::EndpointsFile)), or by something of
     /// your own. It runs on async-std for as long as a server uses the group. May be called several times. What can't be
-    /// found at the moment takes no endpoint away: [`GroupSnapshot::troubles`] says so.
+    /// found at the moment takes no endpoint away: [`GroupSnapshot::troubles`](crate::GroupSnapshot::troubles) says so.
     ///
     /// ```
     /// use eproxy_core::{Dns, EndpointsFile, Group};
