@@ -222,25 +222,21 @@ fn rooms_import_from_lower_floors_only() {
 }
 
 #[test]
-fn every_room_that_is_a_folder_has_a_signboard_which_says_what_it_is_for() {
+fn every_folder_has_a_signboard_which_says_what_it_is_for_and_names_what_is_in_it() {
     let sources = sources();
     let mut wrong = Vec::new();
-    let rooms = sources.iter().filter(|source| source.path.contains('/')).filter_map(Source::room);
-    for room in rooms {
-        let board = sources.iter().find(|source| source.path == format!("{room}/mod.rs"));
+    for file in sources.iter().filter(|file| !file.is_signboard() && file.room().is_some()) {
+        let Some((folder, name)) = file.path.rsplit_once('/') else { continue };
+        let board = sources.iter().find(|source| source.path == format!("{folder}/mod.rs"));
         match board {
-            None => wrong.push(format!("{room} has no mod.rs")),
+            None => wrong.push(format!("{folder} has no mod.rs")),
             Some(board) if !board.text.starts_with("//! ") => {
-                wrong.push(format!("{room}/mod.rs does not say what the room is for"))
+                wrong.push(format!("{folder}/mod.rs does not say what the folder is for"))
             }
-            Some(board) => {
-                for file in sources.iter().filter(|source| source.room() == Some(room)) {
-                    let name = file.path.rsplit('/').next().unwrap_or_default();
-                    if !file.is_signboard() && !file.is_test() && !board.text.contains(&format!("`{name}`")) {
-                        wrong.push(format!("{room}/mod.rs does not name `{name}`"));
-                    }
-                }
+            Some(board) if !file.is_test() && !board.text.contains(&format!("`{name}`")) => {
+                wrong.push(format!("{folder}/mod.rs does not name `{name}`"));
             }
+            Some(_) => {}
         }
     }
     wrong.dedup();

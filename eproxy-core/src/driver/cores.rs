@@ -7,13 +7,12 @@ use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::among::{Waiting, among};
 use super::batch::GROUP;
 use super::clock::Clock;
 use super::executor::{Executor, TaskId};
-use super::kept::{AllKept, Kept};
 use super::network::Network;
 use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
 
@@ -29,7 +28,8 @@ pub(crate) struct Core {
     /// Reused by every turn.
     woken: RefCell<Vec<TaskId>>,
     parked: RefCell<Vec<(u32, Wakeup)>>,
-    kept: AllKept,
+    /// Tasks that wait for what others do.
+    waiting: Waiting,
     /// Where connections lead that are made here; none where it is the system's network.
     network: Option<Box<Network>>,
 }
@@ -68,7 +68,7 @@ impl Core {
             hurries: Cell::new(false),
             woken: RefCell::new(Vec::new()),
             parked: RefCell::new(Vec::new()),
-            kept: AllKept::default(),
+            waiting: Waiting::default(),
             network,
         }))
     }
@@ -102,9 +102,10 @@ impl Core {
         self.executor.spawn(future, true)
     }
 
-    /// A waker for a list of this core, of tasks that wait for each other.
-    pub(crate) fn keep(&self, waker: &Waker) -> Kept {
-        Kept::new(waker, &self.kept)
+    /// Waits for `future`, which comes about by what another task does, and not by somebody outside: whoever has a waker for
+    /// that need not be waited for before a clock that is moved by hand goes on.
+    pub(crate) async fn among<F: Future>(&self, future: F) -> F::Output {
+        among(&self.waiting, future).await
     }
 
     /// Queues a task.
@@ -198,14 +199,12 @@ impl Core {
         self.reactor.patience()
     }
 
-    /// Whether a task that serves somebody may be woken from outside: others than this core's sockets, timers and
-    /// [lists](Self::keep) have a waker of it.
+    /// Whether a task that serves somebody may be woken from outside: others than this core's sockets and timers have a waker
+    /// of it, and it is not waiting [among](Self::among) tasks.
     pub(crate) fn may_be_woken(&self) -> bool {
         let mut inside = HashMap::new();
         self.reactor.count_wakers(&mut inside);
-        for (_, task) in &*self.kept.borrow() {
-            *inside.entry(*task).or_default() += 1;
-        }
+        inside.extend(self.waiting.borrow().iter().map(|(_, task)| (*task, usize::MAX)));
         self.executor.is_known_outside(&inside)
     }
 

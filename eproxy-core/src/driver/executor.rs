@@ -21,8 +21,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
 
+use super::among::TaskKey;
 use super::cores::Remote;
-use super::kept::TaskKey;
 
 /// A task of a core.
 pub(crate) type TaskId = u32;
@@ -95,13 +95,12 @@ impl Executor {
         QUEUE.take().into_iter().for_each(|id| self.remote.inject(id));
     }
 
-    /// Whether there are more wakers of a task that serves somebody than those `inside`, of which that says how many it has,
-    /// and the one that it is polled with.
+    /// Whether there are more wakers of a task that serves somebody than the one that it is polled with, and those `inside`.
     pub(super) fn is_known_outside(&self, inside: &HashMap<TaskKey, usize>) -> bool {
         self.tasks.borrow().iter().filter(|(_, task)| task.serves).any(|(_, task)| {
             let Some((_, own)) = &task.running else { return false };
             let inside = inside.get(&own.data()).copied().unwrap_or_default();
-            Arc::strong_count(&task.flag) > 2 + inside
+            Arc::strong_count(&task.flag) > inside.saturating_add(2)
         })
     }
 

@@ -12,7 +12,7 @@
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
-//! | `executor.rs`, `kept.rs` | tasks, wakers, the run queue; wakers of those who wait for each other |
+//! | `executor.rs`, `among.rs` | tasks, wakers, the run queue; tasks that wait for what others do |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
 //! | `socket.rs` | sockets, and the system calls on them |
@@ -22,6 +22,7 @@
 //! | `network.rs` | a network in memory, for a core that is taken through its turns by hand |
 //! | `cores.rs` | a core's loop, and the way in from other threads |
 
+mod among;
 #[cfg(target_os = "linux")]
 mod batch;
 #[cfg(not(target_os = "linux"))]
@@ -32,7 +33,6 @@ mod connect;
 mod cores;
 mod executor;
 mod inbox;
-mod kept;
 mod listen;
 mod listener;
 mod network;
@@ -50,7 +50,6 @@ mod timer;
 
 pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
-pub(crate) use kept::Kept;
 pub(crate) use listen::{Address, Bound};
 pub(crate) use listener::Listener;
 pub(crate) use network::{Network, Welcome};

@@ -283,19 +283,20 @@ mod tests {
         let core = Core::by_hand().unwrap();
         let (list, outside) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
         let (inside, waits, given) = (core.clone(), list.clone(), outside.clone());
-        core.spawn_serving(poll_fn(move |cx| {
-            waits.borrow_mut().push(inside.keep(cx.waker()));
+        let waiting = poll_fn(move |cx| {
+            waits.borrow_mut().push(cx.waker().clone());
             std::task::Poll::<()>::Pending
-        }));
+        });
+        core.spawn_serving(async move { inside.among(waiting).await });
         core.spawn(poll_fn(move |cx| {
             given.borrow_mut().push(cx.waker().clone());
             std::task::Poll::<()>::Pending
         }));
         settle(&core);
         assert!(!core.may_be_woken() && list.borrow().len() == 1 && outside.borrow().len() == 1);
-        list.take().into_iter().for_each(crate::driver::Kept::wake);
+        list.borrow()[0].wake_by_ref();
         settle(&core);
-        assert!(!core.may_be_woken() && list.borrow().len() == 1, "it was woken and waits again");
+        assert!(!core.may_be_woken() && list.borrow().len() == 2, "it was woken and waits again");
         core.end();
     }
 

@@ -20,10 +20,10 @@ use mio::event::Source as EventSource;
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
+use super::among::TaskKey;
 use super::batch::Batch;
 use super::clock::Clock;
 use super::inbox::{Inbox, Received};
-use super::kept::TaskKey;
 use super::outbox::{Outbox, Sending};
 use super::socket::{Socket, on_socket};
 use super::source::{Clear, Direction, Side, Source, Waiter, tell};

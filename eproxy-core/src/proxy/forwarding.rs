@@ -174,7 +174,7 @@ async fn connect(
     relay.out.extend_from_slice(b"HTTP/1.1 200 Connection Established\r\n\r\n");
     relay.take_head(0);
     match relay.flush().await {
-        Ok(()) => Ok(Outcome::Tunnel(stream)),
+        Ok(()) => Ok(Outcome::Tunnel(stream, None)),
         Err(kind) => {
             relay.fail(&kind.into(), None);
             Ok(Outcome::Close)

@@ -221,7 +221,7 @@ fn strip(headers: &mut Headers, status: u16) {
 pub(super) async fn on_done(relay: &mut Relay<'_>, reverse: &Reverse, outcome: &Outcome) {
     let Some(mut hooked) = relay.hooked.take() else { return };
     match outcome {
-        Outcome::Tunnel(_) => return *relay.hooked = Some(hooked),
+        Outcome::Tunnel(..) => return *relay.hooked = Some(hooked),
         Outcome::Answer(answer, _) => {
             hooked.record.status = Some(answer.status());
             if reverse.hooks.done.may_wait() {

@@ -12,7 +12,7 @@ use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
 use crate::telemetry::{Attempt, Counters, FailureLine, Journal};
 use crate::tunnel::TwoEnds;
-use crate::upstream::{Ask, Registry, Upstreams};
+use crate::upstream::{Ask, Pick, Registry, Upstreams};
 
 use super::collect::Collected;
 use super::hooked::Hooked;
@@ -207,8 +207,8 @@ pub(crate) enum Outcome {
     Reset,
     /// Nothing was answered so far: this is the answer.
     Answer(Box<Answer>, Rest),
-    /// The connection has become a tunnel to this upstream; what is to go to the client first is in `out`.
-    Tunnel(Stream),
+    /// The connection has become a tunnel to this upstream, which is busy with it if it is of a group; what is to go to the client first is in `out`.
+    Tunnel(Stream, Option<Pick>),
 }
 
 /// What is left of a request's body on the client's connection.

@@ -138,7 +138,7 @@ impl Answered<'_> {
         self.write_head(relay, BodyCoding::None, false, Some(&protocol));
         upload.take(relay);
         match relay.flush().await {
-            Ok(()) => Outcome::Tunnel(self.stream),
+            Ok(()) => Outcome::Tunnel(self.stream, self.to.into_pick()),
             Err(kind) => {
                 relay.fail(&kind.into(), Some(&self.to.name));
                 Outcome::Close

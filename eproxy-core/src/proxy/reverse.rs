@@ -25,7 +25,7 @@ use super::hooked;
 use super::hooks::AllHooks;
 use super::max_forwards;
 use super::mirror::{self, Mirror};
-use super::relay::{Method, Outcome, Relay, Rest, answer_for};
+use super::relay::{Method, NAME, Outcome, Relay, Rest, answer_for};
 use super::request_head::{self, RequestRules};
 use super::retry::Retry;
 use super::tries::{First, try_all};
@@ -159,6 +159,7 @@ pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: Fir
     }
     let mut upload = Upload::new(relay, reverse);
     relay.desk.ask = ask(relay, reverse);
+    (relay.desk.tries, relay.desk.failed) = (0, None);
     if !matches!(first, First::Sent { .. }) {
         mirror::start(relay, reverse, &upload);
     }
@@ -229,5 +230,16 @@ pub(super) fn give_up(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outco
 pub(super) fn refuse(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcome {
     relay.fail(error, None);
     let rest = if error.kind().row().close { Rest::Begun } else { rest };
-    Outcome::Answer(Box::new(answer_for(error)), rest)
+    let mut answer = answer_for(error);
+    if relay.desk.tries > 1
+        && let Some(attempt) = &relay.desk.failed
+    {
+        // RFC 9209 §2.1.4; numbers and words make a valid value.
+        let (name, tries) = (error.kind().row().proxy_status, relay.desk.tries);
+        let (phase, sent) = (attempt.phase, attempt.bytes_sent);
+        let details = format!("{tries} attempts, the last: {phase}, {sent} bytes sent");
+        let status = format!("{NAME}; error={name}; details=\"{details}\"");
+        let _valid = answer.headers_mut().insert("Proxy-Status", status);
+    }
+    Outcome::Answer(Box::new(answer), rest)
 }

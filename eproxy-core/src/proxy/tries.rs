@@ -48,6 +48,13 @@ impl Deref for Chosen<'_> {
 }
 
 impl Chosen<'_> {
+    pub(super) fn into_pick(self) -> Option<Pick> {
+        match self {
+            Self::One(pick) => Some(pick),
+            Self::Only(_) => None,
+        }
+    }
+
     /// How long ago it was chosen.
     pub(super) fn age(&self, relay: &Relay<'_>) -> Duration {
         self.pick().map_or(Duration::ZERO, |pick| pick.age(relay.site.core.now()))

@@ -57,9 +57,9 @@ async fn conclude(
         Outcome::Close => After::Close,
         Outcome::Linger => After::Linger,
         Outcome::Reset => After::Reset,
-        Outcome::Tunnel(upstream) => {
+        Outcome::Tunnel(upstream, pick) => {
             let told = Told { reverse: passing.reverse, hooked: passing.hooked };
-            After::Tunnel(Box::new(Beginning { upstream, told }))
+            After::Tunnel(Box::new(Beginning { upstream, pick, told }))
         }
         Outcome::Answer(answer, rest) => {
             let mut opened = open_answer(worker, desk, &passing, *answer, rest, is_taken);

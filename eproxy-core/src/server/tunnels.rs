@@ -6,6 +6,7 @@ use crate::driver::Stream;
 use crate::message::Buffer;
 use crate::proxy::{self, Hooked};
 use crate::tunnel::{Next, Tunnel};
+use crate::upstream::Pick;
 
 use super::desk::Desk;
 use super::owner::Owner;
@@ -15,6 +16,8 @@ use super::worker::{Connection, Place, Worker};
 #[derive(Debug)]
 pub(super) struct Beginning {
     pub(super) upstream: Stream,
+    /// The endpoint that is busy with it.
+    pub(super) pick: Option<Pick>,
     pub(super) told: Told,
 }
 
@@ -30,11 +33,12 @@ pub(super) struct Entry {
     tunnel: Tunnel,
     place: Place,
     told: Told,
+    _pick: Option<Pick>,
 }
 
 /// Makes a tunnel of a connection. What is on the desk was read of either side and not passed on.
 pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Beginning, desk: &mut Desk) {
-    let Beginning { upstream, told } = beginning;
+    let Beginning { upstream, pick, told } = beginning;
     let (stream, place) = connection.into_parts();
     let from_client = std::mem::replace(&mut desk.input, Buffer::new());
     let from_upstream = desk.relay.take_input();
@@ -46,7 +50,7 @@ pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Begi
     let (up, down) = tunnel.moved();
     counters.tunnel_bytes_up.add_many(up);
     counters.tunnel_bytes_down.add_many(down);
-    let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, place, told });
+    let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, place, told, _pick: pick });
     advance(worker, index as u32, &mut Buffer::new());
 }
 
@@ -73,7 +77,7 @@ pub(super) fn advance(worker: &Rc<Worker>, index: u32, scratch: &mut Buffer) {
 
 /// Closes a tunnel and tells whoever wants to know.
 fn end(worker: &Rc<Worker>, entry: Entry) {
-    let Entry { tunnel, place, told } = entry;
+    let Entry { tunnel, place, told, .. } = entry;
     let Some(mut hooked) = told.hooked else { return };
     hooked.carried(tunnel.moved());
     let worker = worker.clone();

@@ -45,7 +45,12 @@ pub(super) struct Candidates<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) ring: Option<&'a Ring>,
     pub(super) now: Instant,
+    /// Requests that are with all endpoints.
+    pub(super) total: u32,
 }
+
+/// So few requests of a core are no reason to take a key to another endpoint.
+const LIGHT: u32 = 16;
 
 impl Field {
     /// Those of the endpoints at `positions` who may be chosen; and when one that rests is to be looked at again.
@@ -99,7 +104,9 @@ impl Field {
         /// Cores that are after the same room at the same time.
         const RACES: usize = 4;
         for _ in 0..RACES {
-            let Some(number) = self.next(with, ask, tried) else { break };
+            let sure = self.next(with, ask, |member| !tried.has(member) && !member.is_tried_out());
+            let next = sure.or_else(|| self.next(with, ask, |member| !tried.has(member)));
+            let Some(number) = next else { break };
             if let Some(pick) = self.members[number].take(with.now) {
                 return Choice::One(pick);
             }
@@ -110,10 +117,15 @@ impl Field {
         }
     }
 
-    fn next(&mut self, with: &mut Candidates<'_>, ask: &Ask, tried: &Tried) -> Option<usize> {
+    fn next(
+        &mut self,
+        with: &mut Candidates<'_>,
+        ask: &Ask,
+        is_meant: impl Fn(&Member) -> bool,
+    ) -> Option<usize> {
         let Self { members, shares, policy } = self;
         let now = with.now;
-        let may = |number: usize| !tried.has(&members[number]) && members[number].has_room(now);
+        let may = |number: usize| is_meant(&members[number]) && members[number].has_room(now);
         match policy {
             Policy::Nobody => None,
             Policy::PeakEwma(draw) => two_choices::choose(with.rng, draw, may, |number| {
@@ -130,11 +142,11 @@ impl Field {
             Policy::Random(draw) => draw.choose(with.rng, may),
             Policy::Hash { draw, places, open } => match (ask.key, with.ring) {
                 (Some(key), Some(ring)) => {
-                    let total = members.iter().map(|member| member.active()).sum();
-                    let bound = Bound { factor: Bound::FACTOR, total, open: *open };
+                    let bound = Bound { factor: Bound::FACTOR, total: with.total, open: *open };
                     let here = |at: usize| places.get(at).copied().flatten().map(|here| here as usize);
                     let may = |at: usize| here(at).is_some_and(may);
-                    let load = |at: usize| here(at).map_or(0, |here| members[here].active());
+                    let active = |at: usize| here(at).map_or(0, |here| members[here].active());
+                    let load = |at: usize| Some(active(at)).filter(|active| *active > LIGHT).unwrap_or(0);
                     ring.choose(key, may, load, bound).and_then(here)
                 }
                 _ => draw.choose(with.rng, may),

@@ -28,6 +28,8 @@ struct Place(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     is_called: bool,
+    /// It has made use of the room that it was called for.
+    is_served: bool,
     waker: Option<Waker>,
 }
 
@@ -94,10 +96,20 @@ impl Ticket<'_> {
         .await;
     }
 
-    /// The room was none for this one: whoever comes next is called, and this one waits on.
+    /// The room was used.
+    pub(super) fn served(&self) {
+        self.place.state().is_served = true;
+    }
+
+    /// The room is gone: this one waits on.
+    pub(super) fn again(&self) {
+        self.place.state().is_called = false;
+    }
+
+    /// The room is none for this one: whoever comes next is called, and this one waits on.
     pub(super) fn pass_on(&self) {
         self.line.call();
-        self.place.state().is_called = false;
+        self.again();
     }
 }
 
@@ -106,6 +118,12 @@ impl Drop for Ticket<'_> {
         let mut places = self.line.places();
         places.retain(|place| !Arc::ptr_eq(place, &self.place));
         self.line.length.store(places.len(), Ordering::Relaxed);
+        drop(places);
+        let State { is_called, is_served, .. } = *self.place.state();
+        if is_called && !is_served {
+            // It went away with the room that it was called for.
+            self.line.call();
+        }
     }
 }
 
@@ -131,6 +149,19 @@ mod tests {
         assert_eq!(line.length(), 1);
         line.call();
         assert!(is_called(&second));
+    }
+
+    #[test]
+    fn who_goes_away_called_leaves_the_room_to_the_next() {
+        let line = Line::default();
+        let (first, second) = (line.enter(9).unwrap(), line.enter(9).unwrap());
+        line.call();
+        drop(first);
+        assert!(is_called(&second));
+        second.served();
+        let third = line.enter(9).unwrap();
+        drop(second);
+        assert!(!is_called(&third));
     }
 
     #[test]

@@ -29,9 +29,19 @@ pub(crate) struct Member {
     pool: Rc<Pool>,
     /// This core's requests that are with it.
     active: Cell<u32>,
+    /// Those of this core that are with any endpoint of the group.
+    total: Rc<Cell<u32>>,
     latency: Cell<PeakEwma>,
     gradient: Option<RefCell<Gradient>>,
     tally: Arc<Tally>,
+}
+
+/// What members of a view have in common.
+pub(super) struct Place<'a> {
+    pub(super) pool: &'a Rc<Pool>,
+    /// Connections say on whose behalf they are made.
+    pub(super) named: bool,
+    pub(super) total: &'a Rc<Cell<u32>>,
 }
 
 /// An answer that is a failure counts as having taken so much longer than the endpoint's others: whoever fails quickly
@@ -47,9 +57,10 @@ impl Member {
         group: &Arc<Inner>,
         settings: &Arc<Settings>,
         node: &Arc<Node>,
-        (pool, named): (&Rc<Pool>, bool),
+        place: Place<'_>,
         (now, rng): (Instant, &mut Rng),
     ) -> Rc<Self> {
+        let Place { pool, named, total } = place;
         let shelf = pool.hold(&node.origin.place, named);
         let gradient = settings.adaptive.as_ref().map(|options| Gradient::new(options.clone(), now, rng));
         Rc::new(Self {
@@ -60,6 +71,7 @@ impl Member {
             shelf,
             pool: pool.clone(),
             active: Cell::new(0),
+            total: total.clone(),
             latency: Cell::new(PeakEwma::new()),
             gradient: gradient.map(RefCell::new),
             tally: node.join(),
@@ -76,10 +88,14 @@ impl Member {
         score(self.latency.get().read(now), self.active.get(), share)
     }
 
+    /// Whether it is being tried out: who has just failed gets one request at a time until one of them goes well, unless
+    /// there is nobody else.
+    pub(super) fn is_tried_out(&self) -> bool {
+        self.active.get() > 0 && self.node.standing.is_on_trial()
+    }
+
     /// Whether it can be given another request.
     pub(super) fn has_room(&self, now: Instant) -> bool {
-        // Who has just failed gets one request at a time until one of them goes well.
-        let is_tried_out = self.active.get() > 0 && self.node.standing.is_on_trial();
         let is_full =
             || self.settings.most.is_some_and(|most| self.node.running.load(Ordering::Relaxed) >= most);
         let is_slow = || self.gradient.as_ref().is_some_and(|it| self.active.get() >= it.borrow().limit());
@@ -87,7 +103,7 @@ impl Member {
             let circuit = self.settings.breaker.as_ref().map(|breaker| self.node.circuit(breaker));
             circuit.is_some_and(|circuit| !circuit.has_room(self.group.roster.milliseconds(now)))
         };
-        !is_tried_out && !is_full() && !is_slow() && !is_broken()
+        !is_full() && !is_slow() && !is_broken()
     }
 
     /// Takes a request on; none if another core was faster, or its circuit breaker is open.
@@ -120,6 +136,7 @@ impl Member {
 
     fn count(&self, change: i32) {
         self.active.set(self.active.get().saturating_add_signed(change));
+        self.total.set(self.total.get().saturating_add_signed(change));
         self.tally.active.set(u64::from(self.active.get()));
     }
 
@@ -225,10 +242,14 @@ impl Pick {
         let published = (failure == Failure::ServerError).then(|| group.roster.published());
         let everybody = published.iter().flat_map(|published| &published.nodes).map(|node| &node.standing);
         let is_ejected = node.standing.failed(failure, now, &settings.ejection, everybody).is_some();
+        let mut is_news = is_ejected;
         if let Some(breaker) = &settings.breaker {
-            node.circuit(breaker).failed(self.admission.replace(Admission::No), now);
+            let (circuit, admission) = (node.circuit(breaker), self.admission.replace(Admission::No));
+            let was_closed = circuit.is_closed();
+            circuit.failed(admission, now);
+            is_news |= was_closed != circuit.is_closed() || matches!(admission, Admission::Trial(_));
         }
-        if is_ejected || settings.breaker.is_some() {
+        if is_news {
             group.roster.touch();
         }
         if is_ejected {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `origin.rs`, `destination.rs` | [`Origin`], [`Place`]: where an upstream is; the same with its unused connections |
 //! | `endpoint.rs`, `node.rs`, `member.rs` | an endpoint as it is described, as all cores share it, as one core has it |
-//! | `group.rs`, `settings.rs`, `roster.rs` | [`Group`]: how it is described; what is fixed of it; the endpoints it has |
+//! | `group.rs`, `plan.rs`, `settings.rs`, `roster.rs` | [`Group`]; how it is described; what is fixed of it; the endpoints it has |
 //! | `view.rs`, `field.rs` | a group as one core sees it; those who may be chosen, and the policy |
 //! | `line.rs` | requests that wait for room |
 //! | `tally.rs`, `snapshot.rs` | what is counted, and shown |
@@ -35,6 +35,7 @@ mod member;
 mod node;
 mod options;
 mod origin;
+mod plan;
 mod pool;
 mod race;
 mod registry;

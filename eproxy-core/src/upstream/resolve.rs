@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::driver::{Core, Kept};
+use crate::driver::Core;
 use crate::error::{Error, Kind, Result};
 
 /// How long addresses are taken for fresh. The system's resolver does not say how long they are.
@@ -45,7 +45,7 @@ struct Entry {
     /// Until when no new look-up is needed.
     until: Cell<Option<Instant>>,
     is_running: Cell<bool>,
-    waiting: RefCell<Vec<Kept>>,
+    waiting: RefCell<Vec<Waker>>,
 }
 
 impl Resolver {
@@ -67,14 +67,14 @@ impl Resolver {
         if let Some(found) = &*entry.found.borrow() {
             return Ok(found.clone());
         }
-        poll_fn(|cx| {
+        let found = poll_fn(|cx| {
             if !entry.is_running.get() {
                 return Poll::Ready(());
             }
-            entry.waiting.borrow_mut().push(self.core.keep(cx.waker()));
+            entry.waiting.borrow_mut().push(cx.waker().clone());
             Poll::Pending
-        })
-        .await;
+        });
+        self.core.among(found).await;
         match &*entry.found.borrow() {
             Some(found) => Ok(found.clone()),
             None => {
@@ -133,7 +133,7 @@ impl Resolver {
             entry.is_running.set(false);
             running.set(running.get() - 1);
             let waiting = std::mem::take(&mut *entry.waiting.borrow_mut());
-            waiting.into_iter().for_each(Kept::wake);
+            waiting.into_iter().for_each(Waker::wake);
         });
         Ok(())
     }

@@ -66,7 +66,7 @@ pub(super) struct Settings {
     pub(super) slow_start: Duration,
     /// The zone that is preferred, and the part of its weight that must be fit for that.
     pub(super) zone: Option<(String, f64)>,
-    /// The header that names a value, and the label that has it; with `true`, nobody else will do.
+    /// How requests say which endpoints they are for.
     pub(super) subset: Option<Subset>,
     /// A tier of which less than this part is fit is left for one that is better off.
     pub(super) tier_below: f64,

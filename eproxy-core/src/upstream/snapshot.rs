@@ -36,7 +36,7 @@ pub struct EndpointSnapshot {
     pub url: String,
     /// What it is called in logs: `10.0.0.7:3000`.
     pub name: String,
-    /// Its weight, tier and zone.
+    /// See [`Endpoint::weight`](crate::Endpoint::weight); as it is now.
     pub weight: u32,
     /// See [`Endpoint::priority`](crate::Endpoint::priority).
     pub priority: u8,

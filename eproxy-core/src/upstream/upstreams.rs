@@ -69,12 +69,17 @@ impl Upstreams {
         let Some(ticket) = inner.line.enter(most) else { return Err(Kind::QueueFull) };
         let called = async {
             loop {
-                ticket.called().await;
+                self.core.among(ticket.called()).await;
                 let choice = view.borrow_mut().choose(self.core.now(), ask, &Tried::default(), true);
                 match choice {
-                    Choice::One(pick) => return Ok(pick),
+                    Choice::One(pick) => {
+                        ticket.served();
+                        return Ok(pick);
+                    }
                     Choice::Nobody => return Err(Kind::NoEndpoint),
-                    Choice::Full => ticket.pass_on(),
+                    // It was room with an endpoint that this one is not for.
+                    Choice::Full if settings.subset.is_some() => ticket.pass_on(),
+                    Choice::Full => ticket.again(),
                 }
             }
         };

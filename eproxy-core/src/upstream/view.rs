@@ -3,6 +3,7 @@
 //! A view is made anew when the group's version has changed, or when an endpoint has rested enough; until then, choosing
 //! reads what this core has, and a word or two of what all share.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,11 +14,12 @@ use smallvec::SmallVec;
 
 use crate::telemetry::Counter;
 
+use super::balance::hash::hash;
 use super::balance::slow_start;
 use super::balance::subset::by_value;
 use super::field::{Candidates, Field};
 use super::group::Inner;
-use super::member::{Member, Pick};
+use super::member::{Member, Pick, Place};
 use super::node::{Fit, Mode};
 use super::pool::Pool;
 use super::roster::Published;
@@ -39,6 +41,8 @@ pub(super) struct View {
     until: Option<Instant>,
     /// All endpoints, in the order of their numbers.
     members: Vec<Rc<Member>>,
+    /// The requests of this core that are with them.
+    active: Rc<Cell<u32>>,
     /// Those who may be chosen for a request that is for everybody.
     all: Field,
     /// Those who may be chosen for a request that is for some, by the hash of the value that it names.
@@ -105,6 +109,7 @@ impl View {
             published: Arc::default(),
             until: None,
             members: Vec::new(),
+            active: Rc::default(),
             all: Field::default(),
             some: HashMap::new(),
             tokens: HashMap::new(),
@@ -138,8 +143,31 @@ impl View {
             },
             _ => &mut self.all,
         };
-        let ring = self.published.ring.as_ref();
-        field.choose(&mut Candidates { rng: &mut self.rng, ring, now }, ask, tried)
+        let (ring, total) = (self.published.ring.as_ref(), self.active.get());
+        let mut with = Candidates { rng: &mut self.rng, ring, now, total };
+        match field.choose(&mut with, ask, tried) {
+            Choice::Nobody if !tried.is_empty() => self.spare(now, ask, tried),
+            choice => choice,
+        }
+    }
+
+    /// Another endpoint for a request that all who come first have failed: of the next tier, or of another zone.
+    fn spare(&self, now: Instant, ask: &Ask, tried: &Tried) -> Choice {
+        let milliseconds = self.group.roster.milliseconds(now);
+        let is_meant = |member: &Member| match (&self.settings.subset, ask.value) {
+            (Some(subset), Some(value)) if self.some.contains_key(&value) => {
+                let label = member.node.endpoint.labels.get(&subset.label);
+                label.is_some_and(|label| hash(label.as_bytes()) == value)
+            }
+            _ => true,
+        };
+        let may = |member: &&Rc<Member>| {
+            let is_fit = member.node.mode() == Mode::Active && member.node.fit(milliseconds) == Fit::Yes;
+            is_fit && !tried.has(member) && member.has_room(now) && is_meant(member)
+        };
+        let spares = self.members.iter().filter(may);
+        let first = spares.min_by_key(|member| (member.node.endpoint.priority, member.active()));
+        first.and_then(|member| member.take(now)).map_or(Choice::Nobody, Choice::One)
     }
 
     /// Whoever has answered this client before, if it still takes its requests.
@@ -171,7 +199,7 @@ impl View {
         let known = std::mem::take(&mut self.members);
         let find = |id: u32| known.binary_search_by_key(&id, |member| member.node.id).ok();
         for node in &self.published.nodes {
-            let place = (&self.pool, self.named);
+            let place = Place { pool: &self.pool, named: self.named, total: &self.active };
             let member = match find(node.id) {
                 Some(at) => known[at].clone(),
                 None => Member::new(&self.group, &self.settings, node, place, (now, &mut self.rng)),

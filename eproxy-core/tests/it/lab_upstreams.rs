@@ -273,3 +273,16 @@ fn a_copy_that_waits_for_its_request_to_go_on_holds_nobody_up() {
     assert_eq!((copy.connections(), copy.requests()), (1, 0));
     assert_eq!((lab.wait(pending).text(), lab.now().as_secs()), ("enough", 1));
 }
+
+#[test]
+fn requests_that_wait_for_room_hold_nobody_up() {
+    let lab = Lab::new();
+    let app = lab.upstream("http://app.test", Script::new().latency(seconds(1)).answer(200, "x"));
+    let group = Group::from("http://app.test").max_requests(1).queue(10, seconds(5));
+    lab.serve(Server::builder().at("/*path", Proxy::to(group)));
+    let all: Vec<_> = (0..3).map(|_| lab.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")).collect();
+    assert_eq!(app.requests(), 1);
+    let waited: Vec<_> =
+        all.into_iter().map(|pending| (lab.wait(pending).status(), lab.now().as_secs())).collect();
+    assert_eq!(waited, [(200, 1), (200, 2), (200, 3)]);
+}

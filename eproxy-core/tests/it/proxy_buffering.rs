@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eproxy_core::{Group, Proxy, Server, Timeouts};
+use eproxy_core::{Endpoint, Group, Proxy, Server, Timeouts};
 
 use crate::support::server::nobody;
 use crate::support::{Connection, Running, eventually, get, post, start};
@@ -174,7 +174,7 @@ fn retrying(proxy: fn(Proxy) -> Proxy) -> (Running, Upstream, Upstream) {
         peer.next();
     });
     let good = echoing();
-    let group = Group::new().endpoint(bad.url(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(bad.url()).with(Endpoint::new(good.url()).priority(1));
     (serve(proxy(Proxy::to(group))), bad, good)
 }
 
@@ -210,7 +210,7 @@ fn one_that_was_not_or_must_not_be_is_not_sent_again() {
     }
     // What nobody can have seen goes elsewhere, whatever it is.
     let good = echoing();
-    let group = Group::new().endpoint(nobody(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(nobody()).with(Endpoint::new(good.url()).priority(1));
     let server = serve(Proxy::to(group).buffer_requests(100));
     let mut client = begin(&server, "POST", CHUNKED);
     client.hears_nothing_for(20);

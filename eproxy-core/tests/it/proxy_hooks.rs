@@ -1,7 +1,7 @@
 //! What hooks see of requests and can do with them: answer early, change fields and target, and nothing that would make
 //! another message of it.
 
-use eproxy_core::{Answer, Flow, Group, Headers, Proxy, ProxyRequest, Result, UpstreamRequest};
+use eproxy_core::{Answer, Endpoint, Flow, Group, Headers, Proxy, ProxyRequest, Result, UpstreamRequest};
 
 use crate::support::notes::Notes;
 use crate::support::server::nobody;
@@ -303,7 +303,9 @@ fn a_request_is_shown_once_and_its_tries_one_by_one() {
         peer.next();
     });
     let nobody = nobody();
-    let group = Group::new().endpoint(bad.url(), 1000).endpoint(nobody.as_str(), 1).endpoint(good.url(), 1);
+    let group = Group::from(bad.url())
+        .with(Endpoint::new(nobody.as_str()).priority(1))
+        .with(Endpoint::new(good.url()).priority(2));
     let (once, each) = (notes.clone(), notes.clone());
     let server = serve(
         Proxy::to(group)

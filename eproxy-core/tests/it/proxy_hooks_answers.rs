@@ -1,7 +1,7 @@
 //! What hooks see of answers and can do with them.
 
 use eproxy_core::{
-    Answer, Group, Headers, IntoFlow, Proxy, ProxyRequest, ProxyResponse, Result, UpstreamRequest,
+    Answer, Endpoint, Group, Headers, IntoFlow, Proxy, ProxyRequest, ProxyResponse, Result, UpstreamRequest,
 };
 
 use crate::support::notes::Notes;
@@ -261,7 +261,7 @@ fn only_final_answers_of_upstreams_are_shown() {
     assert_eq!(notes.take(), [""; 0]);
     // An answer that is as good as none is not the last one.
     let (bad, good) = (saying("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n"), echoing());
-    let group = Group::new().endpoint(bad.url(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(bad.url()).with(Endpoint::new(good.url()).priority(1));
     let server = hooked(Proxy::to(group).retry_statuses([503]));
     let mut client = server.connect();
     for target in ["/a", "/b"] {

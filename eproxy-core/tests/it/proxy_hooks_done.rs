@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eproxy_core::{Answer, Done, Group, Proxy, ProxyRequest, ProxyResponse, Server};
+use eproxy_core::{Answer, Done, Endpoint, Group, Proxy, ProxyRequest, ProxyResponse, Server};
 
 use crate::support::notes::Notes;
 use crate::support::server::nobody;
@@ -107,7 +107,7 @@ fn each_try_is_counted_and_the_last_failure_is_the_one_that_is_told() {
     assert_eq!(notes.wait(1), ["/a 502 connect 4 0 2"]);
     // One that was got over is none.
     let good = echoing();
-    let group = Group::new().endpoint(nobody(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(nobody()).with(Endpoint::new(good.url()).priority(1));
     let (server, notes) = telling(Proxy::to(group));
     assert_eq!(server.ask(get("/b")).status, 200);
     assert_eq!(notes.wait(1), ["/b 200 - 0 2 2"]);

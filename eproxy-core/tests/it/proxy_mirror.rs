@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use eproxy_core::{Answer, BodyFilter, Group, Proxy, ProxyRequest, Server, UpstreamOptions};
+use eproxy_core::{Answer, BodyFilter, Endpoint, Group, Proxy, ProxyRequest, Server, UpstreamOptions};
 
 use crate::support::server::nobody;
 use crate::support::{Running, eventually, get, post, post_chunked, start};
@@ -279,7 +279,7 @@ fn what_is_answered_here_and_what_is_sent_again_makes_no_second_copy() {
         peer.next();
     });
     let good = echoing();
-    let group = Group::new().endpoint(bad.url(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(bad.url()).with(Endpoint::new(good.url()).priority(1));
     let server = serve(
         Proxy::to(group)
             .mirror(mirror.url())
@@ -298,7 +298,7 @@ fn what_is_answered_here_and_what_is_sent_again_makes_no_second_copy() {
 #[test]
 fn a_body_that_comes_later_is_copied_though_the_first_upstream_was_not_there() {
     let (good, mirror) = (echoing(), echoing());
-    let group = Group::new().endpoint(nobody(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(nobody()).with(Endpoint::new(good.url()).priority(1));
     let server = serve(Proxy::to(group).mirror(mirror.url()));
     let mut client = server.connect();
     client.send("POST /a HTTP/1.1\r\nHost: test\r\nX-A: 1\r\nContent-Length: 5\r\n\r\n");

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use eproxy_core::{Ejection, Group, Proxy, UpstreamOptions};
+use eproxy_core::{Ejection, Endpoint, Group, Proxy, UpstreamOptions};
 
 use crate::support::server::nobody;
 use crate::support::{Running, eventually, get, post};
@@ -29,7 +29,7 @@ fn failing(fail: impl Fn(&mut Peer) + Send + Sync + 'static) -> Upstream {
 
 /// A proxy that prefers the first of two upstreams.
 fn preferring(first: &str, second: &Upstream) -> Running {
-    serve(Proxy::to(Group::new().endpoint(first, 1000).endpoint(second.url(), 1)))
+    serve(Proxy::to(Group::from(first).with(Endpoint::new(second.url()).priority(1))))
 }
 
 fn targets(upstream: &Upstream) -> Vec<String> {
@@ -170,7 +170,7 @@ fn once_something_of_an_answer_has_come_nothing_is_sent_again() {
 fn an_upstream_that_is_late_may_be_working_on_it() {
     let (bad, good) = (failing(|peer| drop(peer.rest())), echoing());
     let options = UpstreamOptions { head: Duration::from_millis(400), ..UpstreamOptions::default() };
-    let group = Group::new().endpoint(bad.url(), 1000).endpoint(good.url(), 1);
+    let group = Group::from(bad.url()).with(Endpoint::new(good.url()).priority(1));
     let server = serve(Proxy::to(group).upstream_options(options));
     let mut client = server.connect();
     assert_eq!(client.ask(get("/first")).text(), "/first");
@@ -213,7 +213,9 @@ fn where_nobody_can_be_connected_to_the_client_is_told() {
     for request in [get("/a"), post("/b", "body")] {
         let reply = client.ask(request);
         assert_eq!((reply.status, reply.says_close(), reply.text()), (502, false, "502 Bad Gateway\n"));
-        assert_eq!(reply.header("proxy-status"), Some("eproxy; error=connection_refused"));
+        let status =
+            "eproxy; error=connection_refused; details=\"2 attempts, the last: connect, 0 bytes sent\"";
+        assert_eq!(reply.header("proxy-status"), Some(status));
     }
     assert_eq!(server.failures("connect"), 4, "each of them was tried");
 }
