@@ -34,8 +34,13 @@
 //! request or response objects. Hooks see it on its way as [`ProxyRequest`], [`UpstreamRequest`], [`ProxyResponse`] and
 //! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
-//! Endpoints may be found while a server runs: a [`Discovery`] looks for them by the records of names ([`Dns`], `Srv`) or in
-//! a file ([`EndpointsFile`]). `docs/upstreams.md` has the whole story of groups.
+//! # Groups of upstreams
+//!
+//! A [`Group`] is a handle on the endpoints that share the requests of a proxy. It chooses among them ([`Balance`],
+//! [`Sticky`]), finds out who is well ([`Probe`], [`Ejection`], [`Breaker`]), limits what they are given
+//! ([`Group::max_requests`], [`AdaptiveLimit`]) and what is sent again ([`RetryBudget`]), and shows how they fare
+//! ([`GroupSnapshot`]). Endpoints can be changed while a server runs, or found: a [`Discovery`] looks for them by the records
+//! of names ([`Dns`], `Srv`) or in a file ([`EndpointsFile`]). `docs/upstreams.md` has the whole story.
 //!
 //! # Testing
 //!
@@ -52,14 +57,14 @@
 //! | 6 | `server`: listeners, connections, exchanges |
 //! | 5 | `router`: which route |
 //! | 4 | `proxy`: passing requests on; `client`: asking others |
-//! | 3 | `handler`: the seam between the server and its user; `upstream`: endpoints, pools, names |
+//! | 3 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
 //! | 2 | `http1`: the wire; `tunnel`: bytes both ways; `telemetry`: counters |
 //! | 1 | `message`: the words of HTTP |
 //! | 0 | `driver`: poll, tasks, timers, sockets; `error` |
 //!
 //! A request goes from `driver` to `server/at_once`, is parsed by `http1`, and is answered there or sent on there if nothing
-//! has to be waited for. Otherwise it follows `server/exchange::run`; where it is passed on, `proxy/reverse::run` and
-//! `proxy/attempt::attempt`.
+//! has to be waited for. Otherwise it follows `server/exchange::run`; where it is passed on, `proxy/reverse::run`,
+//! `proxy/tries::try_all` and `proxy/attempt::attempt`.
 
 mod client;
 mod driver;

@@ -244,6 +244,28 @@ fn every_folder_has_a_signboard_which_says_what_it_is_for_and_names_what_is_in_i
 }
 
 #[test]
+fn every_file_is_in_the_table_of_its_room_in_the_architecture() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/architecture.md");
+    let page = fs::read_to_string(page).expect("there is a page on the architecture");
+    let mut wrong = Vec::new();
+    for file in sources().iter().filter(|file| !file.is_signboard() && !file.is_test()) {
+        let (Some(room), Some((_, below))) = (file.room(), file.path.split_once('/')) else { continue };
+        let table = page.split_once(&format!("\n| `{room}` | |\n")).map_or("", |(_, behind)| behind);
+        let table = table.split("\n\n").next().unwrap_or_default();
+        let is_named = match below.rsplit_once('/') {
+            None => table.contains(&format!("`{below}`")),
+            Some((folder, name)) => table
+                .lines()
+                .any(|row| row.contains(&format!("`{folder}/`")) && row.contains(&format!("`{name}`"))),
+        };
+        if !is_named {
+            wrong.push(format!("docs/architecture.md does not name {}", file.path));
+        }
+    }
+    nothing(&wrong);
+}
+
+#[test]
 fn signboards_are_short_and_hold_no_logic() {
     let mut wrong = Vec::new();
     for board in sources().iter().filter(|source| source.is_signboard()) {

@@ -58,7 +58,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Passes requests on to an upstream, `http://host:port` or `unix:/path`, to several by turns, or to a [`Group`]. The
+    /// Passes requests on to an upstream, `http://host:port` or `unix:/path`, to several that share them, or to a [`Group`]. The
     /// port is 80 unless given; a path in the URL is put in front of those of requests.
     ///
     /// ```
@@ -66,7 +66,7 @@ impl Proxy {
     ///
     /// let one = Proxy::to("http://10.0.0.7:3000/base");
     /// let socket = Proxy::to("unix:/run/app.sock");
-    /// let by_turns = Proxy::to(["http://10.0.0.8:80", "http://10.0.0.9:80"]);
+    /// let several = Proxy::to(["http://10.0.0.8:80", "http://10.0.0.9:80"]);
     /// let by_weight = Proxy::to(Group::new().endpoint("http://10.0.0.8:80", 3).endpoint("http://10.0.0.9:80", 1));
     /// ```
     pub fn to(upstream: impl Into<Group>) -> Self {

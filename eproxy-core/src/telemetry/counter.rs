@@ -132,7 +132,8 @@ pub struct Stats {
     pub hedges_won: u64,
     /// Requests that waited until an endpoint had room ([`Group::queue`](crate::Group::queue)).
     pub queued: u64,
-    /// Times that an endpoint was ejected for how it fared ([`Group::ejection`](crate::Group::ejection)).
+    /// Times that an endpoint was ejected for how it treated a request ([`Group::ejection`](crate::Group::ejection)). Outliers
+    /// are counted in [`EndpointSnapshot::ejections`](crate::EndpointSnapshot::ejections) only.
     pub ejections: u64,
     /// Copies of requests ([`Proxy::mirror`](crate::Proxy::mirror)) that were answered.
     pub mirrored: u64,

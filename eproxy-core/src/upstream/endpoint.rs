@@ -67,8 +67,9 @@ impl Endpoint {
         self
     }
 
-    /// What requests to it say in their Host field, for an endpoint whose URL has an address where the server expects a
-    /// name: `name` or `name:port` (RFC 9110 §7.2).
+    /// What it is called, for an endpoint whose URL has an address where the server expects a name: `name` or `name:port`
+    /// (RFC 9110 §7.2). Probes say it in their Host field, and requests where [`Proxy::upstream_host`](crate::Proxy::upstream_host)
+    /// is set; otherwise these keep what the client has sent.
     pub fn host(mut self, authority: impl Into<String>) -> Self {
         self.host = Some(authority.into());
         self
