@@ -33,7 +33,7 @@ pub(crate) struct Flags {
     #[argh(option, from_str_fn(workers))]
     pub(crate) workers: Option<usize>,
 
-    /// pass every request on to this URL, http://HOST:PORT or unix:/PATH; given several times, to each by turns
+    /// pass every request on to this URL, http://HOST:PORT or unix:/PATH; given several times, to a group of them
     #[argh(option)]
     pub(crate) to: Vec<String>,
 

@@ -23,9 +23,9 @@ use super::snapshot::GroupSnapshot;
 /// change its endpoints and to look at it while they run. No request is lost by that: what an endpoint has been sent it
 /// finishes.
 ///
-/// Unless something else is said, the better of two endpoints drawn by weight is chosen
-/// ([`Balance::PeakEwma`]); one that takes no connection, or answers nothing several times in a row, rests for a while
-/// ([`Ejection`](crate::Ejection)) and is tried with one request at a time after that; when all of them rest they are tried all the same.
+/// Unless something else is said, the better of two endpoints drawn by weight is chosen ([`Balance::PeakEwma`]). One that
+/// takes no connection, or answers nothing several times in a row, rests for a while ([`Ejection`](crate::Ejection)), and
+/// each core tries it with one request at a time after that. When all of them rest they are tried all the same.
 /// `docs/upstreams.md` has the whole story.
 ///
 /// ```

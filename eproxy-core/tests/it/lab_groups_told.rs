@@ -21,7 +21,7 @@ fn telling(proxy: Proxy) -> (Lab, Arc<Mutex<Vec<String>>>) {
                 .map_or_else(|| attempt.failure().map(str::to_owned), |it| Some(it.to_string()));
             format!("{} {}", attempt.upstream(), end.unwrap_or_default())
         });
-        note.lock().unwrap().push(tries.collect::<Vec<_>>().join(", "));
+        note.lock().expect("nobody has panicked").push(tries.collect::<Vec<_>>().join(", "));
     });
     let lab = Lab::new();
     lab.serve(Server::builder().at("/*path", proxy));

@@ -7,7 +7,11 @@ use crate::error::{Error, Kind, Result};
 /// When requests to an endpoint are broken off for a while, and how it gets them back: a circuit breaker.
 ///
 /// An endpoint that fails is left alone for [`open`](Self::open). Then a few requests try it out; it is back when
-/// [`trials`](Self::trials) of them have succeeded, and left alone for twice as long when one fails.
+/// [`trials`](Self::trials) of them have succeeded, and left alone for twice as long when one fails. No connection, no
+/// answer, and answers with a status from 500 on are failures.
+///
+/// Unlike [`Ejection`](crate::Ejection) it is strict: while those of all endpoints are open, requests are refused with 503
+/// (`overloaded`), or wait if the group has them [wait](crate::Group::queue).
 ///
 /// ```
 /// use std::time::Duration;
