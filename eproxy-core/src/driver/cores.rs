@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::batch::GROUP;
 use super::clock::Clock;
 use super::executor::{Executor, TaskId};
-use super::kept::{AllKept, Kept};
+use super::kept::{AllKept, Kept, Known};
 use super::network::Network;
 use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
 
@@ -105,6 +105,11 @@ impl Core {
     /// A waker for a list of this core, of tasks that wait for each other.
     pub(crate) fn keep(&self, waker: &Waker) -> Kept {
         Kept::new(waker, &self.kept)
+    }
+
+    /// Takes note of a waker that is given to a list of all cores.
+    pub(crate) fn know(&self, waker: &Waker) -> Known {
+        Known::new(waker, &self.kept)
     }
 
     /// Queues a task.

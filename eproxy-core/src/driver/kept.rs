@@ -38,3 +38,23 @@ impl Drop for Kept {
         self.all.borrow_mut().try_remove(self.number);
     }
 }
+
+/// Says of a waker that is in a list which other threads reach, too, that who waits there waits for a task of this core as
+/// well: for as long as this is there.
+#[derive(Debug)]
+pub(crate) struct Known {
+    number: usize,
+    all: AllKept,
+}
+
+impl Known {
+    pub(super) fn new(waker: &Waker, all: &AllKept) -> Self {
+        Self { number: all.borrow_mut().insert(waker.data()), all: all.clone() }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.all.borrow_mut().try_remove(self.number);
+    }
+}

@@ -69,7 +69,7 @@ impl Upstreams {
         let Some(ticket) = inner.line.enter(most) else { return Err(Kind::QueueFull) };
         let called = async {
             loop {
-                ticket.called().await;
+                ticket.called(|waker| self.core.know(waker)).await;
                 let choice = view.borrow_mut().choose(self.core.now(), ask, &Tried::default(), true);
                 match choice {
                     Choice::One(pick) => return Ok(pick),
