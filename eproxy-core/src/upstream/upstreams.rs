@@ -92,9 +92,13 @@ impl Upstreams {
 
     /// Begins to probe the endpoints of all groups, and to compare them.
     pub(crate) fn supervise(self: &Rc<Self>, journal: &Journal) {
-        for view in &self.views {
+        for (number, view) in self.views.iter().enumerate() {
             let group = view.borrow().group.clone();
-            self.core.spawn(supervisor::run(self.clone(), group, journal.clone()));
+            let keep_up = {
+                let upstreams = self.clone();
+                move || upstreams.views[number].borrow_mut().keep_up(upstreams.core.now())
+            };
+            self.core.spawn(supervisor::run(self.clone(), group, journal.clone(), keep_up));
         }
     }
 

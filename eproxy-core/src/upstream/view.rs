@@ -142,6 +142,13 @@ impl View {
         field.choose(&mut Candidates { rng: &mut self.rng, ring, now }, ask, tried)
     }
 
+    /// Takes in what has changed, though nobody is to be chosen. A view that was never used stays unmade.
+    pub(super) fn keep_up(&mut self, now: Instant) {
+        if self.version != u64::MAX && self.version != self.group.roster.version() {
+            self.renew(now);
+        }
+    }
+
     /// Whoever has answered this client before, if it still takes its requests.
     fn known(&self, now: Instant, ask: &Ask) -> Option<Pick> {
         let member = &self.members[*self.tokens.get(&ask.token?)?];
