@@ -221,10 +221,12 @@ impl Pick {
         let published = (failure == Failure::ServerError).then(|| group.roster.published());
         let everybody = published.iter().flat_map(|published| &published.nodes).map(|node| &node.standing);
         let is_ejected = node.standing.failed(failure, now, &settings.ejection, everybody).is_some();
-        if let Some(breaker) = &settings.breaker {
-            node.circuit(breaker).failed(self.admission.replace(Admission::No), now);
-        }
-        if is_ejected || settings.breaker.is_some() {
+        let is_broken = settings.breaker.as_ref().is_some_and(|breaker| {
+            let circuit = node.circuit(breaker);
+            circuit.failed(self.admission.replace(Admission::No), now);
+            !circuit.is_closed()
+        });
+        if is_ejected || is_broken {
             group.roster.touch();
         }
         if is_ejected {
