@@ -327,6 +327,10 @@ pub(super) fn answer_for(error: &Error) -> Answer {
         let _valid = answer.headers_mut().insert("Sec-WebSocket-Version", "13");
         let _valid = answer.headers_mut().insert("Upgrade", "websocket");
     }
+    if matches!(error.kind(), Kind::Overloaded | Kind::QueueFull | Kind::QueueTimeout) {
+        // There may be room in a moment (RFC 9110 §10.2.3).
+        let _valid = answer.headers_mut().insert("Retry-After", "1");
+    }
     answer
 }
 

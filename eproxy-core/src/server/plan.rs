@@ -58,7 +58,7 @@ impl Plan {
         Worker::new(site, self.table.clone(), options, self.stage.clone())
     }
 
-    /// Has a worker look after the groups of upstreams, for all.
+    /// Has a worker look after the groups of upstreams; one of all does it for the others.
     pub(super) fn supervise(&self, worker: &Worker) {
         worker.site.upstreams.supervise(&self.journal);
     }

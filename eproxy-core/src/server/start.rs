@@ -131,9 +131,7 @@ fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
         let set_up = || {
             let core = Core::new()?;
             let worker = plan.worker(&core, counters, connections);
-            if number == 0 {
-                plan.supervise(&worker);
-            }
+            plan.supervise(&worker);
             for (socket, introduces) in sockets {
                 let listener = Listener::new(&core, socket)?;
                 let task = core.spawn(accept::run(worker.clone(), listener, introduces));

@@ -173,3 +173,75 @@ impl List {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(number: usize) -> Endpoint {
+        Endpoint::new(format!("http://10.0.{}.{}:80", number / 250, number % 250))
+    }
+
+    fn roster(numbers: impl Iterator<Item = usize>) -> Roster {
+        let roster = Roster::default();
+        roster.set(NAMED, numbers.map(endpoint).collect()).unwrap();
+        roster
+    }
+
+    fn is_in_order(published: &Published) -> bool {
+        published.nodes.windows(2).all(|two| two[0].id < two[1].id)
+    }
+
+    #[test]
+    fn a_change_among_many_keeps_all_that_stay() {
+        const MANY: usize = 10_000;
+        let roster = roster(0..MANY);
+        let before = roster.published();
+        roster.set(NAMED, (5..MANY + 5).rev().map(endpoint).collect()).unwrap();
+        let after = roster.published();
+        assert!(is_in_order(&before) && is_in_order(&after));
+        assert_eq!(after.nodes.len(), MANY);
+        let stay = before.nodes[5..].iter().zip(&after.nodes);
+        assert!(stay.into_iter().all(|(before, after)| Arc::ptr_eq(before, after)));
+        assert!(before.nodes[..5].iter().all(|node| node.mode() == Mode::Removed));
+        assert!(after.nodes.iter().all(|node| node.mode() == Mode::Active));
+    }
+
+    #[test]
+    fn a_source_that_finds_others_leaves_those_of_another_source_alone() {
+        let roster = roster(0..2);
+        let urls = || roster.published().nodes.iter().map(|it| it.endpoint.url.clone()).collect::<Vec<_>>();
+        roster.set(1, vec![endpoint(2), endpoint(3)]).unwrap();
+        roster.set(2, vec![endpoint(4)]).unwrap();
+        roster.set(1, vec![endpoint(3), endpoint(5)]).unwrap();
+        assert_eq!(urls(), [0, 1, 3, 4, 5].map(|number| endpoint(number).url));
+        roster.set(1, Vec::new()).unwrap();
+        assert_eq!(urls(), [0, 1, 4].map(|number| endpoint(number).url));
+    }
+
+    #[test]
+    fn an_endpoint_that_is_described_otherwise_is_another_one() {
+        let roster = roster(0..1);
+        let before = roster.published();
+        roster.set(NAMED, vec![endpoint(0).weight(2)]).unwrap();
+        let after = roster.published();
+        assert!(after.nodes[0].id > before.nodes[0].id);
+        assert_eq!((after.nodes.len(), after.nodes[0].weight()), (1, 2));
+    }
+
+    #[test]
+    fn what_is_wrong_changes_nothing_and_each_change_is_another_version() {
+        let roster = roster(0..2);
+        let version = roster.version();
+        assert!(roster.set(NAMED, vec![endpoint(7), Endpoint::new("https://a.test")]).is_err());
+        assert!(roster.add(endpoint(0)).is_err());
+        assert!(roster.add(endpoint(7).weight(0)).is_err());
+        assert!(roster.change("nobody", |_| {}).is_err());
+        assert_eq!((roster.version(), roster.published().nodes.len()), (version, 2));
+        roster.change(&endpoint(0).url, |node| node.set_weight(7)).unwrap();
+        assert!(roster.version() > version);
+        roster.change("10.0.0.1:80", |node| node.set_mode(Mode::Removed)).unwrap();
+        let left = roster.published();
+        assert_eq!((left.nodes.len(), left.nodes[0].weight()), (1, 7));
+    }
+}

@@ -25,11 +25,13 @@ use super::upstreams::Upstreams;
 const BUSY: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Looks after a group for as long as its core runs.
-pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Journal) {
+/// Looks after a group for as long as its core runs. `keep_up` has the core see what has changed though no request comes:
+/// connections to an endpoint that has left are closed then, and whoever waits hears of one that has come.
+pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Journal, keep_up: impl Fn()) {
     let core = upstreams.core().clone();
     while group.is_supervised.swap(true, Ordering::AcqRel) {
         core.sleep(IDLE).await;
+        keep_up();
     }
     let _turn = Turn(&group);
     let settings = group.settings();
@@ -61,6 +63,7 @@ pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Jo
             comparison.make(&group, &settings, core.now(), &journal);
         }
         core.sleep(tick).await;
+        keep_up();
     }
 }
 

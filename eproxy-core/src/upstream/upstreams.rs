@@ -72,14 +72,11 @@ impl Upstreams {
                 self.core.among(ticket.called()).await;
                 let choice = view.borrow_mut().choose(self.core.now(), ask, &Tried::default(), true);
                 match choice {
-                    Choice::One(pick) => {
-                        ticket.served();
-                        return Ok(pick);
-                    }
+                    Choice::One(pick) => return Ok(pick),
                     Choice::Nobody => return Err(Kind::NoEndpoint),
                     // It was room with an endpoint that this one is not for.
                     Choice::Full if settings.subset.is_some() => ticket.pass_on(),
-                    Choice::Full => ticket.again(),
+                    Choice::Full => {}
                 }
             }
         };
@@ -95,11 +92,13 @@ impl Upstreams {
         self.views[group as usize].borrow().may_repeat(self.core.now())
     }
 
-    /// Begins to probe the endpoints of all groups, and to compare them.
+    /// Begins to look after all groups.
     pub(crate) fn supervise(self: &Rc<Self>, journal: &Journal) {
-        for view in &self.views {
+        for (number, view) in self.views.iter().enumerate() {
             let group = view.borrow().group.clone();
-            self.core.spawn(supervisor::run(self.clone(), group, journal.clone()));
+            let upstreams = self.clone();
+            let keep_up = move || upstreams.views[number].borrow_mut().keep_up(upstreams.core.now());
+            self.core.spawn(supervisor::run(self.clone(), group, journal.clone(), keep_up));
         }
     }
 

@@ -170,6 +170,13 @@ impl View {
         first.and_then(|member| member.take(now)).map_or(Choice::Nobody, Choice::One)
     }
 
+    /// Takes in what has changed, though nobody is to be chosen. A view that was never used stays unmade.
+    pub(super) fn keep_up(&mut self, now: Instant) {
+        if self.version != u64::MAX && self.version != self.group.roster.version() {
+            self.renew(now);
+        }
+    }
+
     /// Whoever has answered this client before, if it still takes its requests.
     fn known(&self, now: Instant, ask: &Ask) -> Option<Pick> {
         let member = &self.members[*self.tokens.get(&ask.token?)?];
@@ -254,5 +261,92 @@ impl View {
         let starts = self.members.iter().zip(shares).any(is_starting);
         let step: Duration = self.settings.slow_start / SLOW_START_STEPS;
         starts.then(|| (step.as_millis() as u64).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::driver::Core;
+
+    use super::super::endpoint::Endpoint;
+    use super::super::group::Group;
+    use super::super::settings::Balance;
+    use super::*;
+
+    const MANY: usize = 10_000;
+
+    fn url(number: usize) -> String {
+        format!("http://10.{}.{}.1:80", number / 250, number % 250)
+    }
+
+    fn group(balance: Balance) -> Group {
+        let group: Group = (0..MANY).map(url).collect();
+        let group = group.balance(balance);
+        group.build().unwrap();
+        group
+    }
+
+    fn view(group: &Group) -> (View, Instant) {
+        let core = Core::by_hand().unwrap();
+        (View::new(group.inner(), &Rc::new(Pool::new(0)), false, 7), core.now())
+    }
+
+    fn one(choice: Choice) -> Pick {
+        match choice {
+            Choice::One(pick) => pick,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn of_ten_thousand_endpoints_each_has_its_turn_once_in_a_round() {
+        let group = group(Balance::RoundRobin);
+        let (mut view, now) = view(&group);
+        let mut ids: Vec<_> = (0..MANY)
+            .map(|_| one(view.choose(now, &Ask::default(), &Tried::default(), false)).id())
+            .collect();
+        ids.sort_unstable();
+        assert!(ids.iter().copied().eq(0..MANY as u32));
+    }
+
+    #[test]
+    fn a_change_keeps_the_members_that_stay_with_what_is_known_of_them() {
+        let group = group(Balance::PeakEwma);
+        let (mut view, now) = view(&group);
+        let pick = one(view.choose(now, &Ask::default(), &Tried::default(), false));
+        let before = view.members.clone();
+        group.remove(&url(0)).unwrap();
+        group.add(Endpoint::new(url(MANY))).unwrap();
+        group.set_weight(&url(1), 5).unwrap();
+        view.keep_up(now);
+        assert_eq!(view.members.len(), MANY);
+        assert!(before[1..].iter().zip(&view.members).all(|(before, after)| Rc::ptr_eq(before, after)));
+        assert_eq!(view.members.iter().map(|member| member.active()).sum::<u32>(), 1);
+        drop(pick);
+        assert_eq!(view.members.iter().map(|member| member.active()).sum::<u32>(), 0);
+    }
+
+    #[test]
+    fn who_was_tried_is_not_chosen_again_until_nobody_is_left() {
+        for balance in [Balance::PeakEwma, Balance::LeastRequests, Balance::RoundRobin, Balance::Random] {
+            let group = Group::from(["http://a", "http://b", "http://c"]).balance(balance);
+            group.build().unwrap();
+            let (mut view, now) = view(&group);
+            let mut tried = Tried::default();
+            for _ in 0..3 {
+                let pick = one(view.choose(now, &Ask::default(), &tried, false));
+                assert!(!tried.0.contains(&pick.id()));
+                tried.add(&pick);
+            }
+            assert!(matches!(view.choose(now, &Ask::default(), &tried, false), Choice::Nobody));
+        }
+    }
+
+    #[test]
+    fn a_view_that_was_never_used_is_not_made() {
+        let group = group(Balance::PeakEwma);
+        let (mut view, now) = view(&group);
+        view.keep_up(now);
+        assert!(view.members.is_empty());
     }
 }

@@ -11,8 +11,12 @@ use super::draw::Draw;
 /// weight says so.
 const TRIES: usize = 16;
 
+/// A score is better than another one if it is less than this part of it. Estimates of those who are alike differ a little,
+/// if only by their age, and whoever was asked least would be preferred for that, whatever the weights say.
+const CLEARLY: f64 = 0.9;
+
 /// Chooses the better of two different positions, drawn by weight, that may be taken. A lower score is better; where it
-/// is the same the first one drawn is taken, so that the weights decide. None only if none may be taken.
+/// is about the same the first one drawn is taken, so that the weights decide. None only if none may be taken.
 pub(in crate::upstream) fn choose(
     rng: &mut Rng,
     draw: &Draw,
@@ -34,7 +38,7 @@ pub(in crate::upstream) fn choose(
             _ if !may(drawn) => may_not = true,
             None => first = Some(drawn),
             Some(first) if first == drawn => {}
-            Some(first) => return Some(if score(drawn) < score(first) { drawn } else { first }),
+            Some(first) => return Some(if score(drawn) < score(first) * CLEARLY { drawn } else { first }),
         }
     }
     if may_not { best(rng, draw.count(), may, score) } else { first }
