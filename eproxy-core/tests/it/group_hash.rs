@@ -128,14 +128,26 @@ fn a_request_without_a_key_is_served_by_anybody() {
 }
 
 #[test]
+fn a_few_requests_at_once_do_not_take_a_key_from_its_endpoint() {
+    let (lab, upstreams) = lettered(['a', 'b', 'c', 'd']);
+    upstreams.iter().for_each(|upstream| upstream.set(Script::new().stall()));
+    serve(&lab, Proxy::to(group("abcd").balance(Balance::Hash(HashKey::Header("X-User".into())))));
+    let _pending: Vec<_> =
+        (0..10).map(|_| lab.send("GET / HTTP/1.1\r\nHost: test\r\nX-User: 7\r\n\r\n")).collect();
+    let mut requests: Vec<_> = upstreams.iter().map(|upstream| upstream.requests()).collect();
+    requests.sort_unstable();
+    assert_eq!(requests, [0, 0, 0, 10]);
+}
+
+#[test]
 fn a_key_that_everybody_has_does_not_bury_its_endpoint() {
     let (lab, upstreams) = lettered(['a', 'b', 'c', 'd']);
     upstreams.iter().for_each(|upstream| upstream.set(Script::new().stall()));
     serve(&lab, Proxy::to(group("abcd").balance(Balance::Hash(HashKey::Header("X-User".into())))));
     let _pending: Vec<_> =
-        (0..40).map(|_| lab.send("GET / HTTP/1.1\r\nHost: test\r\nX-User: 7\r\n\r\n")).collect();
+        (0..200).map(|_| lab.send("GET / HTTP/1.1\r\nHost: test\r\nX-User: 7\r\n\r\n")).collect();
     for upstream in &upstreams {
         let requests = upstream.requests();
-        assert!(requests <= 40 / 4 * 5 / 4 + 1, "one has {requests} of 40");
+        assert!(requests <= 200 / 4 * 5 / 4 + 1, "one has {requests} of 200");
     }
 }
