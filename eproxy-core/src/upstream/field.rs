@@ -196,3 +196,84 @@ fn choose(
     }
     healthy
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::driver::Core;
+    use crate::upstream::group::Group;
+    use crate::upstream::health::{Ejection, Failure, Verdict};
+    use crate::upstream::pool::Pool;
+
+    use super::*;
+
+    /// As many endpoints as there are weights.
+    fn members(weights: &[u32]) -> (Vec<Rc<Member>>, Instant) {
+        let (core, pool) = (Core::by_hand().unwrap(), Rc::new(Pool::new(0)));
+        let endpoints = weights.iter().enumerate();
+        let group = endpoints.fold(Group::new(), |group, (number, weight)| {
+            group.endpoint(format!("http://10.0.0.{number}"), *weight)
+        });
+        let inner = group.inner();
+        let (settings, now) = (inner.settings(), core.now());
+        let new = |node| Member::new(inner, &settings, node, (&pool, false), (now, &mut Rng::with_seed(1)));
+        (inner.roster.published().nodes.iter().map(new).collect(), now)
+    }
+
+    /// Those of all who may be chosen, and when to look again.
+    fn field(members: &[Rc<Member>], settings: &Settings) -> (Vec<u32>, Option<u64>) {
+        let shares: Vec<f64> = members.iter().map(|member| f64::from(member.node.weight())).collect();
+        let all: Vec<usize> = (0..members.len()).collect();
+        let (field, rests) = Field::new(members, &shares, &all, 0, settings);
+        (field.members.iter().map(|member| member.node.id).collect(), rests)
+    }
+
+    fn rest(member: &Member, shortest: u64) {
+        let ejection = Ejection { shortest: Duration::from_millis(shortest), ..Ejection::default() };
+        let until = member.node.standing.failed(Failure::Connect, 0, &ejection, std::iter::empty());
+        assert_eq!(until, Some(shortest));
+    }
+
+    #[test]
+    fn weights_are_told_by_the_mean_of_those_who_may_be_chosen() {
+        let (members, _) = members(&[6, 2, 1]);
+        members[2].node.set_mode(Mode::Maintenance);
+        let shares = [6.0, 2.0, 1.0];
+        let (field, _) = Field::new(&members, &shares, &[0, 1, 2], 0, &Settings::default());
+        assert_eq!(field.shares, [1.5, 0.5]);
+    }
+
+    #[test]
+    fn those_who_rest_are_left_out_until_the_first_of_them_has_rested() {
+        let (members, _) = members(&[1; 4]);
+        rest(&members[1], 300);
+        rest(&members[2], 100);
+        assert_eq!(field(&members, &Settings::default()), (vec![0, 3], Some(100)));
+    }
+
+    #[test]
+    fn where_all_are_unfit_those_who_rest_are_tried_and_those_who_are_down_are_not() {
+        let (members, _) = members(&[1; 3]);
+        rest(&members[0], 100);
+        rest(&members[1], 100);
+        members[2].node.judge(Verdict::Down);
+        assert_eq!(field(&members, &Settings::default()).0, [0, 1]);
+        let everybody = Settings { panic_below: 0.5, ..Settings::default() };
+        assert_eq!(field(&members, &everybody).0, [0, 1, 2]);
+        members.iter().for_each(|member| member.node.judge(Verdict::Down));
+        assert!(field(&members, &Settings::default()).0.is_empty());
+    }
+
+    #[test]
+    fn one_who_has_failed_takes_one_request_at_a_time_until_one_goes_well() {
+        let (members, now) = members(&[1]);
+        rest(&members[0], 100);
+        let trial = members[0].take(now).unwrap();
+        assert!(!members[0].has_room());
+        assert!(!trial.answered(now, 200));
+        assert!(members[0].has_room());
+        drop(trial);
+        assert_eq!(members[0].active(), 0);
+    }
+}
