@@ -28,6 +28,8 @@ pub(crate) enum Program {
 pub(crate) struct Site<'a> {
     /// The loopback port to listen on.
     pub(crate) port: u16,
+    /// So many ports to listen on, that one and those behind it.
+    pub(crate) doors: u16,
     /// The loopback ports of the mode's upstreams.
     pub(crate) upstreams: &'a [u16],
     /// How many connections will be open at the same time.

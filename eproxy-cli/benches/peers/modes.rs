@@ -60,6 +60,8 @@ pub(crate) enum Upstream {
     /// nginx, so often.
     Nginx {
         count: usize,
+        /// The ports that each has.
+        doors: u16,
         page: Page,
         launch: fn(&Site<'_>) -> Launch,
     },
@@ -106,6 +108,21 @@ pub(crate) const MODES: &[Mode] = &[
         ],
     },
     Mode {
+        name: "group",
+        about: "the same through a group of 8 endpoints, and with one upstream: what a choice costs",
+        story: Story::Load(Load::Requests),
+        connections: (64, 64),
+        page: SMALL,
+        // One server with 8 ports, so that it does the same for whoever knows but one of them.
+        upstream: Upstream::Nginx { count: 1, doors: 8, page: SMALL, launch: nginx::upstream },
+        contenders: &[
+            Contender { label: "eproxy 8", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "eproxy 1", program: Program::Eproxy, launch: eproxy::relay_to_one },
+            Contender { label: "nginx 8", program: Program::Nginx, launch: nginx::relay },
+            Contender { label: "haproxy 8", program: Program::Haproxy, launch: haproxy::relay },
+        ],
+    },
+    Mode {
         name: "hooks",
         about: "the same with two hooks, each of which sets a header; nginx without, and with these headers",
         story: Story::Load(Load::Requests),
@@ -125,7 +142,7 @@ pub(crate) const MODES: &[Mode] = &[
         story: Story::Load(Load::Bytes),
         connections: (8, 8),
         page: BULK,
-        upstream: Upstream::Nginx { count: 1, page: BULK, launch: nginx::bulk_upstream },
+        upstream: Upstream::Nginx { count: 1, doors: 1, page: BULK, launch: nginx::bulk_upstream },
         contenders: &[
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk },
@@ -158,7 +175,7 @@ pub(crate) const MODES: &[Mode] = &[
         story: Story::Restart,
         connections: (64, 64),
         page: SMALL,
-        upstream: Upstream::Nginx { count: 2, page: SMALL, launch: nginx::upstream },
+        upstream: Upstream::Nginx { count: 2, doors: 1, page: SMALL, launch: nginx::upstream },
         contenders: &[
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
@@ -188,4 +205,4 @@ const WEBSOCKET_CONTENDERS: [Contender; 3] = [
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::upgrade },
 ];
 
-const SMALL_UPSTREAM: Upstream = Upstream::Nginx { count: 1, page: SMALL, launch: nginx::upstream };
+const SMALL_UPSTREAM: Upstream = Upstream::Nginx { count: 1, doors: 1, page: SMALL, launch: nginx::upstream };

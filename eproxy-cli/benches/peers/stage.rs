@@ -36,8 +36,8 @@ impl<'a> Stage<'a> {
         stage.upstreams = match &options.mode.upstream {
             Upstream::None => Upstreams::None,
             Upstream::Echo => Upstreams::Echo(Echo::start()?),
-            Upstream::Nginx { count, page, launch } => {
-                let nginx = (0..*count).map(|_| stage.start_upstream(page, *launch, None));
+            Upstream::Nginx { count, doors, page, launch } => {
+                let nginx = (0..*count).map(|_| stage.start_upstream(page, *launch, *doors, None));
                 Upstreams::Nginx(nginx.collect::<Outcome<_>>()?)
             }
         };
@@ -63,6 +63,7 @@ impl<'a> Stage<'a> {
             name: contender.label,
             program: self.tools.path(contender.program).expect("absent contenders were left out"),
             launch: contender.launch,
+            doors: 1,
             expected: &self.expected,
             upstreams: &self.upstreams.ports(),
             connections: self.options.connections,
@@ -81,9 +82,9 @@ impl<'a> Stage<'a> {
 
     /// Starts one of the nginx upstreams again, on its port.
     pub(crate) fn revive_upstream(&mut self, number: usize) -> Outcome<()> {
-        let Upstream::Nginx { page, launch, .. } = &self.options.mode.upstream else { return Ok(()) };
+        let Upstream::Nginx { doors, page, launch, .. } = &self.options.mode.upstream else { return Ok(()) };
         let port = self.upstreams.ports()[number];
-        let server = self.start_upstream(page, *launch, Some(port))?;
+        let server = self.start_upstream(page, *launch, *doors, Some(port))?;
         if let Upstreams::Nginx(servers) = &mut self.upstreams {
             servers[number] = server;
         }
@@ -94,12 +95,14 @@ impl<'a> Stage<'a> {
         &self,
         page: &Page,
         launch: fn(&Site<'_>) -> Launch,
+        doors: u16,
         port: Option<u16>,
     ) -> Outcome<Server> {
         let plan = Plan {
             name: "upstream",
             program: self.tools.nginx.as_deref().expect("without nginx the mode was skipped"),
             launch,
+            doors,
             expected: &page.expected(self.options.body_mib),
             upstreams: &[],
             // One contender after the other is loaded, but each may keep its pool meanwhile.
@@ -117,7 +120,7 @@ impl Upstreams {
     fn ports(&self) -> Vec<u16> {
         match self {
             Self::None => Vec::new(),
-            Self::Nginx(servers) => servers.iter().map(Server::port).collect(),
+            Self::Nginx(servers) => servers.iter().flat_map(Server::ports).collect(),
             Self::Echo(echo) => vec![echo.port()],
         }
     }

@@ -22,6 +22,11 @@ pub(crate) fn relay(site: &Site<'_>) -> Launch {
     launch(site, &flags)
 }
 
+/// A reverse proxy of the first upstream alone.
+pub(crate) fn relay_to_one(site: &Site<'_>) -> Launch {
+    launch(site, &["--to", &format!("http://127.0.0.1:{}", site.upstream())])
+}
+
 /// This program as a reverse proxy with hooks.
 pub(crate) fn hooked(site: &Site<'_>) -> Launch {
     let url = format!("http://127.0.0.1:{}", site.upstream());
