@@ -18,8 +18,8 @@ pub(crate) struct Contender {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Eproxy,
-    /// This program, as a proxy with hooks.
-    Hooked,
+    /// This program, as a proxy that embeds eproxy-core.
+    This,
     Nginx,
     Haproxy,
 }

@@ -32,6 +32,12 @@ pub(crate) enum Story {
     Idle(Quiet),
     /// Upstreams that are killed and started again while requests go on.
     Restart,
+    /// Upstreams of which one is slow.
+    Balance,
+    /// Upstreams that are killed, hang, or become slow.
+    Chaos,
+    /// Upstreams that are restarted one after the other.
+    Rolling,
 }
 
 /// What a load consists of.
@@ -65,6 +71,8 @@ pub(crate) enum Upstream {
         page: Page,
         launch: fn(&Site<'_>) -> Launch,
     },
+    /// This program as an upstream that takes its time, so often.
+    Origins(usize),
     /// The WebSocket echo that is part of this program.
     Echo,
 }
@@ -130,7 +138,7 @@ pub(crate) const MODES: &[Mode] = &[
         page: SMALL,
         upstream: SMALL_UPSTREAM,
         contenders: &[
-            Contender { label: "eproxy hooks", program: Program::Hooked, launch: eproxy::hooked },
+            Contender { label: "eproxy hooks", program: Program::This, launch: eproxy::hooked },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
             Contender { label: "nginx headers", program: Program::Nginx, launch: nginx::relay_with_headers },
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
@@ -183,6 +191,38 @@ pub(crate) const MODES: &[Mode] = &[
         ],
     },
     Mode {
+        name: "balance",
+        about: "three upstreams, of which one takes 40 ms and the others 2 ms: what the slowest answers take",
+        story: Story::Balance,
+        connections: (16, 16),
+        page: SMALL,
+        upstream: Upstream::Origins(3),
+        contenders: &[
+            Contender { label: "eproxy peak-EWMA", program: Program::This, launch: eproxy::peak_ewma },
+            Contender { label: "eproxy round robin", program: Program::This, launch: eproxy::round_robin },
+            Contender { label: "haproxy leastconn", program: Program::Haproxy, launch: haproxy::leastconn },
+            Contender { label: "haproxy roundrobin", program: Program::Haproxy, launch: haproxy::roundrobin },
+        ],
+    },
+    Mode {
+        name: "chaos",
+        about: "GETs and POSTs while upstreams are killed, hang or become slow: how many fail, and how slow they are",
+        story: Story::Chaos,
+        connections: (32, 32),
+        page: SMALL,
+        upstream: Upstream::Origins(3),
+        contenders: &CAREFUL_CONTENDER,
+    },
+    Mode {
+        name: "rolling",
+        about: "the same while three upstreams are restarted by turns, politely and then not: how many GETs fail",
+        story: Story::Rolling,
+        connections: (32, 32),
+        page: SMALL,
+        upstream: Upstream::Origins(3),
+        contenders: &CAREFUL_CONTENDER,
+    },
+    Mode {
         name: "idle",
         about: "resident memory for each kept-alive connection that has made one GET /hello and gone quiet",
         story: Story::Idle(Quiet::Connections),
@@ -198,6 +238,9 @@ const HELLO_CONTENDERS: [Contender; 3] = [
     Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello },
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello },
 ];
+
+const CAREFUL_CONTENDER: [Contender; 1] =
+    [Contender { label: "eproxy", program: Program::This, launch: eproxy::careful }];
 
 const WEBSOCKET_CONTENDERS: [Contender; 3] = [
     Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },

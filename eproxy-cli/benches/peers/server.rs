@@ -188,6 +188,23 @@ impl Server {
         Err(format!("{} still runs after it was killed", self.name))
     }
 
+    /// Waits for it to end by itself.
+    pub(crate) fn wait(&mut self) -> Outcome<()> {
+        for _ in 0..STOP_LIMIT.as_millis() / POLL.as_millis() {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        Err(format!("{} was told to leave and still runs", self.name))
+    }
+
+    /// Sends a signal to all its processes.
+    pub(crate) fn signal(&self, name: &str) -> Outcome<()> {
+        signal(name, &procfs::tree(self.pid())?);
+        Ok(())
+    }
+
     /// Asks first: nginx's master and HAProxy stop their workers themselves. Then insists, by id.
     fn stop(&mut self) {
         let mut family = std::mem::take(&mut self.family);
