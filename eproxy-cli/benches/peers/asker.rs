@@ -2,9 +2,10 @@
 //! of them. What is counted is kept by phases, which whoever runs the load begins; a request belongs to the phase in which
 //! it was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -50,6 +51,8 @@ pub(crate) struct Control {
     phase: AtomicUsize,
     /// GETs of this phase that have ended.
     gets: AtomicU64,
+    /// The ports that have answered GETs of this phase.
+    ports: Mutex<BTreeSet<u16>>,
     is_over: AtomicBool,
 }
 
@@ -57,10 +60,19 @@ impl Control {
     pub(crate) fn begin(&self, phase: usize) {
         self.phase.store(phase, Ordering::Relaxed);
         self.gets.store(0, Ordering::Relaxed);
+        self.ports().clear();
     }
 
     pub(crate) fn gets(&self) -> u64 {
         self.gets.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_heard_of(&self, port: u16) -> bool {
+        self.ports().contains(&port)
+    }
+
+    fn ports(&self) -> MutexGuard<'_, BTreeSet<u16>> {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn end(&self) {
@@ -198,7 +210,11 @@ impl Asker {
         match heard {
             Ok(from) if post.is_none() => {
                 tally.waits.push((now - self.since).as_micros() as u32);
-                *tally.from.entry(from).or_default() += 1;
+                let answers = tally.from.entry(from).or_default();
+                *answers += 1;
+                if *answers == 1 {
+                    control.ports().insert(from);
+                }
             }
             Ok(_) => {}
             Err(what) => {

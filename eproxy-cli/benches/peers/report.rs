@@ -171,12 +171,15 @@ pub(crate) fn chaos(options: &Options, lanes: &mut [chaos::Lane]) {
     }
     print_table(&rows);
     println!();
-    for chaos::Lane { name, phases, posts, .. } in lanes {
+    for chaos::Lane { name, phases, posts, back } in lanes {
         let chaos::Posts { seen, sent, unsent, doubled } = posts;
         println!(
             "{name}: of the POSTs that failed an upstream had seen {seen}, {sent} more were sent, {unsent} were \
              not; {doubled} were seen twice"
         );
+        if !back.is_zero() {
+            println!("{name}: what was down answered again after {:.1} s", back.as_secs_f64());
+        }
         let mut p99 = |name: &str| {
             let phase = phases.iter_mut().find(|(phase, _)| *phase == name);
             phase.map(|(_, tally)| tally.percentile_ms(0.99))
