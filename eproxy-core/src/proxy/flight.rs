@@ -23,6 +23,8 @@ use super::upload::Upload;
 pub(crate) struct Departure {
     pub(crate) stream: Stream,
     pick: Pick,
+    /// How many bytes it had.
+    length: usize,
 }
 
 /// Whether a request could be sent at once.
@@ -89,9 +91,10 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         // An upstream that was sent a part has no request: the connection is closed, and another one is used.
         return Departing::Stays(Some(pick));
     }
+    let length = message.len();
     stream.set_deadline(Direction::Read, Some(reverse.first_deadline()));
     mirror::start(relay, reverse, &upload);
-    Departing::Sent(Departure { stream, pick })
+    Departing::Sent(Departure { stream, pick, length })
 }
 
 /// Passes the answer to a request back if all of it is there.
@@ -113,7 +116,7 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
     if !is_final || !reply.is_there(relay) || !reverse.answer.redirects.is_empty() {
         return Arriving::Later(departure);
     }
-    let Departure { stream, pick } = departure;
+    let Departure { stream, pick, .. } = departure;
     if pick.answered(relay.site.core.now(), line.status) {
         relay.site.counters.ejections.add();
     }
@@ -160,7 +163,8 @@ pub(crate) async fn pass(relay: &mut Relay<'_>, reverse: &Reverse, chosen: Optio
 /// Goes on with a request that was sent.
 pub(crate) async fn resume(relay: &mut Relay<'_>, reverse: &Reverse, departure: Departure) -> Outcome {
     parse_again(relay);
-    reverse::run(relay, reverse, First::Sent(departure.pick, departure.stream)).await
+    let Departure { stream, pick, length } = departure;
+    reverse::run(relay, reverse, First::Sent(pick, stream, length)).await
 }
 
 /// Parses the head of a request that was sent: it was parsed before, and its fields have been forgotten.

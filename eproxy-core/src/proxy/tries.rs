@@ -69,7 +69,7 @@ pub(super) enum First<'r> {
     /// With this one, which was chosen.
     Chosen(Pick),
     /// With this one, and it was sent already.
-    Sent(Pick, Stream),
+    Sent(Pick, Stream, usize),
     /// With this one, which is none of a group.
     Only(&'r Destination),
 }
@@ -89,8 +89,8 @@ pub(super) async fn try_all<'r>(
         First::Any => (Chosen::One(reverse.admit(relay).await?), Means::Any),
         First::Only(destination) => (Chosen::Only(destination), Means::Any),
         First::Chosen(pick) => (Chosen::One(pick), Means::Any),
-        First::Sent(pick, stream) => {
-            upload.set_over();
+        First::Sent(pick, stream, length) => {
+            upload.set_sent(length);
             (Chosen::One(pick), Means::Sent(stream))
         }
     };

@@ -108,6 +108,11 @@ impl Upload {
         self.is_over = true;
     }
 
+    /// All of it was sent before: so many bytes, the head among them.
+    pub(super) fn set_sent(&mut self, length: usize) {
+        (self.written, self.is_over) = (length, true);
+    }
+
     /// Makes ready for another try.
     pub(super) fn rewind(&mut self) {
         (self.written, self.writes_late, self.is_over) = (0, false, false);
