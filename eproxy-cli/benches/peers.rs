@@ -19,10 +19,15 @@
 //! | `contender.rs` | what a contender is |
 //! | `configs/` | how each program is told what a mode wants of it |
 //! | `hooked.rs` | the contender that is this program itself: a proxy with hooks |
+//! | `grouped.rs` | another one: a proxy with a group of endpoints |
 //! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
 //! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
 //! | `idle.rs` | the story of the idle modes: thousands of quiet connections or tunnels |
 //! | `restart.rs` | the story of the restart mode: upstreams that are killed under load |
+//! | `balance.rs` | the story of the balance mode: an upstream that is slow |
+//! | `chaos.rs` | the stories of the chaos and rolling modes: upstreams that fail, or are restarted |
+//! | `asker.rs` | the load of these three |
+//! | `origin.rs` | the upstream of these three, which can be slow |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
 //! | `server.rs` | a server as a child process; the scratch directory |
@@ -40,6 +45,12 @@
 
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+#[path = "peers/asker.rs"]
+mod asker;
+#[path = "peers/balance.rs"]
+mod balance;
+#[path = "peers/chaos.rs"]
+mod chaos;
 #[path = "peers/clock.rs"]
 mod clock;
 #[path = "peers/configs/mod.rs"]
@@ -48,6 +59,8 @@ mod configs;
 mod contender;
 #[path = "peers/echo.rs"]
 mod echo;
+#[path = "peers/grouped.rs"]
+mod grouped;
 #[path = "peers/hooked.rs"]
 mod hooked;
 #[path = "peers/idle.rs"]
@@ -58,6 +71,8 @@ mod load;
 mod modes;
 #[path = "peers/options.rs"]
 mod options;
+#[path = "peers/origin.rs"]
+mod origin;
 #[path = "peers/pages.rs"]
 mod pages;
 #[path = "peers/probe.rs"]
@@ -94,8 +109,13 @@ type Outcome<T> = Result<T, String>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [hooked::NAME, port, upstream] = &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return exit(hooked::serve(port, upstream));
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [hooked::NAME, port, upstream] => return exit(hooked::serve(port, upstream)),
+        [grouped::NAME, port, kind, failures, endpoints @ ..] => {
+            return exit(grouped::serve(port, kind, failures, endpoints));
+        }
+        [origin::NAME, port, delay, seen] => return exit(origin::serve(port, delay, seen)),
+        _ => {}
     }
     let options = match options::parse(arguments.into_iter()) {
         Ok(Command::Run(options)) => options,
@@ -143,5 +163,8 @@ fn run(options: &Options) -> Outcome<()> {
         Story::Load(load) => load::run(load, options, &tools, &contenders),
         Story::Idle(quiet) => idle::run(quiet, options, &tools, &contenders),
         Story::Restart => restart::run(options, &tools, &contenders),
+        Story::Balance => balance::run(options, &tools, &contenders),
+        Story::Chaos => chaos::chaos(options, &tools, &contenders),
+        Story::Rolling => chaos::rolling(options, &tools, &contenders),
     }
 }

@@ -24,6 +24,9 @@ const WARM_UP: usize = 1_000;
 /// Requests that are counted.
 const COUNTED: usize = 100_000;
 
+/// Endpoints of the group.
+const GROUP: usize = 8;
+
 /// A client of fixed buffers.
 struct Client {
     stream: TcpStream,
@@ -94,6 +97,7 @@ fn main() {
     let is_test = !std::env::args().any(|argument| argument == "--bench");
     let (warm_up, counted) = if is_test { (10, 100) } else { (WARM_UP, COUNTED) };
     let upstream = format!("http://{}", upstream());
+    let group: Vec<String> = (0..GROUP).map(|_| format!("http://{}", self::upstream())).collect();
     let hooked = Proxy::to(upstream.as_str())
         .on_request(|req: &mut ProxyRequest| -> Result<()> {
             req.headers_mut().insert("X-Seen-By", "eproxy")?;
@@ -106,6 +110,7 @@ fn main() {
     let server = Server::builder()
         .workers(1)
         .at("/proxy/*rest", Proxy::to(upstream.as_str()))
+        .at("/group/*rest", Proxy::to(group))
         .at("/hooked/*rest", hooked)
         .get("/hello", |_: Request, res: Response| res.send("Hello, World!"))
         .post("/echo", |req: Request, res: Response| {
@@ -137,6 +142,8 @@ fn main() {
         ("GET /thread, answered from another thread", 1, get("/thread"), hello),
         ("GET /proxy/, passed on", 1, get("/proxy/"), hello),
         ("GET /proxy/, passed on, 16 at once", 16, get("/proxy/"), hello),
+        ("GET /group/, passed on to a group of 8", 1, get("/group/"), hello),
+        ("GET /group/, passed on to a group of 8, 16 at once", 16, get("/group/"), hello),
         ("GET /hooked/, passed on through two hooks that set a header", 1, get("/hooked/"), hello),
     ];
     for (name, connections, request, end) in &cases {

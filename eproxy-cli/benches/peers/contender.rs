@@ -18,8 +18,8 @@ pub(crate) struct Contender {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Eproxy,
-    /// This program, as a proxy with hooks.
-    Hooked,
+    /// This program, as a proxy that embeds eproxy-core.
+    This,
     Nginx,
     Haproxy,
 }
@@ -28,6 +28,8 @@ pub(crate) enum Program {
 pub(crate) struct Site<'a> {
     /// The loopback port to listen on.
     pub(crate) port: u16,
+    /// So many ports to listen on, that one and those behind it.
+    pub(crate) doors: u16,
     /// The loopback ports of the mode's upstreams.
     pub(crate) upstreams: &'a [u16],
     /// How many connections will be open at the same time.

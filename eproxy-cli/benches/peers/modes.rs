@@ -32,6 +32,12 @@ pub(crate) enum Story {
     Idle(Quiet),
     /// Upstreams that are killed and started again while requests go on.
     Restart,
+    /// Upstreams of which one is slow.
+    Balance,
+    /// Upstreams that are killed, hang, or become slow.
+    Chaos,
+    /// Upstreams that are restarted one after the other.
+    Rolling,
 }
 
 /// What a load consists of.
@@ -60,9 +66,13 @@ pub(crate) enum Upstream {
     /// nginx, so often.
     Nginx {
         count: usize,
+        /// The ports that each has.
+        doors: u16,
         page: Page,
         launch: fn(&Site<'_>) -> Launch,
     },
+    /// This program as an upstream that takes its time, so often.
+    Origins(usize),
     /// The WebSocket echo that is part of this program.
     Echo,
 }
@@ -106,6 +116,21 @@ pub(crate) const MODES: &[Mode] = &[
         ],
     },
     Mode {
+        name: "group",
+        about: "the same through a group of 8 endpoints, and with one upstream: what a choice costs",
+        story: Story::Load(Load::Requests),
+        connections: (64, 64),
+        page: SMALL,
+        // One server with 8 ports, so that it does the same for whoever knows but one of them.
+        upstream: Upstream::Nginx { count: 1, doors: 8, page: SMALL, launch: nginx::upstream },
+        contenders: &[
+            Contender { label: "eproxy 8", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "eproxy 1", program: Program::Eproxy, launch: eproxy::relay_to_one },
+            Contender { label: "nginx 8", program: Program::Nginx, launch: nginx::relay },
+            Contender { label: "haproxy 8", program: Program::Haproxy, launch: haproxy::relay },
+        ],
+    },
+    Mode {
         name: "hooks",
         about: "the same with two hooks, each of which sets a header; nginx without, and with these headers",
         story: Story::Load(Load::Requests),
@@ -113,7 +138,7 @@ pub(crate) const MODES: &[Mode] = &[
         page: SMALL,
         upstream: SMALL_UPSTREAM,
         contenders: &[
-            Contender { label: "eproxy hooks", program: Program::Hooked, launch: eproxy::hooked },
+            Contender { label: "eproxy hooks", program: Program::This, launch: eproxy::hooked },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
             Contender { label: "nginx headers", program: Program::Nginx, launch: nginx::relay_with_headers },
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
@@ -125,7 +150,7 @@ pub(crate) const MODES: &[Mode] = &[
         story: Story::Load(Load::Bytes),
         connections: (8, 8),
         page: BULK,
-        upstream: Upstream::Nginx { count: 1, page: BULK, launch: nginx::bulk_upstream },
+        upstream: Upstream::Nginx { count: 1, doors: 1, page: BULK, launch: nginx::bulk_upstream },
         contenders: &[
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk },
@@ -158,12 +183,44 @@ pub(crate) const MODES: &[Mode] = &[
         story: Story::Restart,
         connections: (64, 64),
         page: SMALL,
-        upstream: Upstream::Nginx { count: 2, page: SMALL, launch: nginx::upstream },
+        upstream: Upstream::Nginx { count: 2, doors: 1, page: SMALL, launch: nginx::upstream },
         contenders: &[
             Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay },
             Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::restart },
         ],
+    },
+    Mode {
+        name: "balance",
+        about: "three upstreams, of which one takes 40 ms and the others 2 ms: what the slowest answers take",
+        story: Story::Balance,
+        connections: (16, 16),
+        page: SMALL,
+        upstream: Upstream::Origins(3),
+        contenders: &[
+            Contender { label: "eproxy peak-EWMA", program: Program::This, launch: eproxy::peak_ewma },
+            Contender { label: "eproxy round robin", program: Program::This, launch: eproxy::round_robin },
+            Contender { label: "haproxy leastconn", program: Program::Haproxy, launch: haproxy::leastconn },
+            Contender { label: "haproxy roundrobin", program: Program::Haproxy, launch: haproxy::roundrobin },
+        ],
+    },
+    Mode {
+        name: "chaos",
+        about: "GETs and POSTs while upstreams are killed, hang or become slow: how many fail, and how slow they are",
+        story: Story::Chaos,
+        connections: (32, 32),
+        page: SMALL,
+        upstream: Upstream::Origins(3),
+        contenders: &CAREFUL_CONTENDER,
+    },
+    Mode {
+        name: "rolling",
+        about: "the same while three upstreams are restarted by turns, politely and then not: how many GETs fail",
+        story: Story::Rolling,
+        connections: (32, 32),
+        page: SMALL,
+        upstream: Upstream::Origins(3),
+        contenders: &CAREFUL_CONTENDER,
     },
     Mode {
         name: "idle",
@@ -182,10 +239,13 @@ const HELLO_CONTENDERS: [Contender; 3] = [
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello },
 ];
 
+const CAREFUL_CONTENDER: [Contender; 1] =
+    [Contender { label: "eproxy", program: Program::This, launch: eproxy::careful }];
+
 const WEBSOCKET_CONTENDERS: [Contender; 3] = [
     Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
     Contender { label: "nginx", program: Program::Nginx, launch: nginx::upgrade },
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::upgrade },
 ];
 
-const SMALL_UPSTREAM: Upstream = Upstream::Nginx { count: 1, page: SMALL, launch: nginx::upstream };
+const SMALL_UPSTREAM: Upstream = Upstream::Nginx { count: 1, doors: 1, page: SMALL, launch: nginx::upstream };

@@ -31,7 +31,7 @@ impl Options {
     pub(crate) fn open_files(&self) -> u64 {
         let each = match self.mode.upstream {
             Upstream::Nginx { .. } => self.mode.contenders.len().max(2),
-            Upstream::None | Upstream::Echo => 2,
+            Upstream::None | Upstream::Echo | Upstream::Origins(_) => 2,
         };
         (self.connections * each) as u64 + SPARE_FILES
     }
@@ -84,10 +84,11 @@ pub(crate) fn usage() -> String {
     text.push_str(
         "\noptions:
   --rounds N       measure each contender N times (7; idle and tunnels: 3, each with fresh processes), or
-                   kill an upstream N times (restart: 6)
+                   kill an upstream N times (restart: 6); chaos: N times 5,000 GETs after detection (20);
+                   rolling: restart all upstreams N times (3)
   --seconds S      the load's time in each round, or the quiet time before memory is read (3), or the time
                    from one kill to the next (restart: 2)
-  --connections N  connections open at the same time (64; bulk: 8; idle: 4000; tunnels: 2000)
+  --connections N  connections open at the same time (64; bulk: 8; balance: 16; chaos, rolling: 32; idle: 4000; tunnels: 2000)
   --threads N      wrk's threads, at most one for each connection (2, as wrk itself has it; with 1, wrk is
                    slower than the servers in hello)
   --body-mib N     bulk: the length of the body (1)
@@ -126,6 +127,10 @@ impl Given {
             (Story::Load(_) | Story::Idle(_), true) => (1, 1),
             (Story::Restart, false) => (6, 2),
             (Story::Restart, true) => (2, 1),
+            (Story::Balance, false) => (5, 3),
+            (Story::Chaos, false) => (20, 1),
+            (Story::Rolling, false) => (3, 2),
+            (Story::Balance | Story::Chaos | Story::Rolling, true) => (1, 1),
         };
         let connections = if self.quick { mode.connections.1 } else { mode.connections.0 };
         let connections = self.connections.map_or(connections, |number| number as usize);

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::modes::{Load, Quiet};
 use crate::options::Options;
 use crate::tools::Tools;
-use crate::{Outcome, idle, load, procfs, restart};
+use crate::{Outcome, balance, chaos, idle, load, procfs, restart};
 
 pub(crate) fn machine(tools: &Tools) {
     println!("{}; {}", procfs::machine(), tools.versions());
@@ -115,6 +115,81 @@ pub(crate) fn idle(quiet: Quiet, options: &Options, lanes: &[idle::Lane]) {
     for peer in peers {
         let ratio = Spread::of_ratios(&ours.samples, &peer.samples, |sample| sample.bytes_each);
         println!("{} / {}: {bytes_each} {ratio:.2}", ours.name, peer.name);
+    }
+}
+
+pub(crate) fn balance(options: &Options, lanes: &[balance::Lane]) {
+    let Options { mode, rounds, seconds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} connections, {seconds} s each, rounds: {rounds}; median (min..max)\n",
+        mode.name
+    );
+    let head = ["contender", "requests/s", "p50 ms", "p99 ms", "% to the slow one"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for lane in lanes {
+        let spread = |pick: fn(&balance::Sample) -> f64| Spread::of(lane.samples.iter().map(pick));
+        rows.push([
+            lane.name.to_owned(),
+            format!("{:.0}", spread(|sample| sample.requests).median),
+            format!("{:.2}", spread(|sample| sample.p50_ms)),
+            format!("{:.2}", spread(|sample| sample.p99_ms)),
+            format!("{:.2}", spread(|sample| sample.slow_percent)),
+        ]);
+    }
+    print_table(&rows);
+    let Some((ours, peers)) = lanes.split_first() else { return };
+    println!();
+    for peer in peers {
+        let (worse, better) = if peer.name.starts_with("eproxy") { (peer, ours) } else { (ours, peer) };
+        let ratio = Spread::of_ratios(&worse.samples, &better.samples, |sample| sample.p99_ms);
+        println!("{} / {}: p99 {ratio:.2}", worse.name, better.name);
+    }
+}
+
+pub(crate) fn chaos(options: &Options, lanes: &mut [chaos::Lane]) {
+    let Options { mode, connections, .. } = options;
+    println!(
+        "\n{}: {connections} connections; detection is taken to be over after {} ms\n",
+        mode.name,
+        chaos::DETECTION.as_millis()
+    );
+    let head = ["scenario", "phase", "GETs", "failed", "p50 ms", "p99 ms", "POSTs", "failed"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for chaos::Lane { name, phases, .. } in lanes.iter_mut() {
+        for (phase, tally) in phases {
+            rows.push([
+                (*name).to_owned(),
+                (*phase).to_owned(),
+                tally.gets.to_string(),
+                tally.failed_gets.to_string(),
+                format!("{:.2}", tally.percentile_ms(0.5)),
+                format!("{:.2}", tally.percentile_ms(0.99)),
+                tally.posts.to_string(),
+                tally.failed_posts.len().to_string(),
+            ]);
+        }
+    }
+    print_table(&rows);
+    println!();
+    for chaos::Lane { name, phases, posts, back } in lanes {
+        let chaos::Posts { seen, sent, unsent, doubled } = posts;
+        println!(
+            "{name}: of the POSTs that failed an upstream had seen {seen}, {sent} more were sent, {unsent} were \
+             not; {doubled} were seen twice"
+        );
+        if !back.is_zero() {
+            println!("{name}: what was down answered again after {:.1} s", back.as_secs_f64());
+        }
+        let mut p99 = |name: &str| {
+            let phase = phases.iter_mut().find(|(phase, _)| *phase == name);
+            phase.map(|(_, tally)| tally.percentile_ms(0.99))
+        };
+        if let (Some(healthy), Some(detected)) = (p99("healthy"), p99("detected")) {
+            println!("{name}: p99 after detection / healthy {:.2}", detected / healthy);
+        }
+        for (phase, tally) in phases.iter().filter(|(_, tally)| !tally.complaints.is_empty()) {
+            println!("{name}, {phase}: {}", tally.complaints.join("; "));
+        }
     }
 }
 

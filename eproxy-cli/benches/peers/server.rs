@@ -54,6 +54,7 @@ pub(crate) struct Server {
     name: String,
     child: Child,
     port: u16,
+    doors: u16,
     log: PathBuf,
     /// The processes below `child` when it first answered: the ones to look for should it die without
     /// stopping them.
@@ -65,6 +66,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: &'a str,
     pub(crate) program: &'a Path,
     pub(crate) launch: fn(&Site<'_>) -> Launch,
+    /// How many ports it listens on.
+    pub(crate) doors: u16,
     pub(crate) expected: &'a Expected,
     pub(crate) upstreams: &'a [u16],
     pub(crate) connections: usize,
@@ -74,15 +77,15 @@ pub(crate) struct Plan<'a> {
 impl Server {
     /// Starts a server on a free port and returns when it has answered as expected, twice on one connection.
     pub(crate) fn start(plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
-        Self::start_at(free_port()?, plan, scratch)
+        Self::start_at(free_ports(plan.doors)?, plan, scratch)
     }
 
     /// The same on a certain port: where the same server has been before.
     pub(crate) fn start_at(port: u16, plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
         // nginx takes paths as they come only if there is no space in them.
         let dir = scratch.path().join(format!("{}-{port}", plan.name.replace(' ', "-")));
-        let Plan { upstreams, connections, body_mib, .. } = *plan;
-        let site = Site { port, upstreams, connections, body_mib, dir: &dir };
+        let Plan { doors, upstreams, connections, body_mib, .. } = *plan;
+        let site = Site { port, doors, upstreams, connections, body_mib, dir: &dir };
         let mut server = Self::spawn(plan, &site)
             .map_err(|err| format!("{} ({}) can't be started: {err}", plan.name, plan.program.display()))?;
         server.wait_until_it_answers(plan.expected)?;
@@ -99,6 +102,16 @@ impl Server {
         self.port
     }
 
+    /// All ports that it listens on.
+    pub(crate) fn ports(&self) -> std::ops::Range<u16> {
+        self.port..self.port + self.doors
+    }
+
+    /// Where it writes what it has to say.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.log.with_file_name(name)
+    }
+
     fn spawn(plan: &Plan<'_>, site: &Site<'_>) -> std::io::Result<Self> {
         fs::create_dir_all(site.dir)?;
         let launch = (plan.launch)(site);
@@ -113,7 +126,8 @@ impl Server {
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
-        Ok(Self { name: plan.name.to_owned(), child, port: site.port, log, family: Vec::new() })
+        let Site { port, doors, .. } = *site;
+        Ok(Self { name: plan.name.to_owned(), child, port, doors, log, family: Vec::new() })
     }
 
     fn wait_until_it_answers(&mut self, expected: &Expected) -> Outcome<()> {
@@ -174,6 +188,23 @@ impl Server {
         Err(format!("{} still runs after it was killed", self.name))
     }
 
+    /// Waits for it to end by itself.
+    pub(crate) fn wait(&mut self) -> Outcome<()> {
+        for _ in 0..STOP_LIMIT.as_millis() / POLL.as_millis() {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        Err(format!("{} was told to leave and still runs", self.name))
+    }
+
+    /// Sends a signal to all its processes.
+    pub(crate) fn signal(&self, name: &str) -> Outcome<()> {
+        signal(name, &procfs::tree(self.pid())?);
+        Ok(())
+    }
+
     /// Asks first: nginx's master and HAProxy stop their workers themselves. Then insists, by id.
     fn stop(&mut self) {
         let mut family = std::mem::take(&mut self.family);
@@ -201,17 +232,19 @@ impl Drop for Server {
     }
 }
 
-/// A port that was free a moment ago; nothing can hold it for a process that is still to start. It is none of
+/// The first of so many ports in a row that were free a moment ago; nothing can hold them for a process that is still
+/// to start. They are none of
 /// those that the kernel gives to outgoing connections, if there are others: one of them could take the place
 /// of an upstream that is down, even the very connection that is being made to it.
-fn free_port() -> Outcome<u16> {
+fn free_ports(count: u16) -> Outcome<u16> {
     let ports = match procfs::first_outgoing_port() {
-        first if first > LOWEST_PORT => LOWEST_PORT..first,
-        _ => LOWEST_PORT..u16::MAX,
+        first if first > LOWEST_PORT + count => LOWEST_PORT..first - count,
+        _ => LOWEST_PORT..u16::MAX - count,
     };
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let is_free =
+        |first: &u16| (*first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
     let mut some = std::iter::repeat_with(|| fastrand::u16(ports.clone())).take(PORTS_TRIED);
-    some.find(is_free).ok_or_else(|| format!("no free port among {PORTS_TRIED} of 127.0.0.1"))
+    some.find(is_free).ok_or_else(|| format!("no free ports among {PORTS_TRIED} places of 127.0.0.1"))
 }
 
 /// The standard library can only send KILL, and only to a direct child; the shell's builtin can do the rest.

@@ -9,7 +9,7 @@ use crate::contender::{Contender, Program};
 /// The programs found on this machine.
 pub(crate) struct Tools {
     eproxy: PathBuf,
-    this: Option<PathBuf>,
+    pub(crate) this: Option<PathBuf>,
     pub(crate) nginx: Option<PathBuf>,
     haproxy: Option<PathBuf>,
     pub(crate) wrk: Option<PathBuf>,
@@ -32,7 +32,7 @@ impl Tools {
     pub(crate) fn path(&self, program: Program) -> Option<&Path> {
         match program {
             Program::Eproxy => Some(&self.eproxy),
-            Program::Hooked => self.this.as_deref(),
+            Program::This => self.this.as_deref(),
             Program::Nginx => self.nginx.as_deref(),
             Program::Haproxy => self.haproxy.as_deref(),
         }
@@ -67,7 +67,7 @@ impl Tools {
 fn remedy(program: Program) -> &'static str {
     match program {
         Program::Eproxy => "cargo build --release -p eproxy-cli",
-        Program::Hooked => "the system has to say where this program is",
+        Program::This => "the system has to say where this program is",
         Program::Nginx => "apt-get install nginx",
         Program::Haproxy => "apt-get install haproxy",
     }

@@ -204,6 +204,7 @@ mod tests {
     use crate::driver::Core;
     use crate::upstream::group::Group;
     use crate::upstream::health::{Ejection, Failure, Verdict};
+    use crate::upstream::member::Place;
     use crate::upstream::pool::Pool;
 
     use super::*;
@@ -217,7 +218,9 @@ mod tests {
         });
         let inner = group.inner();
         let (settings, now) = (inner.settings(), core.now());
-        let new = |node| Member::new(inner, &settings, node, (&pool, false), (now, &mut Rng::with_seed(1)));
+        let total = Rc::default();
+        let place = || Place { pool: &pool, named: false, total: &total };
+        let new = |node| Member::new(inner, &settings, node, place(), (now, &mut Rng::with_seed(1)));
         (inner.roster.published().nodes.iter().map(new).collect(), now)
     }
 
@@ -270,9 +273,9 @@ mod tests {
         let (members, now) = members(&[1]);
         rest(&members[0], 100);
         let trial = members[0].take(now).unwrap();
-        assert!(!members[0].has_room());
+        assert!(members[0].is_tried_out());
         assert!(!trial.answered(now, 200));
-        assert!(members[0].has_room());
+        assert!(!members[0].is_tried_out());
         drop(trial);
         assert_eq!(members[0].active(), 0);
     }

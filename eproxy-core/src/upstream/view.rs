@@ -266,6 +266,8 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
     use crate::driver::Core;
 
     use super::super::endpoint::Endpoint;
@@ -348,5 +350,48 @@ mod tests {
         let (mut view, now) = view(&group);
         view.keep_up(now);
         assert!(view.members.is_empty());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a measurement")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    /// Not a test: prints what it costs a core to choose an endpoint, from the group's version to the request that is
+    /// counted and gone again, and to make its view of a group. Run it with `--release`, by itself, with
+    /// `--ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn what_choosing_costs() {
+        for count in [8, 10_000] {
+            for balance in [Balance::PeakEwma, Balance::LeastRequests, Balance::RoundRobin, Balance::Random] {
+                let group = Group::new().balance(balance.clone());
+                let url = |at: usize| format!("http://10.0.{}.{}:80", at / 250, at % 250);
+                group.set_endpoints((0..count).map(|at| Endpoint::new(url(at)))).unwrap();
+                group.build().unwrap();
+                let pool = Rc::new(Pool::new(1));
+                let mut view = View::new(group.inner(), &pool, false, 1);
+                let begin = now();
+                let mut choose = |at: Instant| {
+                    let choice = view.choose(at, &Ask::default(), &Tried::default(), false);
+                    assert!(matches!(black_box(choice), Choice::One(_)));
+                };
+                choose(begin);
+                let first = begin.elapsed();
+                const PICKS: u32 = 500_000;
+                (0..PICKS / 10).for_each(|_| choose(begin));
+                let since = now();
+                (0..PICKS).for_each(|_| choose(begin));
+                let nanos = since.elapsed().as_nanos() as f64 / f64::from(PICKS);
+                group.drain(&url(0)).unwrap();
+                let since = now();
+                choose(begin);
+                let anew = since.elapsed();
+                eprintln!(
+                    "{count:>6}  {:<14} {nanos:>6.1} ns; the first view {first:.1?}, one made anew {anew:.1?}",
+                    format!("{balance:?}")
+                );
+            }
+        }
     }
 }

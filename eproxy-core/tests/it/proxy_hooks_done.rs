@@ -114,6 +114,29 @@ fn each_try_is_counted_and_the_last_failure_is_the_one_that_is_told() {
 }
 
 #[test]
+fn what_was_sent_at_once_over_a_connection_that_then_ended_counts_as_sent() {
+    // It answers one request on each connection, and takes another.
+    let upstream = upstream(|peer| {
+        let seen = peer.next().unwrap();
+        peer.say(echo(&seen));
+        let _taken = peer.next();
+    });
+    let notes = Notes::default();
+    let noted = notes.clone();
+    let proxy = Proxy::to(upstream.url()).on_done(move |done: &mut Done| {
+        for attempt in done.tries().iter().filter(|attempt| attempt.failure().is_some()) {
+            // More than its body: the head is among them.
+            noted.add(format!("{} {}", attempt.phase(), attempt.bytes_sent() > 5));
+        }
+    });
+    let server = start(Server::builder().workers(1).at("/*path", proxy));
+    let mut client = server.connect();
+    assert_eq!(client.ask(post("/a", "hello")).status, 200);
+    assert_eq!(client.ask(post("/b", "hello")).status, 502);
+    assert_eq!(notes.wait(1), ["wait true"]);
+}
+
+#[test]
 fn what_an_upstream_did_wrong_is_told() {
     let cases: [(&str, &str); 4] = [
         ("", "/ 502 upstream_closed 0 0 1"),

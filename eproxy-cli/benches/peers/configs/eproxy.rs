@@ -1,8 +1,10 @@
 //! eproxy's flags for each mode.
 
+use crate::chaos::{FAILURES, SEEN, USUAL_MS};
 use crate::contender::{Launch, Site};
 use crate::hooked::NAME;
 use crate::pages::SMALL;
+use crate::{grouped, origin};
 
 /// The demo.
 pub(crate) fn hello(site: &Site<'_>) -> Launch {
@@ -22,10 +24,43 @@ pub(crate) fn relay(site: &Site<'_>) -> Launch {
     launch(site, &flags)
 }
 
+/// A reverse proxy of the first upstream alone.
+pub(crate) fn relay_to_one(site: &Site<'_>) -> Launch {
+    launch(site, &["--to", &format!("http://127.0.0.1:{}", site.upstream())])
+}
+
 /// This program as a reverse proxy with hooks.
 pub(crate) fn hooked(site: &Site<'_>) -> Launch {
     let url = format!("http://127.0.0.1:{}", site.upstream());
     Launch { arguments: vec![NAME.to_owned(), site.port.to_string(), url], files: Vec::new() }
+}
+
+/// This program as a proxy with a group, by the better of two.
+pub(crate) fn peak_ewma(site: &Site<'_>) -> Launch {
+    grouped(site, grouped::PEAK_EWMA)
+}
+
+/// The same by turns.
+pub(crate) fn round_robin(site: &Site<'_>) -> Launch {
+    grouped(site, grouped::ROUND_ROBIN)
+}
+
+/// The same by the better of two, with probes, limits and repetitions.
+pub(crate) fn careful(site: &Site<'_>) -> Launch {
+    grouped(site, grouped::CAREFUL)
+}
+
+/// This program as an upstream that takes its time.
+pub(crate) fn origin(site: &Site<'_>) -> Launch {
+    let (port, delay) = (site.port.to_string(), USUAL_MS.to_string());
+    Launch { arguments: vec![origin::NAME.to_owned(), port, delay, site.path(SEEN)], files: Vec::new() }
+}
+
+fn grouped(site: &Site<'_>, kind: &str) -> Launch {
+    let mut arguments =
+        vec![grouped::NAME.to_owned(), site.port.to_string(), kind.to_owned(), site.path(FAILURES)];
+    arguments.extend(site.upstreams.iter().map(u16::to_string));
+    Launch { arguments, files: Vec::new() }
 }
 
 fn launch(site: &Site<'_>, more: &[&str]) -> Launch {

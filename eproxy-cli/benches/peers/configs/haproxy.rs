@@ -46,6 +46,16 @@ pub(crate) fn restart(site: &Site<'_>) -> Launch {
     everything(site, &[FORWARDED, again])
 }
 
+/// By the fewest connections under way.
+pub(crate) fn leastconn(site: &Site<'_>) -> Launch {
+    everything(site, &[FORWARDED, "balance leastconn"])
+}
+
+/// By turns.
+pub(crate) fn roundrobin(site: &Site<'_>) -> Launch {
+    everything(site, &[FORWARDED, "balance roundrobin"])
+}
+
 /// What eproxy tells upstreams of where a request comes from; the client's own Host stays by itself.
 const FORWARDED: &str = "option forwardfor
             http-request set-header X-Forwarded-Proto http

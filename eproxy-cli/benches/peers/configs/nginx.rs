@@ -139,12 +139,15 @@ fn launch(site: &Site<'_>, http: &str, location: &str) -> Launch {
             scgi_temp_path {dir}/scgi;
             {http}
             server {{
-                listen 127.0.0.1:{};
+                {}
                 {location}
             }}
         }}\n",
         site.room_for_connections(),
-        site.port,
+        (site.port..site.port + site.doors)
+            .map(|port| format!("listen 127.0.0.1:{port};"))
+            .collect::<Vec<_>>()
+            .join("\n                "),
     );
     let arguments =
         ["-p", &site.path(""), "-e", &site.path("error.log"), "-c", &site.path("config")].map(str::to_owned);
