@@ -109,7 +109,8 @@ pub(super) async fn try_all<'r>(
         }
         let came = report(relay, reverse, upload, &chosen, &end);
         let mut next = reverse.retry.next(came, so_far, reverse.may_repeat(relay, upload));
-        if matches!(next, Next::Repeat | Next::RepeatOrSame) && !reverse.has_budget(relay) {
+        // A connection that died while it was not used is nothing that an upstream could be given too much of.
+        if next == Next::Repeat && !reverse.has_budget(relay) {
             relay.site.counters.retries_denied.add();
             next = Next::Nobody;
         }

@@ -28,7 +28,7 @@ enum Policy {
     #[default]
     Nobody,
     PeakEwma(Draw),
-    LeastRequests,
+    LeastRequests(Draw),
     RoundRobin(RoundRobin),
     Random(Draw),
     Hash {
@@ -75,7 +75,7 @@ impl Field {
         let policy = match settings.balance {
             _ if chosen.is_empty() => Policy::Nobody,
             Balance::PeakEwma => Policy::PeakEwma(draw()),
-            Balance::LeastRequests => Policy::LeastRequests,
+            Balance::LeastRequests => Policy::LeastRequests(draw()),
             Balance::RoundRobin => Policy::RoundRobin(RoundRobin::new(chosen.len())),
             Balance::Random => Policy::Random(draw()),
             Balance::Hash(_) => {
@@ -131,9 +131,9 @@ impl Field {
             Policy::PeakEwma(draw) => two_choices::choose(with.rng, draw, may, |number| {
                 members[number].score(with.now, shares[number])
             }),
-            Policy::LeastRequests => least_requests::choose(
+            Policy::LeastRequests(draw) => least_requests::choose(
                 with.rng,
-                members.len(),
+                draw,
                 may,
                 |number| f64::from(members[number].active()) / shares[number],
                 |number| shares[number],

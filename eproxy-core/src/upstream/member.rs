@@ -32,6 +32,8 @@ pub(crate) struct Member {
     /// Those of this core that are with any endpoint of the group.
     total: Rc<Cell<u32>>,
     latency: Cell<PeakEwma>,
+    /// It may be chosen.
+    serves: Cell<bool>,
     gradient: Option<RefCell<Gradient>>,
     tally: Arc<Tally>,
 }
@@ -73,6 +75,7 @@ impl Member {
             active: Cell::new(0),
             total: total.clone(),
             latency: Cell::new(PeakEwma::new()),
+            serves: Cell::new(false),
             gradient: gradient.map(RefCell::new),
             tally: node.join(),
         })
@@ -81,6 +84,13 @@ impl Member {
     /// This core's requests that are with it.
     pub(super) fn active(&self) -> u32 {
         self.active.get()
+    }
+
+    /// Notes whether it may be chosen. Whoever is back begins anew: what it was too slow for has passed.
+    pub(super) fn set_serving(&self, serves: bool) {
+        if !self.serves.replace(serves) && serves {
+            self.latency.set(PeakEwma::new());
+        }
     }
 
     /// How good a choice it is; less is better. `share` is its weight by the mean of all.

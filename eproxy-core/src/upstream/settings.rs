@@ -17,7 +17,7 @@ pub enum Balance {
     /// and overloaded endpoints are relieved by themselves.
     #[default]
     PeakEwma,
-    /// The one with the fewest requests for its weight, of this core's. In groups of more than 32, the one of 32 drawn at
+    /// The one with the fewest requests for its weight, of this core's. In groups of more than 32, the one of 8 drawn at
     /// random.
     LeastRequests,
     /// By turns, in proportion to the weights, heavy ones not in a row.

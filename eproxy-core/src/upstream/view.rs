@@ -246,6 +246,7 @@ impl View {
             let node = &member.node;
             let serves = node.mode() == Mode::Active && node.fit(now) == Fit::Yes;
             node.set_serving(serves, now);
+            member.set_serving(serves);
             let factor = match window.is_zero() {
                 true => 1.0,
                 false => slow_start::factor(node.age(now), window, 1.0),

@@ -111,9 +111,10 @@ impl Load {
     }
 
     fn least_requests(&self, weights: &[f64]) -> Outcome {
+        let draw = Draw::new(weights.iter().copied());
         self.run(|rng, endpoints, _| {
             let load = |at: usize| f64::from(endpoints[at].active) / weights[at];
-            least_requests::choose(rng, endpoints.len(), |_| true, load, |at| weights[at]).unwrap()
+            least_requests::choose(rng, &draw, |_| true, load, |at| weights[at]).unwrap()
         })
     }
 }
@@ -254,7 +255,7 @@ fn what_a_pick_costs() {
         measure("two choices, by weight", &mut || two_choices::choose(&mut rng, &draw, |_| true, scores));
         measure("round robin", &mut || turns.choose(|at| weights[at], |_| true));
         measure("least requests", &mut || {
-            least_requests::choose(&mut rng, count, |_| true, load, |at| weights[at])
+            least_requests::choose(&mut rng, &draw, |_| true, load, |at| weights[at])
         });
         measure("ring", &mut || ring.choose(next_key(), |_| true, |_| 1, Bound::NONE));
         measure("ring, bounded", &mut || ring.choose(next_key(), |_| true, |at| (at % 4) as u32, bound));
