@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, Kind};
 use crate::handler::Request;
 use crate::http1::{self, Lines};
@@ -50,7 +52,7 @@ pub(super) struct Record {
     pub(super) failure: Option<Kind>,
     pub(super) upstream: Option<Arc<str>>,
     pub(super) attempts: u32,
-    pub(super) tries: Vec<Attempt>,
+    pub(super) tries: SmallVec<[Attempt; 1]>,
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,
     pub(super) duration: Duration,
