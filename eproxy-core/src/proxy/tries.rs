@@ -239,7 +239,9 @@ fn report(
     if let (Some(hooked), Some(attempt)) = (relay.hooked.as_mut(), &attempt) {
         hooked.record.tries.push(attempt.clone());
     }
-    relay.desk.failed = attempt.filter(|attempt| attempt.end.is_err()).map(Box::new);
+    // Where a request has named its endpoint, what failed says which one that was.
+    let is_told = |attempt: &Attempt| attempt.end.is_err() && chosen.pick().is_some();
+    relay.desk.failed = attempt.filter(is_told).map(Box::new);
     came
 }
 

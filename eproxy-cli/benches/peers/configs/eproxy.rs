@@ -17,7 +17,7 @@ pub(crate) fn fetch(site: &Site<'_>) -> Launch {
     launch(site, &["--upstream", &url])
 }
 
-/// A reverse proxy of everything; of all upstreams by turns, where there are several.
+/// A reverse proxy of everything, of all upstreams, where there are several.
 pub(crate) fn relay(site: &Site<'_>) -> Launch {
     let urls: Vec<String> = site.upstreams.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let flags: Vec<&str> = urls.iter().flat_map(|url| ["--to", url]).collect();
