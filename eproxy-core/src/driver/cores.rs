@@ -239,6 +239,21 @@ impl Core {
     }
 }
 
+/// Runs a future as a task of a core of this thread.
+#[cfg(test)]
+pub(crate) fn on_a_core<T: 'static>(future: impl AsyncFnOnce(Rc<Core>) -> T + 'static) -> T {
+    let core = Core::new().expect("there is a poll");
+    let result = Rc::new(RefCell::new(None));
+    let (inside, out) = (core.clone(), result.clone());
+    core.spawn(async move {
+        let value = future(inside.clone()).await;
+        *out.borrow_mut() = Some(value);
+        inside.stop();
+    });
+    core.run(|_| {}, || {}).expect("the poll can be asked");
+    result.take().expect("the task has ended")
+}
+
 /// What other threads hold of a core: they can wake its tasks, and the core itself.
 #[derive(Debug)]
 pub(crate) struct Remote {

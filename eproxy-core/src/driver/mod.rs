@@ -48,6 +48,8 @@ mod source;
 mod stream;
 mod timer;
 
+#[cfg(test)]
+pub(crate) use cores::on_a_core;
 pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
 pub(crate) use listen::{Address, Bound};

@@ -361,23 +361,10 @@ impl AsyncWrite for Stream {
 mod tests {
     use std::future::poll_fn;
 
+    use super::super::cores::on_a_core;
     use super::super::listen::{Address, Bound};
     use super::super::listener::Listener;
     use super::*;
-
-    /// Runs a future as a task of a core of this thread.
-    fn on_a_core<T: 'static>(future: impl AsyncFnOnce(Rc<Core>) -> T + 'static) -> T {
-        let core = Core::new().unwrap();
-        let result = Rc::new(std::cell::RefCell::new(None));
-        let (inside, out) = (core.clone(), result.clone());
-        core.spawn(async move {
-            let value = future(inside.clone()).await;
-            *out.borrow_mut() = Some(value);
-            inside.stop();
-        });
-        core.run(|_| {}, || {}).unwrap();
-        result.take().unwrap()
-    }
 
     fn listener(core: &Rc<Core>) -> (Listener, Address) {
         let mut bound = Bound::new(&"127.0.0.1:0".parse().unwrap(), 1).unwrap();

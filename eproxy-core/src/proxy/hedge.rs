@@ -12,7 +12,7 @@
 //! desk serves both.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::future;
@@ -80,7 +80,7 @@ async fn both<'r>(
         if relay.client.stream.poll_broken(cx).is_ready() {
             return Poll::Ready(Err(Failure::from(Kind::DownstreamGone)));
         }
-        match (poll_heard(cx, &first.stream), poll_heard(cx, &second.stream)) {
+        match (first.stream.poll_readable(cx), second.stream.poll_readable(cx)) {
             (Poll::Ready(()), _) => Poll::Ready(Ok(false)),
             (_, Poll::Ready(())) => Poll::Ready(Ok(true)),
             _ => Poll::Pending,
@@ -121,17 +121,13 @@ async fn waits(relay: &mut Relay<'_>, stream: &Stream, patience: Duration) -> Re
     relay.flush().await?;
     let heard = poll_fn(|cx| match relay.client.stream.poll_broken(cx) {
         Poll::Ready(()) => Poll::Ready(Err(Kind::DownstreamGone.into())),
-        Poll::Pending => poll_heard(cx, stream).map(|()| Ok(false)),
+        Poll::Pending => stream.poll_readable(cx).map(|()| Ok(false)),
     });
     let late = async {
         relay.site.core.sleep(patience).await;
         Ok(true)
     };
     future::or(heard, late).await
-}
-
-fn poll_heard(cx: &mut Context<'_>, stream: &Stream) -> Poll<()> {
-    stream.poll_readable(cx)
 }
 
 /// Another endpoint to ask, if there is one and the group allows it.

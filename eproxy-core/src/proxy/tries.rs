@@ -161,7 +161,6 @@ impl Reverse {
             Choice::Nobody => Err(Failure::unseen(Kind::NoEndpoint)),
             Choice::Full => {
                 let Some(group) = self.group else { return Err(Failure::unseen(Kind::Overloaded)) };
-                relay.site.counters.queued.add();
                 // Answers to earlier requests must not wait for it.
                 relay.flush().await?;
                 let client = relay.client.stream;
@@ -169,8 +168,9 @@ impl Reverse {
                     poll_fn(|cx| client.poll_broken(cx)).await;
                     Err(Kind::DownstreamGone)
                 };
-                let admitted = relay.site.upstreams.admit(group, &relay.desk.ask);
-                Ok(future::or(admitted, gone).await.map_err(Failure::unseen)?)
+                let waits = || relay.site.counters.queued.add();
+                let admitted = relay.site.upstreams.admit(group, &relay.desk.ask, waits);
+                future::or(admitted, gone).await.map_err(Failure::unseen)
             }
         }
     }

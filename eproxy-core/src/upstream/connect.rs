@@ -64,23 +64,10 @@ pub(super) async fn connect(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+
+    use crate::driver::on_a_core;
 
     use super::*;
-
-    /// Runs a future as a task of a core of this thread.
-    fn on_a_core<T: 'static>(future: impl AsyncFnOnce(Rc<Core>) -> T + 'static) -> T {
-        let core = Core::new().unwrap();
-        let result = Rc::new(RefCell::new(None));
-        let (inside, out) = (core.clone(), result.clone());
-        core.spawn(async move {
-            let value = future(inside.clone()).await;
-            *out.borrow_mut() = Some(value);
-            inside.stop();
-        });
-        core.run(|_| {}, || {}).unwrap();
-        result.take().unwrap()
-    }
 
     const PATIENCE: Duration = Duration::from_secs(5);
 

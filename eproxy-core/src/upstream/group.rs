@@ -84,7 +84,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// One is described wrongly; nothing has changed.
+    /// One is described wrongly, or is named twice; nothing has changed.
     pub fn set_endpoints(&self, endpoints: impl IntoIterator<Item = Endpoint>) -> Result<()> {
         self.0.roster.set(NAMED, endpoints.into_iter().collect())
     }
@@ -244,7 +244,7 @@ impl<S: Into<String>> From<Vec<S>> for Group {
 
 impl<S: Into<String>> FromIterator<S> for Group {
     fn from_iter<I: IntoIterator<Item = S>>(urls: I) -> Self {
-        urls.into_iter().fold(Self::new(), |group, url| group.endpoint(url, 1))
+        Self::named(urls.into_iter().map(Endpoint::new).collect())
     }
 }
 

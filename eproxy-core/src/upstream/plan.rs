@@ -3,11 +3,14 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::error::Result;
+
 use super::balance::sticky::Sticky;
 use super::discovery::Discovery;
 use super::endpoint::Endpoint;
 use super::group::Group;
 use super::health::{AdaptiveLimit, Breaker, Ejection, Probe, RetryBudget};
+use super::roster::NAMED;
 use super::settings::{Balance, Settings, Subset};
 
 /// What is said of a group before a server has started with it.
@@ -34,7 +37,19 @@ impl Group {
 
     /// Adds an endpoint. What is wrong with it is said when the server starts.
     pub fn with(self, endpoint: Endpoint) -> Self {
-        if let Err(error) = self.inner().roster.add(endpoint) {
+        let added = self.inner().roster.add(endpoint);
+        self.noting(added)
+    }
+
+    /// A group of these endpoints.
+    pub(super) fn named(endpoints: Vec<Endpoint>) -> Self {
+        let group = Self::new();
+        let set = group.inner().roster.set(NAMED, endpoints);
+        group.noting(set)
+    }
+
+    fn noting(self, said: Result<()>) -> Self {
+        if let Err(error) = said {
             self.plan().wrong.get_or_insert_with(|| error.into_detail());
         }
         self

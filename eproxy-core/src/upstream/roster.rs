@@ -111,9 +111,16 @@ impl Roster {
     ///
     /// # Errors
     ///
-    /// `BadOption`: one is described wrongly, and nothing has changed.
+    /// `BadOption`: one is described wrongly, or is named twice, and nothing has changed.
     pub(super) fn set(&self, source: Source, endpoints: Vec<Endpoint>) -> Result<()> {
-        endpoints.iter().try_for_each(|endpoint| endpoint.origin().map(|_| ()))?;
+        let mut places = HashSet::new();
+        for endpoint in &endpoints {
+            endpoint.origin()?;
+            if !places.insert((&endpoint.url, &endpoint.host)) {
+                return Err(Error::new(Kind::BadOption).detail(format!("upstream {:?} twice", endpoint.url)));
+            }
+        }
+        drop(places);
         let mut list = self.list();
         let known: HashSet<Endpoint> = {
             let wanted: HashSet<&Endpoint> = endpoints.iter().collect();

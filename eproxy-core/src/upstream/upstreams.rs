@@ -54,12 +54,18 @@ impl Upstreams {
         self.views[group as usize].borrow_mut().choose(self.core.now(), ask, tried, false)
     }
 
-    /// Chooses an endpoint of a group that has no room at the moment, as soon as one has.
+    /// Chooses an endpoint of a group that has no room at the moment, as soon as one has; `waits` is called where that has to
+    /// be waited for.
     ///
     /// # Errors
     ///
     /// `Overloaded` where requests do not wait, `QueueFull`, `QueueTimeout`; `NoEndpoint`.
-    pub(crate) async fn admit(&self, group: GroupNumber, ask: &Ask) -> Result<Pick, Kind> {
+    pub(crate) async fn admit(
+        &self,
+        group: GroupNumber,
+        ask: &Ask,
+        waits: impl FnOnce(),
+    ) -> Result<Pick, Kind> {
         let view = &self.views[group as usize];
         let (inner, settings) = {
             let view = view.borrow();
@@ -67,6 +73,7 @@ impl Upstreams {
         };
         let Some((most, patience)) = settings.queue else { return Err(Kind::Overloaded) };
         let Some(ticket) = inner.line.enter(most) else { return Err(Kind::QueueFull) };
+        waits();
         let called = async {
             loop {
                 self.core.among(ticket.called()).await;

@@ -49,7 +49,7 @@ pub(super) struct View {
     some: HashMap<u64, Field>,
     /// Where endpoints are, by what they are called in sticky cookies.
     tokens: HashMap<u64, usize>,
-    /// Requests of this core, and of all.
+    /// Requests of this core that were given an endpoint, and those of all.
     requests: Arc<Counter>,
     all_requests: Vec<Arc<Counter>>,
 }
@@ -85,7 +85,8 @@ impl Tried {
     }
 
     pub(super) fn has(&self, member: &Member) -> bool {
-        self.0.contains(&member.node.id)
+        // Nearly every request is tried once: what is somewhere else in memory is not looked at for nothing.
+        !self.0.is_empty() && self.0.contains(&member.node.id)
     }
 
     fn is_empty(&self) -> bool {
@@ -123,10 +124,15 @@ impl View {
         if self.version != self.group.roster.version() || self.until.is_some_and(|until| until <= now) {
             self.renew(now);
         }
+        let choice = self.next(now, ask, tried, is_called);
+        if tried.is_empty() && matches!(choice, Choice::One(_)) {
+            self.requests.add();
+        }
+        choice
+    }
+
+    fn next(&mut self, now: Instant, ask: &Ask, tried: &Tried, is_called: bool) -> Choice {
         if tried.is_empty() {
-            if !is_called {
-                self.requests.add();
-            }
             if !is_called && self.settings.queue.is_some() && self.group.line.length() > 0 {
                 // Others have waited for longer.
                 return Choice::Full;
@@ -273,7 +279,7 @@ mod tests {
 
     use super::super::endpoint::Endpoint;
     use super::super::group::Group;
-    use super::super::settings::Balance;
+    use super::super::settings::{Balance, HashKey};
     use super::*;
 
     const MANY: usize = 10_000;
@@ -365,7 +371,10 @@ mod tests {
     #[ignore = "a measurement"]
     fn what_choosing_costs() {
         for count in [8, 10_000] {
-            for balance in [Balance::PeakEwma, Balance::LeastRequests, Balance::RoundRobin, Balance::Random] {
+            let hash = Balance::Hash(HashKey::Path);
+            let policies =
+                [Balance::PeakEwma, Balance::LeastRequests, Balance::RoundRobin, Balance::Random, hash];
+            for balance in policies {
                 let group = Group::new().balance(balance.clone());
                 let url = |at: usize| format!("http://10.0.{}.{}:80", at / 250, at % 250);
                 group.set_endpoints((0..count).map(|at| Endpoint::new(url(at)))).unwrap();
@@ -373,8 +382,11 @@ mod tests {
                 let pool = Rc::new(Pool::new(1));
                 let mut view = View::new(group.inner(), &pool, false, 1);
                 let begin = now();
+                let mut key = 0_u64;
                 let mut choose = |at: Instant| {
-                    let choice = view.choose(at, &Ask::default(), &Tried::default(), false);
+                    key = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                    let ask = Ask { key: Some(key), ..Ask::default() };
+                    let choice = view.choose(at, &ask, &Tried::default(), false);
                     assert!(matches!(black_box(choice), Choice::One(_)));
                 };
                 choose(begin);

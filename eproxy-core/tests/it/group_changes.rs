@@ -165,6 +165,8 @@ fn what_can_not_be_done_is_said() {
     }
     let twice = group.add(Endpoint::new(url('a'))).unwrap_err();
     assert!(twice.to_string().contains("there already"), "{twice}");
+    let twice = group.set_endpoints([Endpoint::new(url('c')), Endpoint::new(url('c'))]).unwrap_err();
+    assert!(twice.name() == "bad_option" && twice.to_string().contains("twice"), "{twice}");
     assert_eq!(group.add(Endpoint::new("https://c.test")).unwrap_err().name(), "bad_option");
     assert_eq!(group.add(Endpoint::new(url('c')).weight(0)).unwrap_err().name(), "bad_option");
     assert_eq!(group.snapshot().endpoints.len(), 2);

@@ -26,8 +26,9 @@ const FEW: usize = 16;
 /// Endpoints on a ring.
 #[derive(Clone, Debug, Default)]
 pub(in crate::upstream) struct Ring {
-    /// Where the points are, rising, and whose they are.
-    points: Box<[(u64, u32)]>,
+    /// Where the points are, rising, and whose they are. The upper half of a hash is enough for that: a large ring is
+    /// mostly somewhere else in memory, so what counts is how little of it is read.
+    points: Box<[(u32, u32)]>,
     /// For each stretch of the ring, all of one length: the first point that is not before it.
     stretches: Box<[u32]>,
     /// A position shifted right by this is the number of its stretch.
@@ -72,7 +73,7 @@ impl Ring {
         let mut points = Vec::new();
         for (number, (name, weight)) in endpoints.iter().enumerate() {
             let count = ((weight * per_weight).round() as u64).max(1);
-            points.extend((0..count).map(|point| (nth(*name, point), number as u32)));
+            points.extend((0..count).map(|point| (place(nth(*name, point)), number as u32)));
         }
         points.sort_unstable_by_key(|(at, number)| (*at, endpoints[*number as usize].0));
         let (stretches, shift) = stretches(&points);
@@ -109,6 +110,7 @@ impl Ring {
 
     /// The first point that is not before a key. Behind the last one the ring goes on with the first.
     fn first(&self, key: u64) -> usize {
+        let key = place(key);
         let Some(from) = self.stretches.get((key >> self.shift) as usize) else { return 0 };
         let from = *from as usize;
         from + self.points[from..].iter().take_while(|(at, _)| *at < key).count()
@@ -126,12 +128,17 @@ fn points_per_weight(count: usize, sum: f64) -> f64 {
     per_weight.min(LIMIT as f64 / sum.max(1.0))
 }
 
-/// Cuts the ring in stretches, about as many as there are points.
-fn stretches(points: &[(u64, u32)]) -> (Box<[u32]>, u32) {
-    let bits = points.len().max(2).ilog2();
-    let shift = u64::BITS - bits;
+/// Where a hash is on the ring.
+const fn place(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Cuts the ring in stretches, one for every four to eight points: these stand in one or two lines of a cache.
+fn stretches(points: &[(u32, u32)]) -> (Box<[u32]>, u32) {
+    let bits = points.len().max(8).ilog2() - 2;
+    let shift = u32::BITS - bits;
     let mut next = 0;
-    let first = |stretch: u64| {
+    let first = |stretch: u32| {
         while points.get(next).is_some_and(|(at, _)| *at < stretch << shift) {
             next += 1;
         }
@@ -299,8 +306,11 @@ mod tests {
         for count in [1, 2, 700] {
             let ring = ring(&names(0..count));
             let around = ring.points.iter().flat_map(|(at, _)| [at.wrapping_sub(1), *at, at.wrapping_add(1)]);
-            for key in around.step_by(7).chain([0, u64::MAX]) {
-                assert_eq!(ring.first(key), ring.points.partition_point(|(at, _)| *at < key));
+            for key in around.step_by(7).chain([0, u32::MAX]) {
+                assert_eq!(
+                    ring.first(u64::from(key) << 32),
+                    ring.points.partition_point(|(at, _)| *at < key)
+                );
             }
         }
     }

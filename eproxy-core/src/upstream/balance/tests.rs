@@ -2,15 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
 use super::draw::Draw;
-use super::hash::{hash, mix};
 use super::latency::{PeakEwma, score};
-use super::ring::{Bound, Ring};
 use super::round_robin::RoundRobin;
 use super::{least_requests, two_choices};
 
@@ -211,54 +208,5 @@ fn the_fewest_requests_come_to_shares_by_weight() {
         for (share, weight) in load.least_requests(weights).shares.iter().zip(weights) {
             assert!((share - weight / sum).abs() < 0.02 * weight / sum, "{share}: {weights:?}");
         }
-    }
-}
-
-/// Prints what a pick costs: run it in release, by itself, with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn what_a_pick_costs() {
-    for count in [8, 10_000] {
-        let mut rng = Rng::with_seed(1);
-        let weights: Vec<f64> = (0..count).map(|at| 1.0 + (at % 5) as f64).collect();
-        let names: Vec<String> = (0..count).map(|at| format!("http://10.0.0.{at}:80")).collect();
-        let mut endpoints = vec![Endpoint::default(); count];
-        let begin = now();
-        endpoints.iter_mut().for_each(|endpoint| endpoint.latency.observe(Duration::from_millis(5), begin));
-        let later = begin + Duration::from_secs(1);
-        let load = |at: usize| f64::from(endpoints[at].active) / weights[at];
-        let scores = |at: usize| score(endpoints[at].latency.read(later), endpoints[at].active, weights[at]);
-        let (even, draw) = (Draw::new(weights.iter().map(|_| 1.0)), Draw::new(weights.iter().copied()));
-        let mut turns = RoundRobin::new(count);
-        let made = now();
-        let ring = Ring::new(names.iter().map(|name| (name.as_str(), 1)));
-        eprintln!("{count:>6}  {:<28} {:>9.1?}", "making a ring", made.elapsed());
-        let bound = Bound { factor: Bound::FACTOR, total: count as u32 * 2, open: 1.0 };
-        let mut key = 0_u64;
-        let mut next_key = || {
-            key += 1;
-            mix(key)
-        };
-        let measure = |name: &str, pick: &mut dyn FnMut() -> Option<usize>| {
-            const PICKS: u32 = 500_000;
-            (0..PICKS / 10).for_each(|_| assert!(black_box(pick()).is_some()));
-            let begin = now();
-            (0..PICKS).for_each(|_| _ = black_box(pick()));
-            eprintln!(
-                "{count:>6}  {name:<28} {:>6.1} ns",
-                begin.elapsed().as_nanos() as f64 / f64::from(PICKS)
-            );
-        };
-        measure("random, equal weights", &mut || even.choose(&mut rng, |_| true));
-        measure("random, by weight", &mut || draw.choose(&mut rng, |_| true));
-        measure("two choices, equal weights", &mut || two_choices::choose(&mut rng, &even, |_| true, scores));
-        measure("two choices, by weight", &mut || two_choices::choose(&mut rng, &draw, |_| true, scores));
-        measure("round robin", &mut || turns.choose(|at| weights[at], |_| true));
-        measure("least requests", &mut || {
-            least_requests::choose(&mut rng, &draw, |_| true, load, |at| weights[at])
-        });
-        measure("ring", &mut || ring.choose(next_key(), |_| true, |_| 1, Bound::NONE));
-        measure("ring, bounded", &mut || ring.choose(next_key(), |_| true, |at| (at % 4) as u32, bound));
-        measure("hash of 32 bytes", &mut || Some(hash(black_box(&[7; 32])) as usize));
     }
 }

@@ -191,24 +191,11 @@ fn decode(input: &mut Buffer, decoder: &mut Decoder, seen: &mut Vec<u8>) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::io::{Read as _, Write as _};
 
-    use super::*;
+    use crate::driver::on_a_core;
 
-    /// Runs a future as a task of a core of this thread.
-    fn on_a_core<T: 'static>(future: impl AsyncFnOnce(Rc<Core>) -> T + 'static) -> T {
-        let core = Core::new().unwrap();
-        let result = Rc::new(RefCell::new(None));
-        let (inside, out) = (core.clone(), result.clone());
-        core.spawn(async move {
-            let value = future(inside.clone()).await;
-            *out.borrow_mut() = Some(value);
-            inside.stop();
-        });
-        core.run(|_| {}, || {}).unwrap();
-        result.take().unwrap()
-    }
+    use super::*;
 
     fn origin(url: &str) -> Origin {
         Origin::parse(url).unwrap()
