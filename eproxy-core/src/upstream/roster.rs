@@ -117,7 +117,8 @@ impl Roster {
         for endpoint in &endpoints {
             endpoint.origin()?;
             if !places.insert((&endpoint.url, &endpoint.host)) {
-                return Err(Error::new(Kind::BadOption).detail(format!("upstream {:?} twice", endpoint.url)));
+                let what = format!("upstream {:?} is named twice", endpoint.url);
+                return Err(Error::new(Kind::BadOption).detail(what));
             }
         }
         drop(places);
