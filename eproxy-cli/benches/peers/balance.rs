@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::asker::{self, Control, Tally};
 use crate::contender::Contender;
+use crate::load::place;
 use crate::options::Options;
 use crate::server::Server;
 use crate::stage::Stage;
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &Options, tools: &Tools, contenders: &[&'static Conte
     stage.delay(SLOW, SLOW_MS)?;
     for round in 0..options.rounds {
         for turn in 0..lanes.len() {
-            let place = (round + turn) % lanes.len();
+            let place = place(round, turn, lanes.len());
             let Lane { name, server, .. } = &lanes[place];
             let mut tally = load(&stage, server.port(), options).map_err(|err| format!("{name}: {err}"))?;
             if tally.failed_gets > 0 {

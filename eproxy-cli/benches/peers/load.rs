@@ -66,9 +66,7 @@ pub(crate) fn run(
     }
     for round in 0..options.rounds {
         for turn in 0..lanes.len() {
-            // Everyone is first, middle and last equally often: a neighbour that wakes up mid-round is shared
-            // out.
-            let place = (round + turn) % lanes.len();
+            let place = place(round, turn, lanes.len());
             let sample = bench.measure(&lanes[place], options.seconds)?;
             lanes[place].samples.push(sample);
         }
@@ -77,6 +75,14 @@ pub(crate) fn run(
     }
     report::load(load, options, &lanes);
     Ok(())
+}
+
+/// Whose turn it is. Everyone is first, middle and last equally often, so that a neighbour who wakes up mid-round is shared
+/// out; and every other round goes backwards, so that nobody always follows the same one, and runs in what that one has
+/// left of the caches.
+pub(crate) fn place(round: usize, turn: usize, contenders: usize) -> usize {
+    let forwards = (round / 2 + turn) % contenders;
+    if round.is_multiple_of(2) { forwards } else { contenders - 1 - forwards }
 }
 
 /// The second echo proves that the first was no accident of the handshake.
