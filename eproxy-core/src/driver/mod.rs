@@ -10,7 +10,8 @@
 //! | `reactor.rs`, `source.rs` | readiness of sockets, deadlines; what is known of each |
 //! | `inbox.rs`, `outbox.rs` | what is read ahead of whom it is for, and written behind those who wrote it |
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
-//! | `clock.rs` | the clock, read once a turn |
+//! | `cipher.rs` | what may stand between the bytes of a stream and those of its socket |
+| `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs`, `among.rs` | tasks, wakers, the run queue; tasks that wait for what others do |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
@@ -28,6 +29,7 @@ mod batch;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_batch.rs"]
 mod batch;
+mod cipher;
 mod clock;
 mod connect;
 mod cores;
@@ -48,6 +50,7 @@ mod source;
 mod stream;
 mod timer;
 
+pub(crate) use cipher::{Cipher, Opened, Sink, Then};
 #[cfg(test)]
 pub(crate) use cores::on_a_core;
 pub(crate) use cores::{Core, Remote};
