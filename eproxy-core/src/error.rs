@@ -274,6 +274,8 @@ kinds! {
     BadUpgrade "bad_upgrade" Downstream 400 once close Debug "" "malformed request for another protocol";
     WebSocketVersion "websocket_version" Downstream 426 once keep Debug "" "WebSocket version not supported";
     BadProxyProtocol "bad_proxy_protocol" Downstream 400 once close Debug "" "malformed or missing PROXY protocol header";
+    Http2Error "http2_error" Downstream 400 once close Debug "" "HTTP/2 connection given up for what the client sent";
+    Http2Flood "http2_flood" Downstream 400 once close Info "" "HTTP/2 client sent frames that do nothing but cost";
     BodyWithTrace "body_with_trace" Downstream 400 once close Debug "" "TRACE or CONNECT with a body";
     LoopDetected "loop_detected" Downstream 508 once keep Warn "proxy_loop_detected" "request came by here several times";
     NotForward "not_forward" Downstream 400 once keep Debug "" "request is not one for a forward proxy";

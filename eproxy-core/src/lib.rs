@@ -74,6 +74,7 @@ mod error;
 pub mod fuzzing;
 mod handler;
 mod http1;
+mod http2;
 mod message;
 mod proxy;
 mod router;

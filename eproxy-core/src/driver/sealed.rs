@@ -170,7 +170,8 @@ impl Stream {
     /// Puts a cipher between this stream and its socket; `came` was read of the socket before, and is the cipher's to open.
     pub(crate) fn wear(&self, cipher: Box<dyn Cipher>, came: &mut [u8]) {
         let reactor = self.reactor();
-        reactor.sources.borrow_mut()[self.key() as usize].layer = Layer::Sealed(Box::new(Sealed::new(cipher)));
+        reactor.sources.borrow_mut()[self.key() as usize].layer =
+            Layer::Sealed(Box::new(Sealed::new(cipher)));
         reactor.unseal(self.key(), came, &mut []);
     }
 
@@ -239,7 +240,8 @@ impl Stream {
         let received = self.try_receive(&mut came[held..room])?;
         match received {
             Ok(0) => reactor.with_sealed(self.key(), |sealed| {
-                let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended without a goodbye");
+                let error =
+                    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended without a goodbye");
                 sealed.fail(&error);
             }),
             Ok(n) => return Some(reactor.unseal(self.key(), &mut came[..held + n], into)),
