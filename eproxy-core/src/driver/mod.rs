@@ -11,7 +11,7 @@
 //! | `inbox.rs`, `outbox.rs` | what is read ahead of whom it is for, and written behind those who wrote it |
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `cipher.rs` | what may stand between the bytes of a stream and those of its socket |
-| `clock.rs` | the clock, read once a turn |
+//! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs`, `among.rs` | tasks, wakers, the run queue; tasks that wait for what others do |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
