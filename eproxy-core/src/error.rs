@@ -281,6 +281,8 @@ kinds! {
     NotForward "not_forward" Downstream 400 once keep Debug "" "request is not one for a forward proxy";
     ProxyAuth "proxy_authentication" Downstream 407 once keep Debug "http_request_denied" "proxy credentials missing or wrong";
     PortDenied "port_denied" Downstream 403 once keep Info "http_request_denied" "port not allowed";
+    /// No answer can be sent: there is nothing yet to send it in.
+    TlsAccept "tls_handshake_failed" Downstream 400 once close Debug "" "TLS handshake with a client failed";
     Truncated "truncated" Downstream 400 once close Debug "" "connection ended inside a request";
     /// The client reset the connection or stopped taking the answer.
     DownstreamGone "downstream_gone" Downstream 499 once close Debug "" "client went away";
@@ -306,6 +308,7 @@ kinds! {
     Resolve "resolve" Upstream 502 retry keep Warn "dns_error" "upstream name does not resolve";
     Connect "connect" Upstream 502 retry keep Warn "connection_refused" "upstream refused the connection";
     ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "connection_timeout" "upstream did not accept the connection in time";
+    TlsHandshake "tls_handshake" Upstream 502 retry keep Warn "tls_protocol_error" "TLS handshake with the upstream failed";
     Lookups "lookups" Local 503 retry keep Warn "dns_error" "too many name look-ups at once";
     NoEndpoint "no_endpoint" Upstream 503 retry keep Warn "destination_unavailable" "no endpoint of the group is fit";
     Overloaded "overloaded" Upstream 503 retry keep Warn "connection_limit_reached" "every endpoint of the group has all that it may be given";
