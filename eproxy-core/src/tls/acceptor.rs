@@ -220,8 +220,15 @@ mod tests {
             path
         }
 
+        /// Replaces a pair by another.
+        fn replace(&self, pair: &Pair) {
+            self.write("certificate", &pair.certificate);
+            self.write("key", &pair.key);
+        }
+
         fn pair(&self, pair: &Pair) -> Tls {
-            Tls::files(self.write("certificate", &pair.certificate), self.write("key", &pair.key))
+            self.replace(pair);
+            Tls::files(self.0.join("certificate"), self.0.join("key"))
         }
     }
 
@@ -297,7 +304,7 @@ mod tests {
         let [old, new] = ["old.test", "new.test"].map(|name| authority.certify(&[name]));
         let every = Duration::from_millis(1);
         let server = folder.pair(&old).reload_every(every).acceptor().unwrap();
-        folder.pair(&new);
+        folder.replace(&new);
         let (tell, told) = async_std::channel::unbounded();
         let news = block_on(async {
             let watch = async {
@@ -320,7 +327,7 @@ mod tests {
         let is_resumed =
             || Both::new(&client, "a.test", &server).shake(100_000).expect_over().server.session.is_resumed();
         assert!(!is_resumed() && is_resumed());
-        folder.pair(&authority.certify(&["a.test"]));
+        folder.replace(&authority.certify(&["a.test"]));
         assert!(matches!(server.0.look(Reading::Changed), Some(News::Swapped(_))));
         assert!(is_resumed());
         folder.write("roots", Authority::new("other").pem());
