@@ -245,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn both_sides_may_be_shared_and_files_looked_after_anywhere() {
+        fn may_go_anywhere<T: Send + Sync>() {}
+        may_go_anywhere::<(Acceptor, super::super::Connector)>();
+        let pair = Authority::new("root").certify(&["a.test"]);
+        let server = pair.tls().acceptor().unwrap();
+        let watch = async_std::task::spawn(async move { server.keep_current(drop).await });
+        assert!(block_on(watch.cancel()).is_none());
+    }
+
+    #[test]
     fn new_files_are_for_new_connections_and_bad_ones_change_nothing() {
         let (folder, authority) = (Folder::new(), Authority::new("root"));
         let client = trusts(&authority).connector().unwrap();
