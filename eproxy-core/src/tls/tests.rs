@@ -827,7 +827,7 @@ fn serve(acceptor: &Acceptor, mut socket: TcpStream) -> Result<Then, String> {
 #[test]
 fn openssl_agrees() {
     if Command::new("openssl").arg("version").output().is_err() {
-        println!("skipped: openssl is not installed");
+        eprintln!("skipped: openssl is not installed");
         return;
     }
     let authority = Authority::new("root");
