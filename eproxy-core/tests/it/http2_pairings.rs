@@ -390,8 +390,15 @@ fn in_http2(client: &Http2, method: &str, target: &str, sent: Sent<'_>) -> Excha
     }
 }
 
+/// What is between a client and an upstream.
+struct Between<'a> {
+    before: Speech,
+    upstream: &'a Behind,
+    server: &'a Running,
+}
+
 /// Does this with each pair of what is spoken in front and behind.
-fn with_all(check: impl Fn(&mut Before, &Behind, &Running, &str)) {
+fn with_all(check: impl Fn(&mut Before, &Between<'_>, &str)) {
     for behind in ALL {
         let upstream = Behind::new(behind);
         let group = Group::from(upstream.url()).tls(trusting());
@@ -399,7 +406,8 @@ fn with_all(check: impl Fn(&mut Before, &Behind, &Running, &str)) {
         let server = Running::new(builder.bind("127.0.0.1:0").bind_tls("127.0.0.1:0", tls()));
         for before in ALL {
             let mut client = Before::new(before, &server);
-            check(&mut client, &upstream, &server, &format!("{before:?} in front of {behind:?}"));
+            let between = Between { before, upstream: &upstream, server: &server };
+            check(&mut client, &between, &format!("{before:?} in front of {behind:?}"));
         }
         eventually("nothing is left", || server.stats().open == 0);
     }
@@ -412,7 +420,7 @@ fn pattern(len: usize) -> Vec<u8> {
 
 #[test]
 fn bodies_of_all_framings_arrive_as_they_were_sent() {
-    with_all(|client, _, _, pair| {
+    with_all(|client, _, pair| {
         let got = client.ask("GET", "/echo", Sent::Nothing);
         assert_eq!(
             (got.brief(), got.length, got.a.as_deref()),
@@ -441,7 +449,7 @@ fn bodies_of_all_framings_arrive_as_they_were_sent() {
 
 #[test]
 fn trailers_pass_in_both_directions() {
-    with_all(|client, _, _, pair| {
+    with_all(|client, _, pair| {
         let got = client.ask("POST", "/trailers", Sent::Pieces(&[b"hello"], Some("there")));
         assert_eq!(got.body.to_ascii_lowercase(), b"hello {x-end: there}", "{pair}");
         let got = client.ask("POST", "/trailers", Sent::Pieces(&[], Some("there")));
@@ -453,7 +461,7 @@ fn trailers_pass_in_both_directions() {
 
 #[test]
 fn answers_without_a_body_stay_such() {
-    with_all(|client, _, _, pair| {
+    with_all(|client, _, pair| {
         for (method, target, expected, length) in [
             ("HEAD", "/head", 200, Some(12345)),
             ("GET", "/empty", 200, Some(0)),
@@ -472,7 +480,7 @@ fn answers_without_a_body_stay_such() {
 
 #[test]
 fn interim_answers_come_first() {
-    with_all(|client, _, _, pair| {
+    with_all(|client, _, pair| {
         let got = client.ask("GET", "/hints", Sent::Nothing);
         assert_eq!((got.brief(), &got.interim[..]), ((200, "hinted"), &[103, 103][..]), "{pair}");
     });
@@ -480,7 +488,7 @@ fn interim_answers_come_first() {
 
 #[test]
 fn an_answer_that_does_not_wait_for_the_request_arrives() {
-    with_all(|client, _, server, pair| {
+    with_all(|client, Between { server, .. }, pair| {
         let body = vec![b'x'; 3_000_000];
         let got = client.ask("POST", "/early", Sent::Length(&body));
         assert_eq!(got.brief(), (413, "too much"), "{pair}");
@@ -494,28 +502,23 @@ fn an_answer_that_does_not_wait_for_the_request_arrives() {
 
 #[test]
 fn an_answer_that_breaks_off_is_not_taken_for_whole() {
-    with_all(|_, _, server, pair| {
+    with_all(|_, Between { before, server, .. }, pair| {
         for target in ["/broken", "/broken-pieces"] {
-            for speech in ALL {
-                let failures = || server.failures("upstream_truncated") + server.failures("upstream_io");
-                let before = failures();
-                let got = Before::new(speech, server).ask("GET", target, Sent::Nothing);
-                // A stream that is reset may be so before what was sent of it (RFC 9113 §5.4.2).
-                let is_lost = matches!(speech, Http2Plain | Http2OverTls) && got.status == 0;
-                assert!(is_lost || got.status == 200, "{pair}: {target} to {speech:?}: {got:?}");
-                assert!(
-                    !got.is_whole && b"half".starts_with(&got.body),
-                    "{pair}: {target} to {speech:?}: {got:?}"
-                );
-                eventually("it is counted", || failures() == before + 1);
-            }
+            let failures = || server.failures("upstream_truncated") + server.failures("upstream_io");
+            let failed = failures();
+            let got = Before::new(*before, server).ask("GET", target, Sent::Nothing);
+            // A stream that is reset may be so before what was sent of it (RFC 9113 §5.4.2).
+            let is_lost = matches!(before, Http2Plain | Http2OverTls) && got.status == 0;
+            assert!(is_lost || got.status == 200, "{pair}: {target}: {got:?}");
+            assert!(!got.is_whole && b"half".starts_with(&got.body), "{pair}: {target}: {got:?}");
+            eventually("it is counted", || failures() == failed + 1);
         }
     });
 }
 
 #[test]
 fn an_upstream_that_breaks_off_before_its_answer_is_a_bad_gateway() {
-    with_all(|client, upstream, server, pair| {
+    with_all(|client, Between { upstream, server, .. }, pair| {
         let before = upstream.accepted();
         let got = client.ask("POST", "/nothing", Sent::Length(b"once"));
         assert_eq!(got.status, 502, "{pair}");
