@@ -1,0 +1,506 @@
+//! A client of HTTP/2 that can send any bytes, and reads what comes strictly.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::support::PATIENCE;
+
+use super::answer::Answer;
+use super::frame::*;
+use super::hpack::{Decoder, block};
+
+/// A connection to a server under test. Whatever a test is about, what the server sends is held against the RFC: frames
+/// in bounds, header blocks in one piece, and never a byte of DATA more than the windows allow.
+pub(crate) struct Client {
+    stream: TcpStream,
+    /// Read, and used up to `at`.
+    buffer: Vec<u8>,
+    at: usize,
+    decoder: Decoder,
+    /// A header block that is not complete: its stream, the flags of its HEADERS.
+    open_block: Option<(u32, u8, Vec<u8>)>,
+    /// Settings of ours that were not acknowledged.
+    pending: VecDeque<Vec<(u16, u32)>>,
+    /// What the server may send, and what we may.
+    granted: Windows,
+    room: Windows,
+    /// The most that a frame of the server's may carry.
+    frame_size: u32,
+    /// The windows are opened again as DATA comes.
+    pub(crate) refills: bool,
+    next_stream: u32,
+    pub(crate) heard: Heard,
+}
+
+/// What the server has said.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) answers: BTreeMap<u32, Answer>,
+    /// Every setting that came, in its order.
+    pub(crate) settings: Vec<(u16, u32)>,
+    pub(crate) settings_frames: usize,
+    pub(crate) settings_acks: usize,
+    /// Acknowledged PINGs.
+    pub(crate) pongs: Vec<[u8; 8]>,
+    /// The last stream and the code of each GOAWAY.
+    pub(crate) goaways: Vec<(u32, u32)>,
+    /// Bytes of DATA that the windows were opened by: for the connection, and for each stream.
+    pub(crate) window_updates: BTreeMap<u32, u64>,
+    /// The connection is at its end.
+    pub(crate) is_closed: bool,
+}
+
+/// Flow control (RFC 9113 §5.2) of one direction.
+#[derive(Debug)]
+struct Windows {
+    connection: i64,
+    /// Of streams that nothing was sent on.
+    initial: i64,
+    streams: BTreeMap<u32, i64>,
+}
+
+impl Windows {
+    fn new() -> Self {
+        Self { connection: 65_535, initial: 65_535, streams: BTreeMap::new() }
+    }
+
+    fn stream(&mut self, stream: u32) -> &mut i64 {
+        self.streams.entry(stream).or_insert(self.initial)
+    }
+
+    /// RFC 9113 §6.9.2: a change of the initial size is one of all streams.
+    fn set_initial(&mut self, size: u32) {
+        let more = i64::from(size) - self.initial;
+        self.initial += more;
+        self.streams.values_mut().for_each(|window| *window += more);
+    }
+
+    fn open(&mut self, stream: u32, more: u32) {
+        match stream {
+            0 => self.connection += i64::from(more),
+            stream => *self.stream(stream) += i64::from(more),
+        }
+    }
+
+    fn use_up(&mut self, stream: u32, length: usize) {
+        let length = i64::try_from(length).expect("a length");
+        self.connection -= length;
+        *self.stream(stream) -= length;
+    }
+}
+
+impl Client {
+    /// Connects and says nothing.
+    pub(crate) fn silent(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server takes connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_nodelay(true).expect("an option can be set");
+        Self {
+            stream,
+            buffer: Vec::new(),
+            at: 0,
+            decoder: Decoder::new(),
+            open_block: None,
+            pending: VecDeque::new(),
+            granted: Windows::new(),
+            room: Windows::new(),
+            frame_size: 16_384,
+            refills: true,
+            next_stream: 1,
+            heard: Heard::default(),
+        }
+    }
+
+    /// Connects, with the prefaces of both sides exchanged and acknowledged.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        Self::with(address, &[])
+    }
+
+    /// The same with settings of the client's.
+    pub(crate) fn with(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let mut client = Self::silent(address);
+        client.send(PREFACE);
+        client.set(settings);
+        client.until("the settings are acknowledged", |heard| {
+            heard.settings_acks > 0 && heard.settings_frames > 0
+        });
+        client
+    }
+
+    /// Sends bytes. What can't be sent to a server that has ended the connection is lost; what the server has said tells.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _cut = self.try_send(bytes);
+    }
+
+    /// Sends bytes; says whether all were taken.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Sends settings, which hold when they are acknowledged.
+    pub(crate) fn set(&mut self, values: &[(u16, u32)]) {
+        self.expect_ack(values);
+        self.send(settings(values));
+    }
+
+    /// Expects that settings are acknowledged which are sent by hand.
+    pub(crate) fn expect_ack(&mut self, values: &[(u16, u32)]) {
+        self.pending.push_back(values.to_vec());
+    }
+
+    /// Opens the window of a stream, or of the connection for stream 0.
+    pub(crate) fn open_window(&mut self, stream: u32, more: u32) {
+        self.granted.open(stream, more);
+        self.send(window_update(stream, more));
+    }
+
+    /// Begins a request on the next stream, which it gives back.
+    pub(crate) fn request(&mut self, fields: &[(&str, &str)], is_last: bool) -> u32 {
+        let stream = self.next_stream;
+        self.next_stream += 2;
+        let end = if is_last { END } else { END_HEADERS };
+        self.send(headers(stream, end, &block(fields)));
+        stream
+    }
+
+    /// Sends a GET on the next stream, which it gives back.
+    pub(crate) fn get(&mut self, path: &str) -> u32 {
+        self.request(&head("GET", path), true)
+    }
+
+    /// Sends a GET and reads the answer.
+    pub(crate) fn ask(&mut self, path: &str) -> Answer {
+        let stream = self.get(path);
+        self.answer(stream)
+    }
+
+    /// Sends a part of a body as the server's windows allow it; says whether all of it could be sent.
+    pub(crate) fn body(&mut self, stream: u32, mut bytes: &[u8], is_last: bool) -> bool {
+        loop {
+            let room = (*self.room.stream(stream)).min(self.room.connection).clamp(0, 16_384);
+            let (now, rest) = bytes.split_at(bytes.len().min(usize::try_from(room).expect("not negative")));
+            if now.is_empty() && !bytes.is_empty() {
+                let is_over = self.heard.answers.get(&stream).is_some_and(|answer| answer.reset.is_some());
+                if is_over || !self.step() {
+                    return false;
+                }
+                continue;
+            }
+            let flags = if is_last && rest.is_empty() { END_STREAM } else { 0 };
+            if !self.try_send(data(stream, flags, now)) {
+                return false;
+            }
+            self.room.use_up(stream, now.len());
+            bytes = rest;
+            if bytes.is_empty() {
+                return true;
+            }
+        }
+    }
+
+    /// Sends a byte of a body with padding, when the server's windows allow it.
+    pub(crate) fn padded(&mut self, stream: u32, byte: u8, padding: u8) {
+        let payload = [&[padding, byte][..], &vec![0; padding.into()]].concat();
+        let length = i64::try_from(payload.len()).expect("a length");
+        while self.room(stream) < length {
+            assert!(self.step(), "the connection ended: {:?}", self.heard.goaways);
+        }
+        self.send(frame(DATA, PADDED, stream, &payload));
+        self.room.use_up(stream, payload.len());
+    }
+
+    /// Bytes that the server lets us send on all streams together.
+    pub(crate) fn connection_room(&self) -> i64 {
+        self.room.connection
+    }
+
+    /// Bytes that the server lets us send on a stream now.
+    pub(crate) fn room(&mut self, stream: u32) -> i64 {
+        (*self.room.stream(stream)).min(self.room.connection)
+    }
+
+    /// Reads until a stream has come to its end, and gives back what was said on it. The connection may end first.
+    pub(crate) fn answer(&mut self, stream: u32) -> Answer {
+        while !self.heard.answers.get(&stream).is_some_and(Answer::is_over) && self.step() {}
+        self.heard.answers.get(&stream).cloned().unwrap_or_default()
+    }
+
+    /// Reads until something was heard, which has to come before the connection ends.
+    pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&Heard) -> bool) {
+        while !is_so(&self.heard) {
+            assert!(self.step(), "the connection ended before this: {what}; {:?}", self.heard);
+        }
+    }
+
+    /// Sends a PING and reads until its echo; says no where the connection ends first. What came before the PING has then
+    /// been seen by the server.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        let opaque = u64::try_from(self.heard.pongs.len()).expect("a number").to_be_bytes();
+        self.send(ping(opaque));
+        while self.heard.pongs.last() != Some(&opaque) {
+            if !self.step() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads to the end of the connection.
+    pub(crate) fn to_the_end(&mut self) {
+        while self.step() {}
+    }
+
+    /// Reads what comes within some milliseconds.
+    pub(crate) fn listen(&mut self, milliseconds: u64) {
+        let patience = |stream: &TcpStream, patience| {
+            stream.set_read_timeout(Some(patience)).expect("a timeout can be set");
+        };
+        patience(&self.stream, Duration::from_millis(milliseconds));
+        loop {
+            while self.has_frame() {
+                self.step();
+            }
+            match self.fill() {
+                Some(1..) => {}
+                Some(0) => break self.heard.is_closed = true,
+                None => break,
+            }
+        }
+        patience(&self.stream, PATIENCE);
+    }
+
+    /// Asserts from now on that the table of the server's encoder is told to be no larger than this.
+    pub(crate) fn limit_table(&mut self, size: usize) {
+        self.decoder.limit_to(size);
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("the connection is there");
+    }
+
+    /// Takes as little from the network as the system lets it.
+    pub(crate) fn narrow(&self) {
+        socket2::SockRef::from(&self.stream).set_recv_buffer_size(4096).expect("an option can be set");
+    }
+
+    /// How long a write may wait.
+    pub(crate) fn set_write_patience(&self, patience: Duration) {
+        self.stream.set_write_timeout(Some(patience)).expect("a timeout can be set");
+    }
+
+    /// Bytes as they come, for a test that does not expect frames; none at the end.
+    pub(crate) fn raw_rest(&mut self) -> Vec<u8> {
+        while self.fill().expect("the connection ends in time") > 0 {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Reads a frame and takes it in; says no at the end of the connection.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some(frame) = self.frame() else {
+            self.heard.is_closed = true;
+            return false;
+        };
+        assert!(frame.payload.len() <= 16_384, "RFC 9113 §4.2: {} bytes", frame.payload.len());
+        if let Some((stream, ..)) = &self.open_block {
+            assert_eq!((frame.kind, frame.stream), (CONTINUATION, *stream), "RFC 9113 §4.3");
+        }
+        match frame.kind {
+            DATA => self.on_data(&frame),
+            HEADERS => self.on_headers(frame),
+            CONTINUATION => self.on_continuation(&frame),
+            RST_STREAM => {
+                assert!(frame.stream % 2 == 1, "RFC 9113 §6.4: {frame:?}");
+                self.answer_on(frame.stream).on_reset(number(&frame.payload));
+            }
+            SETTINGS => self.on_settings(&frame),
+            PING => {
+                assert_eq!(frame.stream, 0, "RFC 9113 §6.7");
+                let opaque: [u8; 8] = frame.payload[..].try_into().expect("RFC 9113 §6.7: eight bytes");
+                match frame.flags & ACK {
+                    0 => self.send(super::frame::frame(PING, ACK, 0, &opaque)),
+                    _ => self.heard.pongs.push(opaque),
+                }
+            }
+            GOAWAY => {
+                assert_eq!(frame.stream, 0, "RFC 9113 §6.8");
+                let [last, code] = [0, 4].map(|at| number(&frame.payload[at..at + 4]));
+                let before = self.heard.goaways.last().map_or(u32::MAX, |(last, _)| *last);
+                assert!(last <= before, "RFC 9113 §6.8: the last stream grows: {last} behind {before}");
+                self.heard.goaways.push((last, code));
+            }
+            WINDOW_UPDATE => {
+                let more = number(&frame.payload);
+                assert!(more > 0 && more < 1 << 31, "RFC 9113 §6.9: {more}");
+                self.room.open(frame.stream, more);
+                *self.heard.window_updates.entry(frame.stream).or_default() += u64::from(more);
+                let most = *self.room.stream(frame.stream);
+                assert!(self.room.connection.max(most) < 1 << 31, "RFC 9113 §6.9.1");
+            }
+            PUSH_PROMISE => panic!("RFC 9113 §8.4: nothing is pushed: {frame:?}"),
+            _ => {}
+        }
+        true
+    }
+
+    fn answer_on(&mut self, stream: u32) -> &mut Answer {
+        self.heard.answers.entry(stream).or_default()
+    }
+
+    fn on_data(&mut self, frame: &Frame) {
+        assert!(frame.stream % 2 == 1, "RFC 9113 §5.1.1: {frame:?}");
+        let length = frame.payload.len();
+        self.granted.use_up(frame.stream, length);
+        let left = (self.granted.connection, *self.granted.stream(frame.stream));
+        let is_in_bounds = length == 0 || left.0 >= 0 && left.1 >= 0;
+        assert!(is_in_bounds, "RFC 9113 §6.9.1: {length} bytes of DATA leave windows of {left:?}");
+        let is_last = frame.flags & END_STREAM != 0;
+        self.answer_on(frame.stream).on_data(unpadded(frame), is_last);
+        if let Ok(more @ 1..) = u32::try_from(length)
+            && self.refills
+        {
+            self.open_window(0, more);
+            if !is_last {
+                self.open_window(frame.stream, more);
+            }
+        }
+    }
+
+    fn on_headers(&mut self, frame: Frame) {
+        assert!(frame.stream % 2 == 1, "RFC 9113 §5.1.1: {frame:?}");
+        let skipped = if frame.flags & WITH_PRIORITY != 0 { 5 } else { 0 };
+        let fragment = unpadded(&frame)[skipped..].to_vec();
+        self.open_block = Some((frame.stream, frame.flags, fragment));
+        self.end_block(frame.flags);
+    }
+
+    fn on_continuation(&mut self, frame: &Frame) {
+        let (_, _, fragments) = self.open_block.as_mut().expect("RFC 9113 §6.10: CONTINUATION of nothing");
+        fragments.extend_from_slice(&frame.payload);
+        self.end_block(frame.flags);
+    }
+
+    fn end_block(&mut self, flags: u8) {
+        if flags & END_HEADERS == 0 {
+            return;
+        }
+        if let Some((stream, flags, block)) = self.open_block.take() {
+            let fields = self.decoder.decode(&block);
+            self.answer_on(stream).on_fields(fields, flags & END_STREAM != 0);
+        }
+    }
+
+    fn on_settings(&mut self, frame: &Frame) {
+        assert!(frame.stream == 0 && frame.payload.len().is_multiple_of(6), "RFC 9113 §6.5: {frame:?}");
+        if frame.flags & ACK != 0 {
+            assert!(frame.payload.is_empty(), "RFC 9113 §6.5: {frame:?}");
+            self.heard.settings_acks += 1;
+            let ours = self.pending.pop_front().expect("RFC 9113 §6.5.3: each is acknowledged once");
+            for (id, value) in ours {
+                if id == INITIAL_WINDOW_SIZE {
+                    self.granted.set_initial(value);
+                }
+            }
+            return;
+        }
+        self.heard.settings_frames += 1;
+        for entry in frame.payload.chunks(6) {
+            let (id, value) = (u16::from_be_bytes([entry[0], entry[1]]), number(&entry[2..]));
+            match id {
+                ENABLE_PUSH => assert_eq!(value, 0, "RFC 9113 §6.5.2"),
+                INITIAL_WINDOW_SIZE => {
+                    assert!(value < 1 << 31, "RFC 9113 §6.5.2");
+                    self.room.set_initial(value);
+                }
+                MAX_FRAME_SIZE => {
+                    assert!((16_384..1 << 24).contains(&value), "RFC 9113 §6.5.2");
+                    self.frame_size = value;
+                }
+                _ => {}
+            }
+            self.heard.settings.push((id, value));
+        }
+        self.send(settings_ack());
+    }
+
+    /// The most that a frame to the server may carry.
+    pub(crate) fn frame_size(&self) -> usize {
+        self.frame_size.try_into().expect("three bytes")
+    }
+
+    /// The last value of a setting of the server's.
+    pub(crate) fn setting(&self, id: u16) -> Option<u32> {
+        self.heard.settings.iter().rev().find(|(known, _)| *known == id).map(|(_, value)| *value)
+    }
+
+    /// The next frame; none at the end of the connection.
+    fn frame(&mut self) -> Option<Frame> {
+        while !self.has_frame() {
+            match self.fill() {
+                Some(0) => {
+                    let is_cut = self.at < self.buffer.len() && !self.heard.is_closed;
+                    assert!(!is_cut, "the connection ends inside a frame: {:?}", self.heard);
+                    return None;
+                }
+                Some(_) => {}
+                None => {
+                    panic!("nothing comes for {PATIENCE:?}, nor does the connection end: {:?}", self.heard)
+                }
+            }
+        }
+        let (head, rest) = self.buffer[self.at..].split_at(9);
+        let (kind, flags) = (head[3], head[4]);
+        let stream = number(&head[5..9]) & !(1 << 31);
+        let payload = rest[..self.next_length()].to_vec();
+        self.at += 9 + payload.len();
+        Some(Frame { kind, flags, stream, payload })
+    }
+
+    /// Whether a whole frame was read.
+    fn has_frame(&self) -> bool {
+        let length = self.buffer.len() - self.at;
+        length >= 9 && length >= 9 + self.next_length()
+    }
+
+    fn next_length(&self) -> usize {
+        self.buffer[self.at..self.at + 3].iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
+    }
+
+    /// Reads more; how much, 0 at the end of the connection, of which a reset is one; none when nothing comes in time.
+    fn fill(&mut self) -> Option<usize> {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let mut chunk = [0; 32 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(n) => {
+                self.buffer.extend_from_slice(&chunk[..n]);
+                Some(n)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+            Err(_) => {
+                self.heard.is_closed = true;
+                Some(0)
+            }
+        }
+    }
+}
+
+/// The payload of DATA or HEADERS without its padding.
+fn unpadded(frame: &Frame) -> &[u8] {
+    match (frame.flags & PADDED, &frame.payload[..]) {
+        (0, payload) => payload,
+        (_, [padding, payload @ ..]) => {
+            let end = payload.len().checked_sub(usize::from(*padding)).expect("RFC 9113 §6.1: padding");
+            &payload[..end]
+        }
+        (_, []) => panic!("RFC 9113 §6.1: no pad length"),
+    }
+}
+
+/// The pseudo-header fields of a request (§8.3.1).
+pub(crate) fn head<'f>(method: &'f str, path: &'f str) -> Vec<(&'f str, &'f str)> {
+    vec![(":method", method), (":scheme", "http"), (":authority", "test"), (":path", path)]
+}
