@@ -187,6 +187,7 @@ impl Request {
         match self.parts().line.version {
             Version::Http10 => http_types::Version::Http1_0,
             Version::Http11 => http_types::Version::Http1_1,
+            Version::Http2 => http_types::Version::Http2_0,
         }
     }
 

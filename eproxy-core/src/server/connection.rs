@@ -12,6 +12,7 @@ use crate::router::RouteNumber;
 use super::desk::Desk;
 use super::exchange::{self, After};
 use super::introduce::introduce;
+use super::multiplex::is_preface;
 use super::pass;
 use super::refuse;
 use super::seat::Job;
@@ -31,6 +32,8 @@ pub(super) enum End {
     Close,
     /// It is a tunnel.
     Tunnel(Box<Beginning>),
+    /// It speaks HTTP/2.
+    Multiplex,
 }
 
 /// Does what a connection was given a seat for, and serves the requests that come then, until it has to wait for the
@@ -39,7 +42,7 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
     if !connection.is_introduced
         && let Err(kind) = introduce(worker, connection, desk).await
     {
-        refuse::fail(worker, connection.peer, RouteNumber::NONE, &kind.into());
+        refuse::fail(worker, connection.who.peer, RouteNumber::NONE, &kind.into());
         return End::Close;
     }
     let mut after = match job {
@@ -52,8 +55,8 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
     for number in 1_u32.. {
         match after {
             None => {}
-            Some(After::Keep) => connection.served = true,
-            Some(After::Close) => {
+            Some(After::Keep) if !connection.who.is_stream => connection.served = true,
+            Some(After::Keep | After::Close) => {
                 let _gone = flush(worker, &connection.stream, desk).await;
                 return End::Close;
             }
@@ -73,7 +76,8 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
         }
         after = Some(match next(worker, &connection.stream, desk).await {
             Next::Head(line, length) => exchange::run(worker, connection, desk, line, length).await,
-            Next::Refused(kind) => refuse::refuse(worker, connection.peer, desk, kind),
+            Next::Refused(kind) if is_preface(connection, kind, &desk.input) => return End::Multiplex,
+            Next::Refused(kind) => refuse::refuse(worker, connection.who.peer, desk, kind),
             Next::Idle => return End::Park,
             // It may have ended its side only, and an answer may be on its way.
             Next::Closed => After::Close,

@@ -143,9 +143,9 @@ pub(super) fn relay<'a>(
 ) -> Relay<'a> {
     let client = Client {
         stream: &connection.stream,
-        peer: connection.peer,
-        local: connection.local.as_deref().copied(),
-        is_trusted: connection.is_trusted,
+        peer: connection.who.peer,
+        local: connection.who.local.as_deref().copied(),
+        is_trusted: connection.who.is_trusted,
     };
     Relay {
         site: &worker.site,

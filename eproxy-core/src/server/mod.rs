@@ -41,6 +41,7 @@ mod flight;
 pub(crate) mod fuzzing;
 mod handle;
 mod introduce;
+mod multiplex;
 mod open;
 mod owner;
 mod pass;
@@ -52,6 +53,7 @@ mod trust;
 mod tunnels;
 mod upgrade;
 mod upload;
+mod who;
 mod worker;
 
 pub(crate) use alone::Alone;

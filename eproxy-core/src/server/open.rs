@@ -18,7 +18,8 @@ use crate::{Request, Response};
 use super::desk::Desk;
 use super::refuse::unrouted;
 use super::upload::Upload;
-use super::worker::{Connection, Worker};
+use super::who::Who;
+use super::worker::Worker;
 
 /// A request that was understood, while it is being answered.
 pub(super) struct Opened {
@@ -54,11 +55,12 @@ pub(super) enum Opening {
 /// Checks the head that is on the desk, chooses the route, and asks its handler.
 pub(super) fn open(
     worker: &Worker,
-    connection: &Connection,
+    who: &Who,
     desk: &mut Desk,
     line: RequestLine,
     length: usize,
 ) -> Result<Opening, Kind> {
+    let line = RequestLine { version: who.version(line.version), ..line };
     let bytes = &desk.input.data()[..length];
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
     let form = Form::parse(line.method.of(bytes), line.target.of(bytes))?;
@@ -69,7 +71,7 @@ pub(super) fn open(
         && let Some(reverse) = worker.table.forward()
     {
         let way = Way { reverse, route: RouteNumber::NONE, body_limit: None };
-        return pass_on(worker, connection, desk, head, way, std::iter::empty());
+        return pass_on(worker, who, desk, head, way, std::iter::empty());
     }
     if worker.table.only_forwards() {
         return Err(Kind::NotForward);
@@ -90,8 +92,7 @@ pub(super) fn open(
             check_length(&facts, limit)?;
             let (body, upload) = take_body(worker, &facts, limit, &desk.input.data()[length..]);
             let taken = if upload.is_none() { body.len().unwrap_or(0) as usize } else { 0 };
-            let request =
-                Request::new(incoming(bytes, &head, &desk.fields, connection.peer), params.iter(), body);
+            let request = Request::new(incoming(bytes, &head, &desk.fields, who.peer), params.iter(), body);
             drop(params);
             drop(path);
             desk.input.consume(length + taken);
@@ -100,7 +101,7 @@ pub(super) fn open(
         }
         Target::Reverse(reverse) => {
             let way = Way { reverse: *reverse, route, body_limit };
-            pass_on(worker, connection, desk, head, way, params.iter())
+            pass_on(worker, who, desk, head, way, params.iter())
         }
     }
 }
@@ -116,7 +117,7 @@ struct Way {
 /// Makes ready what is to be passed on.
 fn pass_on<'p>(
     worker: &Worker,
-    connection: &Connection,
+    who: &Who,
     desk: &Desk,
     mut head: Head,
     way: Way,
@@ -128,9 +129,8 @@ fn pass_on<'p>(
     check_length(&head.facts, head.body_limit)?;
     let hooked = proxy.has_hooks().then(|| {
         let bytes = &desk.input.data()[..head.length];
-        let request =
-            Request::new(incoming(bytes, &head, &desk.fields, connection.peer), params, Body::empty());
-        Hooked::new(request, connection.is_trusted, worker.site.core.now())
+        let request = Request::new(incoming(bytes, &head, &desk.fields, who.peer), params, Body::empty());
+        Hooked::new(request, who.is_trusted, worker.site.core.now())
     });
     Ok(Opening::Passing(Passing { reverse, head, route, chosen: None, hooked }))
 }

@@ -14,6 +14,7 @@ use super::connection::{self, End};
 use super::desk::Desk;
 use super::exchange::After;
 use super::flight::Flight;
+use super::multiplex;
 use super::open::{Opened, Passing};
 use super::tunnels;
 use super::worker::{Connection, Worker};
@@ -77,6 +78,7 @@ async fn occupy(worker: Rc<Worker>, seat: Rc<Seat>) {
         match end {
             End::Park => worker.park(connection),
             End::Close => drop(connection),
+            End::Multiplex => multiplex::start(&worker, connection, desk.take_input()),
             End::Tunnel(beginning) => tunnels::begin(&worker, connection, *beginning, &mut desk),
         }
         desk.clear();

@@ -13,7 +13,8 @@
 //!                  └──expired──▶ closed                                └──last request, error──▶ closed
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use super::refuse;
 use super::seat::{Job, SPARE_SEATS, Seat};
 use super::trust::Trusted;
 use super::tunnels;
+use super::who::Who;
 
 /// What is fixed when a server starts.
 #[derive(Clone, Debug)]
@@ -96,8 +98,13 @@ pub(super) struct Worker {
     desk: RefCell<Box<Desk>>,
     /// Seats that nobody sits on.
     seats: RefCell<Vec<Rc<Seat>>>,
-    /// The number of connections.
+    /// The tasks of connections that speak HTTP/2.
+    pub(super) multiplexed: RefCell<HashSet<TaskId>>,
+    /// A head on its way into the words of HTTP/1.1.
+    pub(super) head: RefCell<Vec<u8>>,
+    /// The number of connections, and of the streams of some.
     open: Rc<Cell<usize>>,
+    streams: Rc<Cell<usize>>,
     /// The accept loops, which end when the server drains or wait for connections to close.
     acceptors: RefCell<Vec<TaskId>>,
     accept_waits: Cell<bool>,
@@ -106,11 +113,7 @@ pub(super) struct Worker {
 /// A downstream connection; it holds its place in the worker's count.
 pub(super) struct Connection {
     pub(super) stream: Stream,
-    pub(super) peer: Peer,
-    /// Where the client thinks it is connected to, if a trusted proxy in between has said so.
-    pub(super) local: Option<Box<SocketAddr>>,
-    /// What it says about where requests come from is believed.
-    pub(super) is_trusted: bool,
+    pub(super) who: Who,
     /// It is known whose it is: no PROXY protocol header is to come.
     pub(super) is_introduced: bool,
     /// At least one request was served on it.
@@ -154,7 +157,10 @@ impl Worker {
             later: RefCell::default(),
             desk: RefCell::new(Desk::new()),
             seats: RefCell::default(),
+            multiplexed: RefCell::default(),
+            head: RefCell::default(),
             open: Rc::default(),
+            streams: Rc::default(),
             acceptors: RefCell::default(),
             accept_waits: Cell::new(false),
         })
@@ -218,25 +224,30 @@ impl Worker {
         if introduces && !is_trusted {
             return refuse::fail(self, peer, RouteNumber::NONE, &Kind::BadProxyProtocol.into());
         }
-        self.take_in(stream, peer, None, is_trusted, !introduces);
+        self.take_in(stream, Who { peer, local: None, is_trusted, is_stream: false }, !introduces);
     }
 
     /// Takes a connection in that was made to `local`, which its stream does not tell.
     pub(super) fn admit_at(self: &Rc<Self>, stream: Stream, peer: Peer, local: SocketAddr) {
         self.site.counters.accepted.add();
-        self.take_in(stream, peer, Some(Box::new(local)), self.options.trusted.believes(peer), true);
+        let is_trusted = self.options.trusted.believes(peer);
+        self.take_in(stream, Who { peer, local: Some(Rc::new(local)), is_trusted, is_stream: false }, true);
     }
 
-    fn take_in(
-        self: &Rc<Self>,
-        stream: Stream,
-        peer: Peer,
-        local: Option<Box<SocketAddr>>,
-        is_trusted: bool,
-        is_introduced: bool,
-    ) {
+    fn take_in(self: &Rc<Self>, stream: Stream, who: Who, is_introduced: bool) {
         let place = Place::new(&self.open);
-        self.park(Connection { stream, peer, local, is_trusted, is_introduced, served: false, place });
+        self.park(Connection { stream, who, is_introduced, served: false, place });
+    }
+
+    /// The engine's end of a stream of a connection, which has its own place.
+    pub(super) fn stream_of(&self, stream: Stream, who: &Who) -> Connection {
+        let place = Place::new(&self.streams);
+        Connection { stream, who: who.clone(), is_introduced: true, served: false, place }
+    }
+
+    /// The desk for what is done at once; nobody else of this core has it.
+    pub(super) fn desk(&self) -> RefMut<'_, Box<Desk>> {
+        self.desk.borrow_mut()
     }
 
     /// Leaves a connection without a task until it can be read; it is closed when the server drains and nothing is on its
@@ -331,6 +342,7 @@ impl Worker {
             self.wake_acceptors();
             // Those on which an answer is on its way are closed when it has left.
             self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
+            self.multiplexed.borrow().iter().for_each(|task| self.site.core.wake(*task));
         }
         self.site.counters.open.set(self.open.get() as u64);
         if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {

@@ -42,6 +42,9 @@ pub(crate) struct Counters {
     pub(crate) connection_limit: Counter,
     /// Requests whose head was understood.
     pub(crate) requests: Counter,
+    /// Connections of clients that speak HTTP/2, and the streams that were begun on them.
+    pub(crate) http2_connections: Counter,
+    pub(crate) http2_streams: Counter,
     /// Tasks of the engine that panicked.
     pub(crate) task_panics: Counter,
     /// Connections to upstreams that were begun, and those that were used again.
@@ -78,6 +81,8 @@ impl Counters {
             accept_errors: Counter::default(),
             connection_limit: Counter::default(),
             requests: Counter::default(),
+            http2_connections: Counter::default(),
+            http2_streams: Counter::default(),
             task_panics: Counter::default(),
             upstream_connects: Counter::default(),
             upstream_reused: Counter::default(),
@@ -116,6 +121,10 @@ pub struct Stats {
     pub connection_limit: u64,
     /// Requests whose head was understood.
     pub requests: u64,
+    /// Connections of clients that spoke HTTP/2.
+    pub http2_connections: u64,
+    /// Streams that they have begun, each with a request.
+    pub http2_streams: u64,
     /// Panics of the engine itself, each of which cost one connection: a bug to report.
     pub task_panics: u64,
     /// Connections to upstreams that were begun.
@@ -157,6 +166,8 @@ impl Stats {
             sum.accept_errors += core.accept_errors.read();
             sum.connection_limit += core.connection_limit.read();
             sum.requests += core.requests.read();
+            sum.http2_connections += core.http2_connections.read();
+            sum.http2_streams += core.http2_streams.read();
             sum.task_panics += core.task_panics.read();
             sum.upstream_connects += core.upstream_connects.read();
             sum.upstream_reused += core.upstream_reused.read();
