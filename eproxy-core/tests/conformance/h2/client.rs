@@ -272,6 +272,10 @@ impl Client {
         patience(&self.stream, PATIENCE);
     }
 
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.stream.local_addr().expect("the socket has an address")
+    }
+
     /// Asserts from now on that the table of the server's encoder is told to be no larger than this.
     pub(crate) fn limit_table(&mut self, size: usize) {
         self.decoder.limit_to(size);

@@ -1,7 +1,6 @@
 //! The server that requests of HTTP/2 are sent to.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::table::reflect;
 pub(crate) struct Site {
     pub(crate) server: Running,
     held: Arc<Mutex<Vec<Response>>>,
-    calls: Arc<AtomicU32>,
+    calls: Arc<Mutex<Vec<Option<SocketAddr>>>>,
 }
 
 impl Site {
@@ -26,18 +25,21 @@ impl Site {
     /// The same with options of the server's.
     pub(crate) fn with(builder: Builder) -> Self {
         let held = Arc::<Mutex<Vec<_>>>::default();
-        let calls = Arc::<AtomicU32>::default();
+        let calls = Arc::<Mutex<Vec<_>>>::default();
         let (keeps, counts) = (held.clone(), calls.clone());
+        let count_for = |calls: &Mutex<Vec<_>>, req: &Request| {
+            calls.lock().expect("nobody panics while holding this").push(req.peer_addr());
+        };
         let builder = builder
             .workers(1)
             .at("/*rest", move |req: Request, res: Response| {
-                counts.fetch_add(1, Ordering::Relaxed);
+                count_for(&counts, &req);
                 reflect(req, res);
             })
             .at("/held", {
                 let calls = calls.clone();
-                move |_: Request, res: Response| {
-                    calls.fetch_add(1, Ordering::Relaxed);
+                move |req: Request, res: Response| {
+                    count_for(&calls, &req);
                     keeps.lock().expect("nobody panics while holding this").push(res);
                 }
             })
@@ -104,8 +106,14 @@ impl Site {
     }
 
     /// Requests that the mirror and `/held` have seen.
-    pub(crate) fn calls(&self) -> u32 {
-        self.calls.load(Ordering::Relaxed)
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.lock().expect("nobody panics while holding this").len()
+    }
+
+    /// Those that a client has sent.
+    pub(crate) fn calls_of(&self, client: SocketAddr) -> usize {
+        let calls = self.calls.lock().expect("nobody panics while holding this");
+        calls.iter().filter(|peer| **peer == Some(client)).count()
     }
 
     /// Answers every request for `/held`.
