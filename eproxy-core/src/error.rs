@@ -274,6 +274,9 @@ kinds! {
     BadUpgrade "bad_upgrade" Downstream 400 once close Debug "" "malformed request for another protocol";
     WebSocketVersion "websocket_version" Downstream 426 once keep Debug "" "WebSocket version not supported";
     BadProxyProtocol "bad_proxy_protocol" Downstream 400 once close Debug "" "malformed or missing PROXY protocol header";
+    TlsTimeout "tls_handshake_timeout" Downstream 408 once close Debug "" "TLS handshake not complete in time";
+    TlsHandshakeLimit "tls_handshake_limit" Downstream 503 once close Warn "" "too many TLS handshakes at once";
+    Misdirected "misdirected" Downstream 421 once close Debug "" "request for another host than the TLS handshake named";
     Http2Error "http2_error" Downstream 400 once close Debug "" "HTTP/2 connection given up for what the client sent";
     Http2Flood "http2_flood" Downstream 400 once close Info "" "HTTP/2 client sent frames that do nothing but cost";
     BodyWithTrace "body_with_trace" Downstream 400 once close Debug "" "TRACE or CONNECT with a body";

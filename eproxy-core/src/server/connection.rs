@@ -8,8 +8,10 @@ use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
 use crate::message::SMALL;
 use crate::router::RouteNumber;
+use crate::tls::Acceptor;
 
 use super::desk::Desk;
+use super::door::Stage;
 use super::exchange::{self, After};
 use super::introduce::introduce;
 use super::multiplex::is_preface;
@@ -34,16 +36,21 @@ pub(super) enum End {
     Tunnel(Box<Beginning>),
     /// It speaks HTTP/2.
     Multiplex,
+    /// It begins to speak TLS, with what is on the desk.
+    Shake(Acceptor),
 }
 
 /// Does what a connection was given a seat for, and serves the requests that come then, until it has to wait for the
 /// next one.
 pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &mut Desk, job: Job) -> End {
-    if !connection.is_introduced
-        && let Err(kind) = introduce(worker, connection, desk).await
-    {
-        refuse::fail(worker, connection.who.peer, RouteNumber::NONE, &kind.into());
-        return End::Close;
+    if let Stage::Introduces(tls) = std::mem::replace(&mut connection.stage, Stage::Ready) {
+        if let Err(kind) = introduce(worker, connection, desk).await {
+            refuse::fail(worker, connection.who.peer, RouteNumber::NONE, &kind.into());
+            return End::Close;
+        }
+        if let Some(tls) = tls {
+            return End::Shake(tls);
+        }
     }
     let mut after = match job {
         Job::Serve => None,

@@ -146,6 +146,7 @@ pub(super) fn relay<'a>(
         peer: connection.who.peer,
         local: connection.who.local.as_deref().copied(),
         is_trusted: connection.who.is_trusted,
+        session: connection.who.session.as_deref(),
     };
     Relay {
         site: &worker.site,

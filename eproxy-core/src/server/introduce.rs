@@ -43,6 +43,5 @@ pub(super) async fn introduce(
         (who.peer, who.local) = (Peer::Tcp(source), Some(Rc::new(destination)));
         who.is_trusted = worker.options.trusted.believes(who.peer);
     }
-    connection.is_introduced = true;
     Ok(())
 }

@@ -34,6 +34,7 @@ mod at_once;
 mod builder;
 mod connection;
 mod desk;
+mod door;
 mod download;
 mod exchange;
 mod flight;

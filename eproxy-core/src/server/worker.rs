@@ -31,6 +31,7 @@ use crate::router::{RouteNumber, Table};
 
 use super::at_once;
 use super::desk::Desk;
+use super::door::{self, Door, Stage};
 use super::flight::{self, Flight};
 use super::owner::Owner;
 use super::refuse;
@@ -43,8 +44,9 @@ use super::who::Who;
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) limits: Limits,
-    /// This worker's share of [`Limits::connections`].
+    /// This worker's shares of [`Limits::connections`] and [`Limits::handshakes`].
     pub(super) connections: usize,
+    pub(super) handshakes: usize,
     pub(super) trusted: Trusted,
 }
 
@@ -61,9 +63,9 @@ pub(super) enum Phase {
 
 /// The phase of a server, set by its handle and looked at by its workers.
 #[derive(Debug)]
-pub(super) struct Stage(AtomicU8);
+pub(super) struct Life(AtomicU8);
 
-impl Stage {
+impl Life {
     pub(super) fn new() -> Self {
         Self(AtomicU8::new(Phase::Running as u8))
     }
@@ -86,7 +88,7 @@ pub(super) struct Worker {
     pub(super) site: Rc<Site>,
     pub(super) table: Arc<Table>,
     pub(super) options: Options,
-    stage: Arc<Stage>,
+    life: Arc<Life>,
     /// Connections between requests.
     parked: RefCell<Slab<Connection>>,
     /// Connections whose request is with an upstream.
@@ -105,6 +107,8 @@ pub(super) struct Worker {
     /// The number of connections, and of the streams of some.
     open: Rc<Cell<usize>>,
     streams: Rc<Cell<usize>>,
+    /// The number of handshakes that go on.
+    shaking: Rc<Cell<usize>>,
     /// The accept loops, which end when the server drains or wait for connections to close.
     acceptors: RefCell<Vec<TaskId>>,
     accept_waits: Cell<bool>,
@@ -114,8 +118,7 @@ pub(super) struct Worker {
 pub(super) struct Connection {
     pub(super) stream: Stream,
     pub(super) who: Who,
-    /// It is known whose it is: no PROXY protocol header is to come.
-    pub(super) is_introduced: bool,
+    pub(super) stage: Stage,
     /// At least one request was served on it.
     pub(super) served: bool,
     place: Place,
@@ -145,12 +148,12 @@ impl Drop for Place {
 }
 
 impl Worker {
-    pub(super) fn new(site: Site, table: Arc<Table>, options: Options, stage: Arc<Stage>) -> Rc<Self> {
+    pub(super) fn new(site: Site, table: Arc<Table>, options: Options, life: Arc<Life>) -> Rc<Self> {
         Rc::new(Self {
             site: Rc::new(site),
             table,
             options,
-            stage,
+            life,
             parked: RefCell::default(),
             flights: RefCell::default(),
             tunnels: RefCell::default(),
@@ -161,6 +164,7 @@ impl Worker {
             head: RefCell::default(),
             open: Rc::default(),
             streams: Rc::default(),
+            shaking: Rc::default(),
             acceptors: RefCell::default(),
             accept_waits: Cell::new(false),
         })
@@ -216,33 +220,52 @@ impl Worker {
         room
     }
 
-    /// Takes a connection in; it is served as soon as it can be read. With `introduces`, it begins with a PROXY protocol
-    /// header.
-    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, introduces: bool) {
+    /// Takes a connection in; it is served as soon as it can be read, and was done with what its door asks of it.
+    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, door: &Door) {
         self.site.counters.accepted.add();
-        let is_trusted = self.options.trusted.believes(peer);
-        if introduces && !is_trusted {
+        let who = Who::new(peer, self.options.trusted.believes(peer));
+        if door.introduces && !who.is_trusted {
             return refuse::fail(self, peer, RouteNumber::NONE, &Kind::BadProxyProtocol.into());
         }
-        self.take_in(stream, Who { peer, local: None, is_trusted, is_stream: false }, !introduces);
+        let connection = self.connection(stream, who);
+        match &door.tls {
+            tls if door.introduces => {
+                self.park(Connection { stage: Stage::Introduces(tls.clone()), ..connection });
+            }
+            Some(tls) => {
+                let shaking = door::shake(self, connection, tls, &mut []);
+                shaking.into_iter().for_each(|connection| self.park(connection));
+            }
+            None => self.park(connection),
+        }
     }
 
     /// Takes a connection in that was made to `local`, which its stream does not tell.
     pub(super) fn admit_at(self: &Rc<Self>, stream: Stream, peer: Peer, local: SocketAddr) {
         self.site.counters.accepted.add();
-        let is_trusted = self.options.trusted.believes(peer);
-        self.take_in(stream, Who { peer, local: Some(Rc::new(local)), is_trusted, is_stream: false }, true);
+        let who = Who::new(peer, self.options.trusted.believes(peer));
+        self.park(self.connection(stream, Who { local: Some(Rc::new(local)), ..who }));
     }
 
-    fn take_in(self: &Rc<Self>, stream: Stream, who: Who, is_introduced: bool) {
+    fn connection(&self, stream: Stream, who: Who) -> Connection {
         let place = Place::new(&self.open);
-        self.park(Connection { stream, who, is_introduced, served: false, place });
+        Connection { stream, who, stage: Stage::Ready, served: false, place }
+    }
+
+    /// Whether another connection may shake hands.
+    pub(super) fn has_hands(&self) -> bool {
+        self.shaking.get() < self.options.handshakes
+    }
+
+    /// A place among those that do.
+    pub(super) fn hand(&self) -> Place {
+        Place::new(&self.shaking)
     }
 
     /// The engine's end of a stream of a connection, which has its own place.
     pub(super) fn stream_of(&self, stream: Stream, who: &Who) -> Connection {
         let place = Place::new(&self.streams);
-        Connection { stream, who: who.clone(), is_introduced: true, served: false, place }
+        Connection { stream, who: who.clone(), stage: Stage::Ready, served: false, place }
     }
 
     /// The desk for what is done at once; nobody else of this core has it.
@@ -258,7 +281,10 @@ impl Worker {
         }
         let timeouts = &self.site.timeouts;
         let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
-        connection.stream.set_deadline(Direction::Read, Some(patience));
+        // The time of a handshake is that of all of it.
+        if !matches!(connection.stage, Stage::Shakes(_)) {
+            connection.stream.set_deadline(Direction::Read, Some(patience));
+        }
         {
             let mut parked = self.parked.borrow_mut();
             let entry = parked.vacant_entry();
@@ -268,7 +294,10 @@ impl Worker {
             }
         }
         // It became readable in the meantime.
-        self.give_seat(connection, Job::Serve, &mut Desk::new());
+        match connection.stage {
+            Stage::Shakes(_) => door::on_shaking(self, connection, &mut Desk::new()),
+            _ => self.give_seat(connection, Job::Serve, &mut Desk::new()),
+        }
     }
 
     fn on_wakeup(self: &Rc<Self>, wakeup: Wakeup) {
@@ -291,11 +320,13 @@ impl Worker {
 
     fn on_parked(self: &Rc<Self>, index: u32, is_late: bool, desk: &mut Box<Desk>) {
         let Some(connection) = self.parked.borrow_mut().try_remove(index as usize) else { return };
-        match is_late {
-            false if !connection.is_introduced => self.give_seat(connection, Job::Serve, desk),
-            false => at_once::serve(self, connection, desk),
-            true if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
-            true => {}
+        match (&connection.stage, is_late) {
+            (Stage::Ready, false) => at_once::serve(self, connection, desk),
+            (Stage::Shakes(_), false) => door::on_shaking(self, connection, desk),
+            (Stage::Introduces(_), false) => self.give_seat(connection, Job::Serve, desk),
+            (Stage::Shakes(_), true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
+            (_, true) if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
+            (_, true) => {}
         }
     }
 
@@ -337,7 +368,7 @@ impl Worker {
         if self.accept_waits.get() && self.has_room() {
             self.wake_acceptors();
         }
-        let phase = self.stage.phase();
+        let phase = self.life.phase();
         if phase >= Phase::Draining && !self.site.draining.replace(true) {
             self.wake_acceptors();
             // Those on which an answer is on its way are closed when it has left.
