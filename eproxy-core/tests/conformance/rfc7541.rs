@@ -155,7 +155,7 @@ fn the_table_lasts_as_long_as_the_connection_and_forgets_the_oldest() {
         "GET / [d|d] "
     );
     client.send(headers(17, END, &[block(&head("GET", "/")), indexed(63)].concat()));
-    client.to_the_end();
+    client.read_to_end();
     let codes: Vec<_> = client.heard.goaways.iter().map(|(_, code)| *code).collect();
     assert!(codes.iter().all(|code| UNREADABLE.contains(code)), "{codes:?}");
     assert_eq!(site.calls(), 8);

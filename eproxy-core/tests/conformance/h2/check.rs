@@ -6,6 +6,7 @@ use super::client::{Client, head};
 use super::frame::*;
 use super::hpack::block;
 use super::site::Site;
+use crate::support::eventually;
 
 /// What comes of the bytes of a case. A stream error may always be made one of the connection (RFC 9113 §5.4.1), and a
 /// connection may end without a GOAWAY. Whatever comes, the server goes on to serve others.
@@ -58,9 +59,13 @@ pub(crate) fn check_at(site: &Site, settings: &[(u16, u32)], cases: &[Case<'_>])
     let mut wrong = Vec::new();
     for (name, bytes, want) in cases {
         let run = || {
+            let counted = given_up(site);
             let mut client = Client::with(site.address(), settings);
             client.send(bytes);
             let verdict = judge(&mut client, want);
+            if let Want::Connection(_) = want {
+                eventually("it is counted", || given_up(site) == counted + 1);
+            }
             verdict.and_then(|()| match (want, site.calls_of(client.local())) {
                 (Want::Malformed(_) | Want::Refused(..), calls @ 1..) => {
                     Err(format!("handlers saw {calls} requests"))
@@ -80,6 +85,11 @@ pub(crate) fn check_at(site: &Site, settings: &[(u16, u32)], cases: &[Case<'_>])
     assert!(wrong.is_empty(), "\n  {}\n", wrong.join("\n  "));
 }
 
+/// Connections that were given up for what came on them.
+fn given_up(site: &Site) -> u64 {
+    site.server.failures("http2_error") + site.server.failures("http2_flood")
+}
+
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
@@ -88,7 +98,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 /// Reads what comes, and says what is wrong with it.
 fn judge(client: &mut Client, want: &Want) -> Result<(), String> {
     if let Want::Connection(codes) = want {
-        client.to_the_end();
+        client.read_to_end();
         return ended(client, codes);
     }
     let is_alive = client.is_alive();

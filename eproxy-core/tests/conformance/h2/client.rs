@@ -249,7 +249,7 @@ impl Client {
     }
 
     /// Reads to the end of the connection.
-    pub(crate) fn to_the_end(&mut self) {
+    pub(crate) fn read_to_end(&mut self) {
         while self.step() {}
     }
 

@@ -110,7 +110,7 @@ fn an_upstream_is_told_by_whom_and_how_a_request_came() {
         assert_eq!(seen.values("x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(seen.values("x-forwarded-proto"), ["http"]);
         assert_eq!(seen.values("x-forwarded-host"), ["test"]);
-        assert_eq!(seen.values("forwarded"), ["for=127.0.0.1;host=test;proto=http"]);
+        assert_eq!(seen.values("forwarded"), ["for=127.0.0.1;host=\"test\";proto=http"]);
         // What a client claims of that is nobody's word here, either.
         let claims = [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")];
         assert_eq!(ask(relay, &get_with(1, &claims)).status, 200);
@@ -329,7 +329,7 @@ fn a_client_that_waits_to_be_told_is_told_by_the_upstream() {
     assert_eq!(client.answer(stream).text(), "hello");
     assert_eq!(
         upstream.last().text(),
-        "POST / [Host: test|expect: 100-continue|Transfer-Encoding: chunked] hello"
+        "POST / [Host: test|Transfer-Encoding: chunked|Expect: 100-continue] hello"
     );
 }
 

@@ -48,7 +48,7 @@ fn attack_beside_another(site: &Site, name: &str, client: &mut Client, attack: i
         is_over.store(true, Ordering::SeqCst);
         let answers = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (cpu, memory) = (cpu_milliseconds() - before, resident_bytes().saturating_sub(memory));
-        println!(
+        eprintln!(
             "{name}: {cpu} ms of CPU and {} KiB more in the process, {answers} answers to another; closed: {}, {:?}",
             memory >> 10,
             client.heard.is_closed,
@@ -77,10 +77,11 @@ fn calm_if_closed(client: &Client) {
     assert!(is_right, "RFC 9113 §10.5: {codes:?}");
 }
 
-/// The connection was ended for being a burden.
-fn calm(client: &Client) {
+/// The connection was ended for being a burden, and that was counted.
+fn calm(site: &Site, client: &Client) {
     assert!(client.heard.is_closed, "it goes on: {:?}", client.heard.goaways);
     calm_if_closed(client);
+    eventually("it is counted", || site.server.failures("http2_flood") == 1);
 }
 
 #[test]
@@ -101,18 +102,66 @@ fn streams_that_are_reset_at_once_end_the_connection() {
                 break;
             }
         }
-        client.to_the_end();
+        client.read_to_end();
     });
-    calm(&client);
-    println!("rapid reset: {} of {} requests were seen", site.calls(), stream / 2);
-    assert_eq!(site.server.failures("http2_flood"), 1);
+    calm(&site, &client);
+    eprintln!("rapid reset: {} of {} requests were seen", site.calls(), stream / 2);
     assert!(site.calls() < 10_000, "{}", site.calls());
 }
 
 #[test]
+fn streams_that_are_reset_a_little_later_are_bounded() {
+    // These were begun, so that each may have cost something; what it has may not stay.
+    let site = Site::start();
+    let client = beside_another(&site, "resets of streams that were begun", |client| {
+        client.refills = false;
+        for _ in 0..200 {
+            let streams: Vec<_> = (0..50).map(|_| client.get("/endless")).collect();
+            if !client.is_alive() {
+                return;
+            }
+            // What came of them is given back to the connection.
+            let came: usize = streams
+                .iter()
+                .filter_map(|stream| client.heard.answers.remove(stream))
+                .map(|answer| answer.body.len())
+                .sum();
+            for stream in streams {
+                client.send(rst_stream(stream, CANCEL));
+            }
+            if let Ok(more @ 1..) = u32::try_from(came) {
+                client.open_window(0, more);
+            }
+        }
+    });
+    calm_if_closed(&client);
+}
+
+#[test]
+fn answers_to_pings_that_nobody_reads_end_the_connection() {
+    // CVE-2019-9512: they may not pile up.
+    let timeouts = Timeouts { write_idle: SHORT, ..Timeouts::default() };
+    let site = Site::with(Server::builder().timeouts(timeouts));
+    let mut client = Client::silent(site.address());
+    client.narrow();
+    client.send(PREFACE);
+    client.set(&[]);
+    attack_beside_another(&site, "PING, and nothing read", &mut client, |client| {
+        client.set_write_patience(Duration::from_secs(10));
+        let pings = ping([0x55; 8]).repeat(1000);
+        let sent = (0..3000).take_while(|_| client.try_send(&pings)).count();
+        eprintln!("{sent},000 of 3,000,000 pings were taken");
+        eventually("it is let go", || site.server.stats().open <= 1);
+    });
+}
+
+/// A name, and the frames that a stream is begun with.
+type Way = (&'static str, fn(u32) -> Vec<u8>);
+
+#[test]
 fn streams_that_make_the_server_reset_them_end_the_connection() {
     // The attack of CVE-2025-8671: the server resets, and goes on working for a stream that does not count any more.
-    let ways: [(&str, fn(u32) -> Vec<u8>); 3] = [
+    let ways: [Way; 3] = [
         ("made to reset by an empty WINDOW_UPDATE", |stream| {
             [post(stream, "/held", &[]), window_update(stream, 0)].concat()
         }),
@@ -166,9 +215,9 @@ fn a_header_block_without_end_ends_the_connection() {
                     break;
                 }
             }
-            client.to_the_end();
+            client.read_to_end();
         });
-        assert!(client.heard.is_closed, "{name}");
+        calm(&site, &client);
         assert_eq!(site.calls(), 0, "{name}");
     }
 }
@@ -305,7 +354,7 @@ fn clients_that_say_nothing_are_let_go() {
     body_begun.send(data(stream, 0, "half"));
     half.raw_rest();
     for client in [&mut silent, &mut fresh, &mut used, &mut block_begun, &mut frame_begun] {
-        client.to_the_end();
+        client.read_to_end();
     }
     // §6.8: those with nothing under way are told that it is nobody's fault.
     for client in [&fresh, &used] {

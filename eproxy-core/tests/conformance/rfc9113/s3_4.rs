@@ -1,10 +1,12 @@
 //! RFC 9113 §3.4, HTTP/2 Connection Preface.
 
+use eproxy_core::{Request, Response, Server};
+
 use crate::h2::check::get;
 use crate::h2::client::Client;
 use crate::h2::frame::*;
 use crate::h2::site::Site;
-use crate::support;
+use crate::support::{self, eventually};
 
 #[test]
 fn the_server_begins_with_settings_and_acknowledges_those_of_the_client() {
@@ -83,7 +85,7 @@ fn the_first_frame_has_to_be_settings() {
     for (name, frame) in frames {
         let mut client = Client::silent(site.address());
         client.send([PREFACE, &frame].concat());
-        client.to_the_end();
+        client.read_to_end();
         let codes: Vec<_> = client.heard.goaways.iter().map(|(_, code)| *code).collect();
         assert!(codes.iter().all(|code| *code == PROTOCOL_ERROR), "{name}: {codes:?}");
         assert!(client.heard.answers.is_empty(), "{name}");
@@ -103,6 +105,22 @@ fn one_listener_speaks_both_versions() {
 }
 
 #[test]
+fn connections_and_streams_are_counted() {
+    let site = Site::start();
+    assert_eq!(site.server.ask(support::get("/")).status, 200);
+    for _ in 0..2 {
+        let mut client = Client::to(site.address());
+        for _ in 0..3 {
+            assert_eq!(client.ask("/").status, 200);
+        }
+    }
+    let stats = site.server.stats();
+    assert_eq!((stats.http2_connections, stats.http2_streams, stats.requests), (2, 6, 7));
+    assert_eq!(stats.failures().map(|(_, count)| count).sum::<u64>(), 0);
+    eventually("they are gone", || site.server.stats().open == 0);
+}
+
+#[test]
 fn the_preface_behind_a_request_of_http_1_is_no_preface() {
     // §3.3: prior knowledge is knowledge from the first byte on.
     let site = Site::start();
@@ -112,6 +130,21 @@ fn the_preface_behind_a_request_of_http_1_is_no_preface() {
     let rest = client.rest();
     assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 "), "{:?}", rest.escape_ascii().to_string());
     assert_eq!(site.calls(), 1);
+}
+
+#[test]
+fn a_header_of_the_proxy_protocol_may_stand_in_front() {
+    let server = Server::builder()
+        .workers(1)
+        .trusted_proxies(["127.0.0.1"])
+        .get("/", |req: Request, res: Response| res.send(format!("{:?}", req.peer_addr())))
+        .bind_proxy_protocol("127.0.0.1:0");
+    let server = support::Running::new(server);
+    let mut client = Client::silent(server.address());
+    client.send("PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n");
+    client.send(PREFACE);
+    client.set(&[]);
+    assert_eq!(client.ask("/").text(), "Some(203.0.113.7:4711)");
 }
 
 #[test]

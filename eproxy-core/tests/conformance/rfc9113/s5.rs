@@ -213,7 +213,7 @@ fn a_connection_error_is_told_by_goaway_with_the_last_stream() {
         client.ask("/");
     }
     client.send(data(0, 0, "x"));
-    client.to_the_end();
+    client.read_to_end();
     // §5.4.1: it should be told, and nothing keeps the server from it here.
     assert_eq!(client.heard.goaways.last(), Some(&(5, PROTOCOL_ERROR)), "{:?}", client.heard);
 }

@@ -36,8 +36,8 @@ fn an_idle_connection_is_told_and_closed() {
     let mut used = Client::to(site.address());
     assert_eq!(used.ask("/").text(), "GET / [] ");
     let end = during_shutdown(&site, PATIENCE, || {
-        fresh.to_the_end();
-        used.to_the_end();
+        fresh.read_to_end();
+        used.read_to_end();
     });
     assert_eq!(end, Shutdown::Clean);
     ended_well(&fresh);
@@ -70,7 +70,7 @@ fn streams_in_flight_come_to_their_end() {
         assert_eq!(client.answer(long).body.len(), 1_000_000);
         site.release();
         assert_eq!(client.answer(held).text(), "released");
-        client.to_the_end();
+        client.read_to_end();
     });
     assert_eq!(end, Shutdown::Clean);
     ended_well(&client);
@@ -91,7 +91,7 @@ fn streams_that_come_too_late_are_not_looked_at_or_answered() {
         late = client.get("/late");
         site.release();
         assert_eq!(client.answer(held).text(), "released");
-        client.to_the_end();
+        client.read_to_end();
     });
     assert_eq!(end, Shutdown::Clean);
     ended_well(&client);
@@ -109,7 +109,7 @@ fn what_is_not_done_by_the_deadline_is_broken_off() {
     let mut client = Client::to(site.address());
     let held = client.get("/held");
     eventually("it is with the handler", || site.held() == 1);
-    let end = during_shutdown(&site, Duration::from_millis(100), || client.to_the_end());
+    let end = during_shutdown(&site, Duration::from_millis(100), || client.read_to_end());
     assert_eq!(end, Shutdown::Forced);
     let answer = client.heard.answers.get(&held).cloned().unwrap_or_default();
     assert!(!answer.is_whole, "{answer:?}");
@@ -125,7 +125,7 @@ fn a_client_that_has_not_said_its_preface_does_not_hold_up_the_end() {
     other.send(PREFACE);
     eventually("both are there", || site.server.stats().open == 2);
     let end = during_shutdown(&site, Duration::from_secs(2), || {
-        other.to_the_end();
+        other.read_to_end();
     });
     // Half a preface may be waited for, as half a request may.
     assert!(matches!(end, Shutdown::Clean | Shutdown::Forced));

@@ -59,7 +59,7 @@ fn a_change_of_the_initial_size_that_makes_a_window_too_large_is_an_error() {
     // §6.9.2: 65,535 + (2^31-1 - 65,535) is the most; the settings add to that.
     client.open_window(1, LARGE - 65_535);
     client.set(&[(INITIAL_WINDOW_SIZE, 65_536)]);
-    client.to_the_end();
+    client.read_to_end();
     let codes: Vec<_> = client.heard.goaways.iter().map(|(_, code)| *code).collect();
     assert!(codes.iter().all(|code| *code == FLOW_CONTROL_ERROR), "{codes:?}");
 }
@@ -99,7 +99,7 @@ fn bodies_over_the_window_of_the_connection_are_an_error() {
     assert_eq!(client.connection_room(), 0, "99 streams use it up");
     let stream = client.request(&head("POST", "/held"), false);
     client.send(data(stream, 0, "x"));
-    client.to_the_end();
+    client.read_to_end();
     let codes: Vec<_> = client.heard.goaways.iter().map(|(_, code)| *code).collect();
     assert!(codes.iter().all(|code| *code == FLOW_CONTROL_ERROR), "{codes:?}");
 }

@@ -6,6 +6,7 @@ use crate::h2::client::{Client, head};
 use crate::h2::frame::*;
 use crate::h2::hpack::block;
 use crate::h2::site::{Site, pattern};
+use crate::support::eventually;
 
 #[test]
 fn requests_are_seen_as_they_were_meant() {
@@ -318,6 +319,18 @@ fn answers_carry_nothing_of_connections_and_names_in_lower_case() {
     assert_eq!(answer.field("set-cookie"), Some("a=1"));
     let refused = client.request(&head("GET", "/bytes/1")[..], true);
     assert_eq!(client.answer(refused).status, 200);
+}
+
+#[test]
+fn a_client_that_ends_its_side_of_the_connection_has_ended_it() {
+    // A request has an end of its own (§8.1), so that there is no need to wait for one that will not be read.
+    let site = Site::start();
+    let mut client = Client::to(site.address());
+    client.get("/held");
+    client.finish();
+    client.read_to_end();
+    eventually("it is gone", || site.server.stats().open == 0);
+    site.release();
 }
 
 #[test]
