@@ -63,7 +63,7 @@ pub(crate) fn check_at(site: &Site, settings: &[(u16, u32)], cases: &[Case<'_>])
             let mut client = Client::with(site.address(), settings);
             client.send(bytes);
             let verdict = judge(&mut client, want);
-            if let Want::Connection(_) = want {
+            if client.heard.is_closed {
                 eventually("it is counted", || given_up(site) == counted + 1);
             }
             verdict.and_then(|()| match (want, site.calls_of(client.local())) {

@@ -42,63 +42,8 @@ impl Site {
                     count_for(&calls, &req);
                     keeps.lock().expect("nobody panics while holding this").push(res);
                 }
-            })
-            .at("/status/:code", |req: Request, res: Response| {
-                let code = req.param("code").and_then(|code| code.parse().ok()).unwrap_or(500_u16);
-                res.status(code).send(());
-            })
-            .at("/bytes/:count", |req: Request, res: Response| res.send(pattern(count(&req))))
-            .at("/stream/:count", |req: Request, res: Response| {
-                let bytes = pattern(count(&req));
-                let mut writer = res.stream();
-                task::spawn(async move {
-                    for piece in bytes.chunks(10_000) {
-                        if writer.send(piece).await.is_err() {
-                            return;
-                        }
-                    }
-                    writer.finish();
-                });
-            })
-            .at("/endless", |_: Request, res: Response| {
-                let mut writer = res.stream();
-                task::spawn(async move { while writer.send(ENDLESS).await.is_ok() {} });
-            })
-            .at("/trailers", |_: Request, res: Response| {
-                let mut writer = res.header("Trailer", "X-Sum").stream();
-                task::spawn(async move {
-                    let _gone = writer.send("text").await;
-                    let mut trailers = Headers::new();
-                    trailers.insert("X-Sum", "4").expect("a field");
-                    writer.finish_with_trailers(trailers);
-                });
-            })
-            .at("/broken", |_: Request, res: Response| {
-                let mut writer = res.stream();
-                task::spawn(async move {
-                    let _gone = writer.send("half of").await;
-                });
-            })
-            .at("/early", |_: Request, res: Response| res.send("early"))
-            .at("/forgotten", |_: Request, res: Response| drop(res))
-            .at("/panic", |_: Request, _: Response| panic!("a test of what becomes of it"))
-            .at("/fields", |_: Request, res: Response| {
-                let res = OF_CONNECTIONS.iter().fold(res, |res, name| res.header(name, "x"));
-                res.header("X-Mixed-Case", "Kept").append_header("Set-Cookie", "a=1").send("fields");
-            })
-            .at("/facts", |req: Request, res: Response| {
-                let cookies: Vec<_> = req.headers().get_all("cookie").map(<[u8]>::escape_ascii).collect();
-                let cookies: Vec<_> = cookies.into_iter().map(|cookie| cookie.to_string()).collect();
-                res.send(format!(
-                    "{} {} {} {:?} {:?} {cookies:?}",
-                    req.version(),
-                    req.method(),
-                    req.path(),
-                    req.host(),
-                    req.query()
-                ));
             });
-        Self { server: start(builder), held, calls }
+        Self { server: start(answering(builder)), held, calls }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -132,6 +77,66 @@ impl Site {
     pub(crate) fn held(&self) -> usize {
         self.held.lock().expect("nobody panics while holding this").len()
     }
+}
+
+/// Adds the routes that answer without being asked to wait.
+fn answering(builder: Builder) -> Builder {
+    builder
+        .at("/status/:code", |req: Request, res: Response| {
+            let code = req.param("code").and_then(|code| code.parse().ok()).unwrap_or(500_u16);
+            res.status(code).send(());
+        })
+        .at("/bytes/:count", |req: Request, res: Response| res.send(pattern(count(&req))))
+        .at("/stream/:count", |req: Request, res: Response| {
+            let bytes = pattern(count(&req));
+            let mut writer = res.stream();
+            task::spawn(async move {
+                for piece in bytes.chunks(10_000) {
+                    if writer.send(piece).await.is_err() {
+                        return;
+                    }
+                }
+                writer.finish();
+            });
+        })
+        .at("/endless", |_: Request, res: Response| {
+            let mut writer = res.stream();
+            task::spawn(async move { while writer.send(ENDLESS).await.is_ok() {} });
+        })
+        .at("/trailers", |_: Request, res: Response| {
+            let mut writer = res.header("Trailer", "X-Sum").stream();
+            task::spawn(async move {
+                let _gone = writer.send("text").await;
+                let mut trailers = Headers::new();
+                trailers.insert("X-Sum", "4").expect("a field");
+                writer.finish_with_trailers(trailers);
+            });
+        })
+        .at("/broken", |_: Request, res: Response| {
+            let mut writer = res.stream();
+            task::spawn(async move {
+                let _gone = writer.send("half of").await;
+            });
+        })
+        .at("/early", |_: Request, res: Response| res.send("early"))
+        .at("/forgotten", |_: Request, res: Response| drop(res))
+        .at("/panic", |_: Request, _: Response| panic!("a test of what becomes of it"))
+        .at("/fields", |_: Request, res: Response| {
+            let res = OF_CONNECTIONS.iter().fold(res, |res, name| res.header(name, "x"));
+            res.header("X-Mixed-Case", "Kept").append_header("Set-Cookie", "a=1").send("fields");
+        })
+        .at("/facts", |req: Request, res: Response| {
+            let cookies = req.headers().get_all("cookie");
+            let cookies: Vec<_> = cookies.map(|cookie| cookie.escape_ascii().to_string()).collect();
+            res.send(format!(
+                "{} {} {} {:?} {:?} {cookies:?}",
+                req.version(),
+                req.method(),
+                req.path(),
+                req.host(),
+                req.query()
+            ));
+        })
 }
 
 fn count(req: &Request) -> usize {
