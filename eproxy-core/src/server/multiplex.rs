@@ -183,9 +183,6 @@ fn begin(worker: &Rc<Worker>, who: &Who, request: Request<RecvStream>, mut respo
         // A stream that is gone takes no answer.
         if http2::answer_at_once(&mut respond, out, fields, is_head).is_err() {
             respond.send_reset(Reason::INTERNAL_ERROR);
-        } else if !request.body().is_end_stream() {
-            // RFC 9113 §8.1: what is left of the request is not wanted.
-            respond.send_reset(Reason::NO_ERROR);
         }
         return desk.clear();
     }
