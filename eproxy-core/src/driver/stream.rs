@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cores::Core;
 use super::reactor::Reactor;
@@ -76,6 +76,11 @@ impl Stream {
     /// Does something with the socket, which the reactor has.
     pub(super) fn with_socket<R>(&self, act: impl FnOnce(&Socket) -> R) -> R {
         self.core.reactor.with_socket(self.key, act)
+    }
+
+    /// The time at which this turn of its core began.
+    pub(crate) fn now(&self) -> Instant {
+        self.core.now()
     }
 
     /// The number under which the reactor knows it.
