@@ -1,8 +1,8 @@
 //! The table of modes: what is asked, how it is measured, who contends.
 
-use crate::configs::{eproxy, haproxy, nginx};
-use crate::contender::{Contender, Launch, Program, Site};
-use crate::pages::{BULK, FETCHED, HELLO, Page, READY, SMALL};
+use crate::configs::{envoy, eproxy, haproxy, nginx};
+use crate::contender::{Contender, Launch, Program, Site, Wire};
+use crate::pages::{BULK, FETCHED, HELLO, KIB, Page, READY, SMALL};
 
 /// One thing to measure.
 pub(crate) struct Mode {
@@ -23,6 +23,33 @@ pub(crate) struct Mode {
     pub(crate) contenders: &'static [Contender],
 }
 
+impl Mode {
+    /// What the contenders are asked over.
+    pub(crate) fn wire(&self) -> Wire {
+        match self.story {
+            Story::Load(Load::Calls(_)) | Story::Swap => Wire::Tls,
+            Story::Load(Load::Streams) => Wire::Http2,
+            Story::Idle(Quiet::Connections(wire)) => wire,
+            Story::Load(Load::Requests | Load::Bytes | Load::Messages)
+            | Story::Idle(Quiet::Tunnels)
+            | Story::Restart
+            | Story::Balance
+            | Story::Chaos
+            | Story::Rolling => Wire::Http1,
+        }
+    }
+}
+
+/// Modes that are one question, and run one after the other.
+pub(crate) struct Family {
+    /// How the command line calls it.
+    pub(crate) name: &'static str,
+    /// One line for the usage text.
+    pub(crate) about: &'static str,
+    /// The names of the modes.
+    pub(crate) members: &'static [&'static str],
+}
+
 /// The ways of measuring; each is a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Story {
@@ -38,6 +65,8 @@ pub(crate) enum Story {
     Chaos,
     /// Upstreams that are restarted one after the other.
     Rolling,
+    /// Certificates that are replaced while requests and handshakes go on.
+    Swap,
 }
 
 /// What a load consists of.
@@ -49,13 +78,30 @@ pub(crate) enum Load {
     Bytes,
     /// A client of ours, each of whose WebSockets waits for the echo of its message before it sends the next.
     Messages,
+    /// h2load; requests are counted.
+    Streams,
+    /// A client of ours over TLS.
+    Calls(Calls),
+}
+
+/// What a TLS client does all the time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// A full handshake, a request, the end.
+    Full,
+    /// A handshake that resumes the session before, a request, the end.
+    Resumed,
+    /// A request on the connection that is there.
+    Requests,
+    /// The same; bytes of answers are counted.
+    Bytes,
 }
 
 /// What the connections are that stay open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quiet {
     /// Kept-alive connections, after one request each.
-    Connections,
+    Connections(Wire),
     /// WebSockets, after one echo each.
     Tunnels,
 }
@@ -225,19 +271,136 @@ pub(crate) const MODES: &[Mode] = &[
     Mode {
         name: "idle",
         about: "resident memory for each kept-alive connection that has made one GET /hello and gone quiet",
-        story: Story::Idle(Quiet::Connections),
+        story: Story::Idle(Quiet::Connections(Wire::Http1)),
         connections: (4_000, 1_000),
         page: HELLO,
         upstream: Upstream::None,
         contenders: &HELLO_CONTENDERS,
     },
+    Mode {
+        name: "idle-tls",
+        about: "the same over TLS",
+        story: Story::Idle(Quiet::Connections(Wire::Tls)),
+        connections: (4_000, 1_000),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_TLS_CONTENDERS,
+    },
+    Mode {
+        name: "idle-h2",
+        about: "the same over HTTP/2, without TLS",
+        story: Story::Idle(Quiet::Connections(Wire::Http2)),
+        connections: (4_000, 1_000),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_HTTP2_CONTENDERS,
+    },
+    Mode {
+        name: "tls-full",
+        about: "connections with a full TLS 1.3 handshake and one GET /hello",
+        story: Story::Load(Load::Calls(Calls::Full)),
+        connections: (64, 64),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_TLS_CONTENDERS,
+    },
+    Mode {
+        name: "tls-resumed",
+        about: "the same with handshakes that resume a session, by a ticket",
+        story: Story::Load(Load::Calls(Calls::Resumed)),
+        connections: (64, 64),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_TLS_CONTENDERS,
+    },
+    Mode {
+        name: "tls-requests",
+        about: "GET /kib, 1 KiB, through a reverse proxy that has TLS in front, on kept-alive connections",
+        story: Story::Load(Load::Calls(Calls::Requests)),
+        connections: (64, 64),
+        page: KIB,
+        upstream: Upstream::Nginx { count: 1, doors: 1, page: KIB, launch: nginx::kib_upstream },
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay_tls },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay_tls },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_tls },
+        ],
+    },
+    Mode {
+        name: "tls-bulk",
+        about: "GET /bulk, a file of 1 MiB, through such a proxy: the cost of encrypted bytes",
+        story: Story::Load(Load::Calls(Calls::Bytes)),
+        connections: (8, 8),
+        page: BULK,
+        upstream: Upstream::Nginx { count: 1, doors: 1, page: BULK, launch: nginx::bulk_upstream },
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay_tls },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk_tls },
+            Contender { label: "nginx tuned", program: Program::Nginx, launch: nginx::bulk_tls_tuned },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_tls },
+        ],
+    },
+    Mode {
+        name: "h2",
+        about: "GET /hello over HTTP/2 without TLS, many streams at once",
+        story: Story::Load(Load::Streams),
+        connections: (10, 10),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_HTTP2_CONTENDERS,
+    },
+    Mode {
+        name: "h2-proxy",
+        about: "GET /get over HTTP/2 through a reverse proxy, whose upstream speaks HTTP/1.1",
+        story: Story::Load(Load::Streams),
+        connections: (10, 10),
+        page: SMALL,
+        upstream: SMALL_UPSTREAM,
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay_http2 },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_http2 },
+            Contender { label: "envoy", program: Program::Envoy, launch: envoy::relay_http2 },
+        ],
+    },
+    Mode {
+        name: "swap",
+        about: "GETs over TLS, on kept-alive and new connections, while certificates are replaced: how many fail",
+        story: Story::Swap,
+        connections: (16, 16),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &SWAPPED_CONTENDER,
+    },
 ];
+
+pub(crate) const FAMILIES: &[Family] = &[Family {
+    name: "tls",
+    about: "what TLS costs: handshakes, full and resumed, requests and bytes",
+    members: &["tls-full", "tls-resumed", "tls-requests", "tls-bulk"],
+}];
 
 const HELLO_CONTENDERS: [Contender; 3] = [
     Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello },
     Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello },
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello },
 ];
+
+const HELLO_TLS_CONTENDERS: [Contender; 3] = [
+    Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello_tls },
+    Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello_tls },
+    Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello_tls },
+];
+
+/// eproxy speaks HTTP/2 on every listener.
+const HELLO_HTTP2_CONTENDERS: [Contender; 3] = [
+    Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello },
+    Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello_http2 },
+    Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello_http2 },
+];
+
+const SWAPPED_CONTENDER: [Contender; 1] =
+    [Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello_tls }];
 
 const CAREFUL_CONTENDER: [Contender; 1] =
     [Contender { label: "eproxy", program: Program::This, launch: eproxy::careful }];

@@ -24,6 +24,16 @@ pub(crate) fn relay(site: &Site<'_>) -> Launch {
     launch(site, &flags)
 }
 
+/// The demo, over TLS.
+pub(crate) fn hello_tls(site: &Site<'_>) -> Launch {
+    with_tls(site, hello(site))
+}
+
+/// A reverse proxy of everything, over TLS.
+pub(crate) fn relay_tls(site: &Site<'_>) -> Launch {
+    with_tls(site, relay(site))
+}
+
 /// A reverse proxy of the first upstream alone.
 pub(crate) fn relay_to_one(site: &Site<'_>) -> Launch {
     launch(site, &["--to", &format!("http://127.0.0.1:{}", site.upstream())])
@@ -62,6 +72,20 @@ fn grouped(site: &Site<'_>, kind: &str) -> Launch {
     arguments.extend(site.upstreams.iter().map(u16::to_string));
     Launch { arguments, files: Vec::new() }
 }
+
+fn with_tls(site: &Site<'_>, mut launch: Launch) -> Launch {
+    for (flag, name, text) in
+        [("--tls-cert", CERTIFICATE, &site.identity.certificate), ("--tls-key", KEY, &site.identity.key)]
+    {
+        launch.arguments.extend([flag.to_owned(), site.path(name)]);
+        launch.files.push((name, text.clone().into_bytes()));
+    }
+    launch
+}
+
+/// The files that TLS is told of.
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+pub(crate) const KEY: &str = "key.pem";
 
 fn launch(site: &Site<'_>, more: &[&str]) -> Launch {
     let port = site.port.to_string();
