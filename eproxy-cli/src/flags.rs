@@ -1,6 +1,7 @@
 //! The flags, and what is wrong with them.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,6 +29,19 @@ pub(crate) struct Flags {
     /// port to listen on; 8080 unless given, 0 for any that is free
     #[argh(option, default = "8080")]
     pub(crate) port: u16,
+
+    /// PEM file with a certificate and its chain: speak TLS, HTTP/2 and HTTP/1.1; may be given several times, and is read
+    /// again when it changes
+    #[argh(option)]
+    pub(crate) tls_cert: Vec<PathBuf>,
+
+    /// PEM file with the key of the certificate that was given at the same place
+    #[argh(option)]
+    pub(crate) tls_key: Vec<PathBuf>,
+
+    /// speak TLS with a certificate that is made at the start and that nobody trusts, to try it out
+    #[argh(switch)]
+    pub(crate) tls_self_signed: bool,
 
     /// worker threads; one for each processor unless given
     #[argh(option, from_str_fn(workers))]
@@ -143,6 +157,12 @@ impl Flags {
             || self.forward_parent.is_some();
         if tunes_forward && !self.forward {
             return Some("the --forward-... flags need --forward");
+        }
+        if self.tls_cert.len() != self.tls_key.len() {
+            return Some("each --tls-cert needs a --tls-key, and each key its certificate");
+        }
+        if self.tls_self_signed && !self.tls_cert.is_empty() {
+            return Some("--tls-self-signed and --tls-cert are two different certificates");
         }
         if self.upstream.is_some() && !self.serves_demo() {
             return Some("--upstream is for the demo, which --to and --forward take the place of");
@@ -285,6 +305,8 @@ mod tests {
             (&["--upstream-timeout", "5s"], "needs --to"),
             (&["--to", "http://a", "--upstream-timeout", "soon"], "5s or 500ms"),
             (&["--head-timeout", "0s"], "more than nothing"),
+            (&["--tls-cert", "a.pem"], "needs a --tls-key"),
+            (&["--tls-self-signed", "--tls-cert", "a.pem", "--tls-key", "b.pem"], "two different"),
         ] {
             let text = usage(given);
             assert!(text.contains(part) && !text.contains('\n'), "{given:?}: {text}");

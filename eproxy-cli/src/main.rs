@@ -1,6 +1,7 @@
 //! `eproxy`: a reverse proxy, a forward proxy and a demo, over the public face of eproxy-core.
 
 mod flags;
+mod listening;
 mod logging;
 mod origin;
 mod proxies;
@@ -62,7 +63,7 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
     if let Some(workers) = flags.workers {
         server = server.workers(workers);
     }
-    let server = server.bind(flags.address()).start()?;
+    let server = listening::add(server, flags).start()?;
     announce(flags, &server, &does);
 
     signals.until_stopped(&server).await;
@@ -76,7 +77,7 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
 /// a port that only the system knows.
 fn announce(flags: &Flags, server: &Handle, does: &str) {
     for listener in server.listeners() {
-        let line = format!("listening on http://{listener}{does}");
+        let line = format!("listening on {}://{listener}{does}", listening::scheme(flags));
         if flags.port == 0 && !log::log_enabled!(log::Level::Info) {
             // Whoever closed standard output does not want to know.
             let _closed = writeln!(std::io::stdout(), "{line}");

@@ -274,11 +274,18 @@ kinds! {
     BadUpgrade "bad_upgrade" Downstream 400 once close Debug "" "malformed request for another protocol";
     WebSocketVersion "websocket_version" Downstream 426 once keep Debug "" "WebSocket version not supported";
     BadProxyProtocol "bad_proxy_protocol" Downstream 400 once close Debug "" "malformed or missing PROXY protocol header";
+    TlsTimeout "tls_handshake_timeout" Downstream 408 once close Debug "" "TLS handshake not complete in time";
+    TlsHandshakeLimit "tls_handshake_limit" Downstream 503 once close Warn "" "too many TLS handshakes at once";
+    Misdirected "misdirected" Downstream 421 once close Debug "" "request for another host than the TLS handshake named";
+    Http2Error "http2_error" Downstream 400 once close Debug "" "HTTP/2 connection given up for what the client sent";
+    Http2Flood "http2_flood" Downstream 400 once close Info "" "HTTP/2 client sent frames that do nothing but cost";
     BodyWithTrace "body_with_trace" Downstream 400 once close Debug "" "TRACE or CONNECT with a body";
     LoopDetected "loop_detected" Downstream 508 once keep Warn "proxy_loop_detected" "request came by here several times";
     NotForward "not_forward" Downstream 400 once keep Debug "" "request is not one for a forward proxy";
     ProxyAuth "proxy_authentication" Downstream 407 once keep Debug "http_request_denied" "proxy credentials missing or wrong";
     PortDenied "port_denied" Downstream 403 once keep Info "http_request_denied" "port not allowed";
+    /// No answer can be sent: there is nothing yet to send it in.
+    TlsAccept "tls_handshake_failed" Downstream 400 once close Debug "" "TLS handshake with a client failed";
     Truncated "truncated" Downstream 400 once close Debug "" "connection ended inside a request";
     /// The client reset the connection or stopped taking the answer.
     DownstreamGone "downstream_gone" Downstream 499 once close Debug "" "client went away";
@@ -304,6 +311,7 @@ kinds! {
     Resolve "resolve" Upstream 502 retry keep Warn "dns_error" "upstream name does not resolve";
     Connect "connect" Upstream 502 retry keep Warn "connection_refused" "upstream refused the connection";
     ConnectTimeout "connect_timeout" Upstream 504 retry keep Warn "connection_timeout" "upstream did not accept the connection in time";
+    TlsHandshake "tls_handshake" Upstream 502 retry keep Warn "tls_protocol_error" "TLS handshake with the upstream failed";
     Lookups "lookups" Local 503 retry keep Warn "dns_error" "too many name look-ups at once";
     NoEndpoint "no_endpoint" Upstream 503 retry keep Warn "destination_unavailable" "no endpoint of the group is fit";
     Overloaded "overloaded" Upstream 503 retry keep Warn "connection_limit_reached" "every endpoint of the group has all that it may be given";

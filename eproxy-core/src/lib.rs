@@ -59,7 +59,7 @@
 //! | 4 | `proxy`: passing requests on; `client`: asking others |
 //! | 3 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
 //! | 2 | `http1`: the wire; `tunnel`: bytes both ways; `telemetry`: counters |
-//! | 1 | `message`: the words of HTTP |
+//! | 1 | `message`: the words of HTTP; `tls`: certificates, and what stands between streams and sockets |
 //! | 0 | `driver`: poll, tasks, timers, sockets; `error` |
 //!
 //! A request goes from `driver` to `server/at_once`, is parsed by `http1`, and is answered there or sent on there if nothing
@@ -74,12 +74,14 @@ mod error;
 pub mod fuzzing;
 mod handler;
 mod http1;
+mod http2;
 mod message;
 mod proxy;
 mod router;
 mod server;
 mod telemetry;
 pub mod testing;
+mod tls;
 mod tunnel;
 mod upstream;
 
@@ -93,6 +95,10 @@ pub use proxy::{
 pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
+pub use tls::{
+    Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsVersion,
+    UpstreamTls,
+};
 pub use tunnel::ProxyProtocol;
 #[cfg(feature = "dns")]
 pub use upstream::Srv;

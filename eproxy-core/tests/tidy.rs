@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of the house, the lowest first; a room may name rooms of lower floors only.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["driver", "error"],
     &["message", "tls"],
-    &["http1", "http2", "http3", "tunnel", "telemetry"],
+    &["http1", "tunnel", "telemetry"],
+    &["http2", "http3"],
     &["handler", "upstream", "cache", "limit"],
     &["proxy", "admin", "client"],
     &["router"],

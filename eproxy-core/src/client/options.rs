@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tls::UpstreamTls;
+
 /// Timeouts and pool sizes of a [`Client`](crate::Client). Deadlines come up to 200 ms late, never early.
 ///
 /// ```
@@ -27,6 +29,8 @@ pub struct ClientOptions {
     pub keep_alive: Duration,
     /// Unused connections that are kept for one scheme, host and port. Default 128; 0 keeps none.
     pub pool_size: usize,
+    /// How servers of `https://` are spoken to. By default the system's roots are trusted.
+    pub tls: UpstreamTls,
 }
 
 impl Default for ClientOptions {
@@ -37,6 +41,7 @@ impl Default for ClientOptions {
             body_idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(30),
             pool_size: 128,
+            tls: UpstreamTls::new(),
         }
     }
 }

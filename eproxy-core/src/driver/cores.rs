@@ -43,6 +43,9 @@ enum Rest {
     AtMost(Duration),
 }
 
+/// How often streams of a core may answer each other before the kernel is asked again.
+const ROUNDS: usize = 8;
+
 impl Core {
     /// Makes the core of the calling thread.
     pub(crate) fn new() -> io::Result<Rc<Self>> {
@@ -145,6 +148,7 @@ impl Core {
         on_turn: &mut impl FnMut(),
     ) -> io::Result<bool> {
         let is_busy = self.hurries.take() || self.executor.is_busy();
+        let is_busy = is_busy || !self.reactor.told.borrow().is_empty();
         let is_busy = is_busy || self.remote.has_news_before_sleep();
         let limit = match (is_busy, rest) {
             (true, _) => Some(Duration::ZERO),
@@ -160,8 +164,18 @@ impl Core {
             group.iter().for_each(|(_, wakeup)| on_parked(*wakeup));
             self.reactor.send();
         }
-        parked.clear();
         self.executor.run();
+        for _ in 0..ROUNDS {
+            // What streams of this core said to each other.
+            parked.clear();
+            parked.append(&mut self.reactor.told.borrow_mut());
+            if parked.is_empty() {
+                break;
+            }
+            parked.iter().for_each(|(_, wakeup)| on_parked(*wakeup));
+            self.executor.run();
+        }
+        parked.clear();
         on_turn();
         self.reactor.send();
         self.reactor.keep();

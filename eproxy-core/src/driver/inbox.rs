@@ -131,11 +131,6 @@ impl Reactor {
         }
     }
 
-    /// Whether something was read of a source ahead.
-    pub(super) fn has_received(&self, key: u32) -> bool {
-        self.sources.borrow()[key as usize].received.is_something()
-    }
-
     /// Takes what was read of a source ahead; `None` when that is nothing.
     pub(super) fn take(&self, key: u32, into: &mut [u8]) -> Option<io::Result<usize>> {
         let received = &mut self.sources.borrow_mut()[key as usize].received;

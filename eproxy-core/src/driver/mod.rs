@@ -11,12 +11,14 @@
 //! | `inbox.rs`, `outbox.rs` | what is read ahead of whom it is for, and written behind those who wrote it |
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `cipher.rs` | what may stand between the bytes of a stream and those of its socket |
-| `clock.rs` | the clock, read once a turn |
+//! | `clock.rs` | the clock, read once a turn |
 //! | `timer.rs` | the wheel of coarse deadlines |
 //! | `executor.rs`, `among.rs` | tasks, wakers, the run queue; tasks that wait for what others do |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
 //! | `socket.rs` | sockets, and the system calls on them |
+//! | `sealed.rs` | streams that wear a cipher |
+//! | `duct.rs` | streams between two owners on one core, without a socket |
 //! | `stream.rs` | streams, TCP and unix-domain |
 //! | `pipe.rs` | bytes from one socket to another without a copy (Linux; `no_pipe.rs` elsewhere) |
 //! | `connect.rs` | streams to somebody else's listener |
@@ -33,6 +35,7 @@ mod cipher;
 mod clock;
 mod connect;
 mod cores;
+mod duct;
 mod executor;
 mod inbox;
 mod listen;
@@ -45,6 +48,7 @@ mod pipe;
 #[path = "no_pipe.rs"]
 mod pipe;
 mod reactor;
+mod sealed;
 mod socket;
 mod source;
 mod stream;

@@ -9,14 +9,14 @@
 //! ```
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 
 use smallvec::SmallVec;
 
 use super::batch::{GROUP, Results};
 use super::reactor::Reactor;
 use super::socket::{Next, Socket};
-use super::source::{Clear, Source};
+use super::source::{Clear, Layer, Parting, Source};
 
 /// The longest message that is posted; longer ones are sent at once, from where they are.
 const LONG: usize = 4096;
@@ -83,7 +83,30 @@ impl Source {
             }
         }
         self.sending = Sending::Nothing;
+        if let (Parting::Finishes, Some(socket)) = (self.parting, &self.socket) {
+            // Whoever is gone has no use for it.
+            let _gone = socket.finish();
+        }
         true
+    }
+
+    /// Sends bytes behind what is still to be sent; what the kernel does not take is kept.
+    pub(super) fn send_behind(&mut self, bytes: &[u8], next: Next) -> io::Result<()> {
+        if let Sending::Rest(rest) = &mut self.sending {
+            rest.bytes.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let Some(socket) = &self.socket else { return Ok(()) };
+        let sent = match socket.send(bytes, next) {
+            Ok(sent) if sent == bytes.len() => return Ok(()),
+            Ok(sent) => sent,
+            Err(error) if is_transient(&error) => 0,
+            Err(error) => return Err(error),
+        };
+        self.sending = Sending::Rest(Box::new(Rest { bytes: bytes[sent..].to_vec(), sent: 0 }));
+        // So that the kernel says when there is room.
+        self.send_rest();
+        Ok(())
     }
 
     fn is_lost(&mut self) {
@@ -106,9 +129,17 @@ impl Reactor {
             self.send();
         }
         let source = &mut self.sources.borrow_mut()[key as usize];
-        source.sending = Sending::Posted;
         let mut bytes = self.outbox.bytes.borrow_mut();
-        bytes.extend_from_slice(message);
+        match &mut source.layer {
+            Layer::Nothing => bytes.extend_from_slice(message),
+            Layer::Sealed(sealed) => match sealed.cipher.seal(&[IoSlice::new(message)], LONG, &mut bytes) {
+                Ok(n) => debug_assert_eq!(n, message.len(), "a cipher takes what it is allowed to"),
+                // Whoever writes it otherwise learns why.
+                Err(_) => return false,
+            },
+            Layer::Duct(_) => return false,
+        }
+        source.sending = Sending::Posted;
         self.outbox.posted.borrow_mut().push((key, bytes.len()));
         true
     }
@@ -165,7 +196,7 @@ impl Reactor {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use std::io::{IoSlice, Read as _};
+    use std::io::Read as _;
     use std::os::unix::net::UnixStream;
     use std::rc::Rc;
 

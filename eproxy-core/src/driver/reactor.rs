@@ -23,10 +23,11 @@ use slab::Slab;
 use super::among::TaskKey;
 use super::batch::Batch;
 use super::clock::Clock;
-use super::inbox::{Inbox, Received};
-use super::outbox::{Outbox, Sending};
+use super::inbox::Inbox;
+use super::outbox::Outbox;
+use super::sealed::Wire;
 use super::socket::{Socket, on_socket};
-use super::source::{Clear, Direction, Side, Source, Waiter, tell};
+use super::source::{Clear, Direction, Parting, Source, Waiter, tell};
 use super::timer::{Claim, NEVER, Wheel};
 
 /// What a parked socket's event asks its owner to do.
@@ -48,6 +49,9 @@ pub(crate) struct Reactor {
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     pub(super) batch: RefCell<Batch>,
+    pub(super) wire: Wire,
+    /// Who is to be told of what happened between streams of this core.
+    pub(super) told: RefCell<Vec<(u32, Wakeup)>>,
     wheel: RefCell<Wheel>,
     next_serial: Cell<u32>,
     clock: Clock,
@@ -58,6 +62,9 @@ pub(crate) struct Reactor {
 
 /// The token of the wake-up from other threads; keys of sources stay far below.
 pub(super) const WAKE: Token = Token(usize::MAX);
+
+/// How long the last bytes of a stream are offered to the kernel after its owner has gone.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 256;
@@ -74,6 +81,8 @@ impl Reactor {
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             batch: RefCell::default(),
+            wire: Wire::default(),
+            told: RefCell::default(),
             wheel: RefCell::new(Wheel::new()),
             next_serial: Cell::new(0),
             clock,
@@ -99,20 +108,10 @@ impl Reactor {
     }
 
     /// Adds a source without a socket: a timer, or a socket to be registered by the caller.
-    fn insert(&self) -> u32 {
+    pub(super) fn insert(&self) -> u32 {
         let serial = self.next_serial.get();
         self.next_serial.set(serial.wrapping_add(1));
-        let source = Source {
-            read: Side::new(false),
-            write: Side::new(true),
-            broken: false,
-            socket: None,
-            received: Received::Nothing,
-            sending: Sending::Nothing,
-            serial,
-            claimed: NEVER,
-        };
-        let key = self.sources.borrow_mut().insert(source);
+        let key = self.sources.borrow_mut().insert(Source::new(serial));
         u32::try_from(key).expect("a core holds fewer than four thousand million sockets")
     }
 
@@ -145,10 +144,28 @@ impl Reactor {
         act(self.sources.borrow()[key as usize].socket.as_ref().expect("streams have one"))
     }
 
-    /// Forgets a source; its socket is deregistered by being closed. What was posted to it is sent before.
+    /// Forgets a source; its socket is deregistered by being closed. What was posted to it is sent before; what the kernel does
+    /// not take at once is still sent, for a while.
     pub(super) fn remove(&self, key: u32) {
-        self.send_before(key);
-        self.sources.borrow_mut().try_remove(key as usize);
+        self.part(key);
+        let mut sources = self.sources.borrow_mut();
+        let Some(source) = sources.get_mut(key as usize) else { return };
+        if !source.sending.is_something() || source.broken || source.parting == Parting::Resets {
+            sources.remove(key as usize);
+            return;
+        }
+        source.parting = Parting::Leaves;
+        (source.read.waiter, source.write.waiter) = (Waiter::Nobody, Waiter::Nobody);
+        drop(sources);
+        self.set_deadline(key, Direction::Read, None);
+        self.set_deadline(key, Direction::Write, Some(PARTING));
+    }
+
+    /// Makes the end of a stream a reset.
+    pub(super) fn resets(&self, key: u32) {
+        let source = &mut self.sources.borrow_mut()[key as usize];
+        source.parting = Parting::Resets;
+        source.socket.as_ref().into_iter().for_each(Socket::reset_on_drop);
     }
 
     /// Ready when a system call in this direction may get somewhere.
@@ -167,7 +184,7 @@ impl Reactor {
         }
         let mut sources = self.sources.borrow_mut();
         let source = &mut sources[key as usize];
-        let is_received = direction == Direction::Read && source.received.is_something();
+        let is_received = direction == Direction::Read && source.holds_bytes();
         let side = source.side(direction);
         if side.expired {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -248,7 +265,7 @@ impl Reactor {
     /// Whether the read direction is ready and has not expired.
     pub(super) fn is_readable(&self, key: u32) -> bool {
         let source = &self.sources.borrow()[key as usize];
-        (source.read.ready || source.received.is_something()) && !source.read.expired
+        (source.read.ready || source.holds_bytes()) && !source.read.expired
     }
 
     /// Whether the write direction is ready and has not expired.
@@ -288,6 +305,10 @@ impl Reactor {
             if event.is_writable() || source.broken {
                 is_sent = source.sending.is_something();
                 if source.send_rest() {
+                    if source.parting == Parting::Leaves {
+                        sources.remove(key as usize);
+                        continue;
+                    }
                     source.write.ready = true;
                     tell(&mut source.write.waiter, |number| (key, Wakeup::Readable(number)), parked, wakers);
                 }
@@ -315,6 +336,10 @@ impl Reactor {
             let Some(source) = sources.get_mut(claim.key as usize) else { continue };
             // A deadline was brought forward since this claim: a later one of the same source is on the wheel.
             if source.serial != claim.serial || source.claimed > now {
+                continue;
+            }
+            if source.parting == Parting::Leaves && source.write.deadline <= now {
+                sources.remove(claim.key as usize);
                 continue;
             }
             for side in [&mut source.read, &mut source.write] {

@@ -2,9 +2,11 @@
 
 use std::task::Waker;
 
+use super::duct::Duct;
 use super::inbox::Received;
 use super::outbox::Sending;
 use super::reactor::Wakeup;
+use super::sealed::Sealed;
 use super::socket::Socket;
 use super::timer::{NEVER, Tick};
 
@@ -57,6 +59,28 @@ impl Side {
     }
 }
 
+/// What is between the owner of a stream and its socket.
+#[derive(Debug)]
+pub(super) enum Layer {
+    Nothing,
+    /// A cipher.
+    Sealed(Box<Sealed>),
+    /// There is no socket: the other end is a stream of the same core.
+    Duct(Box<Duct>),
+}
+
+/// How a stream ends whose last bytes the kernel has not taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    Stays,
+    /// Nothing follows them.
+    Finishes,
+    /// Nobody has the stream any more: it goes when they have left.
+    Leaves,
+    /// It goes at once, with a reset.
+    Resets,
+}
+
 /// A registered socket, or a timer without one.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -68,6 +92,8 @@ pub(super) struct Source {
     pub(super) socket: Option<Socket>,
     pub(super) received: Received,
     pub(super) sending: Sending,
+    pub(super) layer: Layer,
+    pub(super) parting: Parting,
     /// Tells this source's claims from those of a former holder of its key.
     pub(super) serial: u32,
     /// When the earliest claim on the wheel comes due; `NEVER` without one.
@@ -75,6 +101,27 @@ pub(super) struct Source {
 }
 
 impl Source {
+    pub(super) fn new(serial: u32) -> Self {
+        Self {
+            read: Side::new(false),
+            write: Side::new(true),
+            broken: false,
+            socket: None,
+            received: Received::Nothing,
+            sending: Sending::Nothing,
+            layer: Layer::Nothing,
+            parting: Parting::Stays,
+            serial,
+            claimed: NEVER,
+        }
+    }
+
+    /// Whether bytes are there for a reader that no event will announce.
+    pub(super) fn holds_bytes(&self) -> bool {
+        let is_unsealed = matches!(&self.layer, Layer::Sealed(sealed) if sealed.has_news());
+        self.received.is_something() || is_unsealed
+    }
+
     pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
         match direction {
             Direction::Read => &mut self.read,

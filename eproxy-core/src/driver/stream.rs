@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::cores::Core;
+use super::reactor::Reactor;
 use super::socket::{Next, Socket};
-use super::source::{Clear, Direction};
+use super::source::{Clear, Direction, Layer};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// The other end of a downstream connection.
@@ -18,6 +19,14 @@ pub(crate) enum Peer {
     Tcp(SocketAddr),
     /// A process on this machine; unix-domain clients have no address.
     Unix,
+}
+
+/// What a stream's bytes go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Medium {
+    Socket,
+    Sealed,
+    Duct,
 }
 
 /// A connection registered with a core. Both directions work through a shared reference, so that an upload and a
@@ -30,7 +39,28 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(super) fn new(core: &Rc<Core>, socket: Socket) -> io::Result<Self> {
-        Ok(Self { core: core.clone(), key: core.reactor.take_in(socket)? })
+        Ok(Self::of(core, core.reactor.take_in(socket)?))
+    }
+
+    pub(super) fn of(core: &Rc<Core>, key: u32) -> Self {
+        Self { core: core.clone(), key }
+    }
+
+    pub(super) fn reactor(&self) -> &Reactor {
+        &self.core.reactor
+    }
+
+    fn medium(&self) -> Medium {
+        match self.core.reactor.sources.borrow()[self.key as usize].layer {
+            Layer::Nothing => Medium::Socket,
+            Layer::Sealed(_) => Medium::Sealed,
+            Layer::Duct(_) => Medium::Duct,
+        }
+    }
+
+    /// Whether its bytes are those of a socket.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.medium() == Medium::Socket
     }
 
     /// Does something with the socket, which the reactor has.
@@ -87,6 +117,18 @@ impl Stream {
     /// Reads what is there, as [`poll_read`](Self::poll_read) does; `None` when that is nothing, and then nobody is
     /// told when there is more.
     pub(crate) fn try_read(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
+        match self.medium() {
+            Medium::Socket => self.try_receive(into),
+            Medium::Sealed if self.core.reactor.is_readable(self.key) => self.try_unseal(into),
+            Medium::Duct if self.core.reactor.is_readable(self.key) => {
+                self.core.reactor.read_duct(self.key, into)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads what is there of the socket.
+    pub(super) fn try_receive(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
         while self.core.reactor.is_readable(self.key) {
             if let Some(read) = self.core.reactor.take(self.key, into) {
                 return Some(read);
@@ -147,6 +189,11 @@ impl Stream {
         if !self.core.reactor.is_writable(self.key) {
             return None;
         }
+        match self.medium() {
+            Medium::Socket => {}
+            Medium::Sealed => return Some(self.seal(&[IoSlice::new(from)], Next::Nothing)),
+            Medium::Duct => return self.core.reactor.write_duct(self.key, &[IoSlice::new(from)]),
+        }
         match self.with_socket(|socket| socket.send(from, Next::Nothing)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
@@ -201,8 +248,17 @@ impl Stream {
         from: &[IoSlice<'_>],
         next: Next,
     ) -> Poll<io::Result<usize>> {
+        let medium = self.medium();
         loop {
             ready!(self.core.reactor.poll_ready(self.key, Direction::Write, cx))?;
+            match medium {
+                Medium::Socket => {}
+                Medium::Sealed => return Poll::Ready(self.seal(from, next)),
+                Medium::Duct => match self.core.reactor.write_duct(self.key, from) {
+                    Some(written) => return Poll::Ready(written),
+                    None => continue,
+                },
+            }
             let written = self.with_socket(|socket| match from {
                 // Cheaper where one slice is all there is.
                 [one] => socket.send(one, next),
@@ -237,6 +293,11 @@ impl Stream {
     /// The same, with the kernel asked: for what the reactor may not have been told yet, or for what it takes to be there
     /// because nobody has read on.
     pub(crate) fn is_surely_quiet(&self) -> bool {
+        match self.medium() {
+            Medium::Socket => {}
+            Medium::Sealed => self.absorb(),
+            Medium::Duct => return self.is_quiet(),
+        }
         if self.holds_bytes() {
             return false;
         }
@@ -249,7 +310,7 @@ impl Stream {
 
     /// Whether something was read of it ahead.
     pub(crate) fn holds_bytes(&self) -> bool {
-        self.core.reactor.has_received(self.key)
+        self.core.reactor.sources.borrow()[self.key as usize].holds_bytes()
     }
 
     /// The port at the other end.
@@ -258,27 +319,29 @@ impl Stream {
         self.with_socket(Socket::peer_port)
     }
 
-    /// The address of this end; none for a unix-domain socket.
+    /// The address of this end; none for a unix-domain socket, and where there is no socket.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        self.with_socket(Socket::local_addr)
+        self.core.reactor.sources.borrow()[self.key as usize].socket.as_ref().and_then(Socket::local_addr)
     }
 
     /// Lets what was sent with [`Next::More`] leave although nothing has followed.
     pub(crate) fn push(&self) {
-        self.with_socket(Socket::push);
+        if let Some(socket) = &self.core.reactor.sources.borrow()[self.key as usize].socket {
+            socket.push();
+        }
     }
 
     /// Makes the end of this connection a reset.
     pub(crate) fn reset_on_drop(&self) {
-        self.with_socket(Socket::reset_on_drop);
+        self.core.reactor.resets(self.key);
         if let Some(network) = self.core.network() {
             network.reset(&self.core.reactor, self.key);
         }
     }
 
-    /// Says that nothing more will be written; what was posted must have been sent.
+    /// Says that nothing more will be written, behind what is still to be sent.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        self.with_socket(Socket::finish)
+        self.core.reactor.finish(self.key)
     }
 
     /// Sets, moves or removes the deadline of a direction, counted from the beginning of this turn.

@@ -38,7 +38,7 @@ impl Heads {
         while heads.0.len() < MAX_INTERIM {
             let mut finder = Finder::new();
             let (line, facts, length) = loop {
-                match find_answer(&mut finder, &mut buffer, &mut fields, method) {
+                match find_answer(&mut finder, buffer.data(), &mut fields, method) {
                     Ok(Some(found)) => break found,
                     // A malformed one is refused as soon as that is seen, which does depend on the pieces.
                     Err(_) => return heads,

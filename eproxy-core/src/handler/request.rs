@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 use crate::message::{Body, Field, Headers, RequestLine, Span, Version, hop, http_types_field};
+use crate::tls::{ClientCertificate, Session};
 use crate::tunnel::{Fields, Handshake};
 
 /// A request: its head as it came, and its body as a stream.
@@ -36,6 +37,8 @@ struct Parts {
     text: String,
     params: Vec<(Span, Span)>,
     peer: Option<SocketAddr>,
+    is_secure: bool,
+    certificate: Option<ClientCertificate>,
     body: Option<Body>,
 }
 
@@ -49,6 +52,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) query: Option<Span>,
     pub(crate) authority: Option<Span>,
     pub(crate) peer: Option<SocketAddr>,
+    /// What was agreed on with the client, if it speaks TLS.
+    pub(crate) session: Option<&'a Session>,
 }
 
 impl Request {
@@ -62,6 +67,8 @@ impl Request {
         parts.headers.assign(incoming.head, incoming.fields);
         (parts.path, parts.query, parts.authority) = (incoming.path, incoming.query, incoming.authority);
         parts.peer = incoming.peer;
+        parts.is_secure = incoming.session.is_some();
+        parts.certificate = incoming.session.and_then(Session::client_certificate).cloned();
         parts.body = Some(body);
         for (name, value) in params {
             let start = parts.text.len();
@@ -187,6 +194,7 @@ impl Request {
         match self.parts().line.version {
             Version::Http10 => http_types::Version::Http1_0,
             Version::Http11 => http_types::Version::Http1_1,
+            Version::Http2 => http_types::Version::Http2_0,
         }
     }
 
@@ -194,6 +202,19 @@ impl Request {
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.parts().peer
+    }
+
+    /// `https` where the client speaks TLS with us, else `http`. What a proxy in between says is in X-Forwarded-Proto.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.parts().is_secure { "https" } else { "http" }
+    }
+
+    /// The certificate with which the client has said who it is, where the listener asks for one
+    /// ([`Tls::client_certificates`](crate::Tls::client_certificates)). It was verified.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.parts().certificate.as_ref()
     }
 
     /// Takes the body, a stream that is read from the client as it is wanted; an empty body the second time.
@@ -273,12 +294,13 @@ impl Spare {
         parts.headers.clear();
         parts.text.clear();
         parts.params.clear();
+        parts.certificate = None;
         self.parts.push(parts);
     }
 }
 
 /// Fails where http-types has no word for it: an unknown method, a header value outside ASCII. Its headers lose their
-/// order and case, its URL is normalized. The scheme is `http`; without a Host, the host is `localhost`.
+/// order and case, its URL is normalized. Without a Host, the host is `localhost`.
 impl TryFrom<Request> for http_types::Request {
     type Error = Error;
 
@@ -288,7 +310,7 @@ impl TryFrom<Request> for http_types::Request {
             .map_err(|_| convert(format!("http-types has no method {}", request.method())))?;
         let host = request.host().filter(|host| !host.is_empty()).unwrap_or("localhost");
         let query = request.query().map_or(String::new(), |query| format!("?{query}"));
-        let url = http_types::Url::parse(&format!("http://{host}{}{query}", request.path()))
+        let url = http_types::Url::parse(&format!("{}://{host}{}{query}", request.scheme(), request.path()))
             .map_err(|error| convert(format!("URL of {}", request.target())).because(error))?;
         let mut out = Self::new(method, url);
         out.set_version(Some(request.version()));

@@ -71,7 +71,7 @@ async fn read_head(
 ) -> Result<(StatusLine, AnswerFacts, usize), Kind> {
     let mut finder = Finder::new();
     loop {
-        if let Some(found) = find_answer(&mut finder, input, fields, method)? {
+        if let Some(found) = find_answer(&mut finder, input.data(), fields, method)? {
             return Ok(found);
         }
         let closed = if input.is_empty() { Kind::UpstreamClosed } else { Kind::UpstreamTruncated };
@@ -93,7 +93,7 @@ async fn read_head(
 /// `BadAnswer`, `UpstreamHeadTooLarge`.
 pub(crate) fn find_answer(
     finder: &mut Finder,
-    input: &mut Buffer,
+    input: &[u8],
     fields: &mut Vec<Field>,
     method: &[u8],
 ) -> Result<Option<(StatusLine, AnswerFacts, usize)>, Kind> {
@@ -101,12 +101,12 @@ pub(crate) fn find_answer(
         return Ok(None);
     }
     // As on the other side: at once, and in a way that looks at no byte twice if that was too early.
-    let mut parsed = if finder.has_begun() { None } else { parse_head(input.data(), fields)? };
+    let mut parsed = if finder.has_begun() { None } else { parse_head(input, fields)? };
     if parsed.is_none() {
-        match finder.find(input.data()).map_err(|_| Kind::BadAnswer)? {
+        match finder.find(input).map_err(|_| Kind::BadAnswer)? {
             // Empty lines are ignored before a request only (RFC 9112 §2.2).
             Found::Head { start: 1.., .. } => return Err(Kind::BadAnswer),
-            Found::Head { .. } => parsed = parse_head(input.data(), fields)?,
+            Found::Head { .. } => parsed = parse_head(input, fields)?,
             Found::Partial if input.len() >= MAX_HEAD => return Err(Kind::UpstreamHeadTooLarge),
             Found::Partial => {}
         }
@@ -115,7 +115,7 @@ pub(crate) fn find_answer(
     if length > MAX_HEAD {
         return Err(Kind::UpstreamHeadTooLarge);
     }
-    let facts = AnswerFacts::read(&input.data()[..length], fields, &line, method)?;
+    let facts = AnswerFacts::read(&input[..length], fields, &line, method)?;
     Ok(Some((line, facts, length)))
 }
 
@@ -171,7 +171,7 @@ mod tests {
             let found = ANSWER.chunks(piece).find_map(|piece| {
                 input.space(ANSWER.len())[..piece.len()].copy_from_slice(piece);
                 input.filled(piece.len());
-                find_answer(&mut finder, &mut input, &mut Vec::new(), b"GET").transpose()
+                find_answer(&mut finder, input.data(), &mut Vec::new(), b"GET").transpose()
             });
             assert_eq!(
                 found.map(|found| found.err()),

@@ -78,7 +78,7 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
         (None, true, _) => out.extend_from_slice(b"Connection: close\r\n"),
         (None, false, _) if parts.status == 426 => out.extend_from_slice(b"Connection: upgrade\r\n"),
         (None, false, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-        (None, false, Version::Http11) => {}
+        (None, false, Version::Http11 | Version::Http2) => {}
     }
     out.extend_from_slice(b"\r\n");
 }

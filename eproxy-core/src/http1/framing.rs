@@ -123,7 +123,7 @@ impl RequestFacts {
     /// What in the head is contradictory or may not be sent: see the kinds.
     pub(crate) fn read(head: &[u8], line: &RequestLine, fields: &[Field]) -> Result<Self, Kind> {
         let facts = Facts::gather(head, fields)?;
-        let is_11 = line.version == Version::Http11;
+        let is_11 = line.version != Version::Http10;
         // RFC 9112 §3.2: exactly one Host in HTTP/1.1; RFC 9110 §7.2: what it holds.
         match facts.host {
             Once::Never if is_11 => return Err(Kind::BadHost),
@@ -234,7 +234,7 @@ impl Facts {
     }
 
     fn keeps_alive(&self, version: Version) -> bool {
-        !self.close && (version == Version::Http11 || self.keep_alive)
+        !self.close && (version != Version::Http10 || self.keep_alive)
     }
 
     fn expect(&mut self, value: &[u8]) {

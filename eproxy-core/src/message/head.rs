@@ -24,12 +24,14 @@ impl Span {
     }
 }
 
-/// The minor versions of HTTP/1. A higher one is treated as 1.1 (RFC 9110 §2.5).
+/// The versions that clients speak. A higher minor version of HTTP/1 is treated as 1.1 (RFC 9110 §2.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Version {
     Http10,
     #[default]
     Http11,
+    /// In the words of HTTP/1.1, as which it is treated.
+    Http2,
 }
 
 /// The request line (RFC 9112 §3).

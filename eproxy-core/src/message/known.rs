@@ -6,6 +6,8 @@
 pub(crate) enum Known {
     /// Any other field.
     Other,
+    /// What says who the client is by a certificate: `Client-Cert` and its like (RFC 9440).
+    ClientCertificate,
     Connection,
     ContentLength,
     ContentLocation,
@@ -63,27 +65,23 @@ impl Known {
             17 if is("transfer-encoding") => Self::TransferEncoding,
             18 if is("proxy-authenticate") => Self::ProxyAuthenticate,
             19 if is("proxy-authorization") => Self::ProxyAuthorization,
+            11 if first == b'c' && begins(name, "client-cert") => Self::ClientCertificate,
+            17 if first == b'c' && begins(name, "client-cert-chain") => Self::ClientCertificate,
             17 | 20..=24 if first == b's' && starts(name, "sec-websocket-") => Self::SecWebSocket,
             9.. if first == b'x' => Self::of_x(name),
             _ => Self::Other,
         }
     }
 
-    /// The fields that claim where a request came from. An underscore counts as a hyphen: gateways that hand fields on
-    /// as variables can't tell one from the other.
+    /// The fields that claim where a request came from.
     fn of_x(name: &[u8]) -> Self {
-        let same =
-            |byte: &u8, known: &u8| (*byte == b'_' && *known == b'-') || byte.eq_ignore_ascii_case(known);
-        let starts = |known: &str| {
-            name.len() >= known.len()
-                && name.iter().zip(known.as_bytes()).all(|(byte, known)| same(byte, known))
-        };
         match name.len() {
-            9 if starts("x-real-ip") => Self::XForwardedOther,
-            15 if starts("x-forwarded-for") => Self::XForwardedFor,
-            16 if starts("x-forwarded-host") => Self::XForwardedHost,
-            17 if starts("x-forwarded-proto") => Self::XForwardedProto,
-            _ if starts("x-forwarded-") => Self::XForwardedOther,
+            9 if begins(name, "x-real-ip") => Self::XForwardedOther,
+            15 if begins(name, "x-forwarded-for") => Self::XForwardedFor,
+            16 if begins(name, "x-forwarded-host") => Self::XForwardedHost,
+            16 if begins(name, "x-client-subject") => Self::ClientCertificate,
+            17 if begins(name, "x-forwarded-proto") => Self::XForwardedProto,
+            _ if begins(name, "x-forwarded-") => Self::XForwardedOther,
             _ => Self::Other,
         }
     }
@@ -103,6 +101,12 @@ impl Known {
                 | Self::Http2Settings
         )
     }
+}
+
+/// The same, with an underscore for a hyphen: gateways that hand fields on as variables can't tell one from the other.
+fn begins(name: &[u8], known: &str) -> bool {
+    let same = |byte: &u8, known: &u8| (*byte == b'_' && *known == b'-') || byte.eq_ignore_ascii_case(known);
+    name.len() >= known.len() && name.iter().zip(known.as_bytes()).all(|(byte, known)| same(byte, known))
 }
 
 fn starts(name: &[u8], known: &str) -> bool {
@@ -126,6 +130,9 @@ mod tests {
             ("X-Forwarded-Server", Known::XForwardedOther),
             ("X-Real-IP", Known::XForwardedOther),
             ("X-Forwarded", Known::Other),
+            ("client_cert", Known::ClientCertificate),
+            ("Client-Cert-Chain", Known::ClientCertificate),
+            ("X-Client_Subject", Known::ClientCertificate),
             ("X-Request-Id", Known::Other),
             ("Content_Length", Known::Other),
             ("Accept", Known::Other),

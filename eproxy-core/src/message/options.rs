@@ -26,6 +26,9 @@ pub struct Limits {
     pub drain: u64,
     /// Open connections over all workers; further ones wait to be accepted. Default 100,000. Each worker has its share.
     pub connections: usize,
+    /// TLS handshakes that may go on at once over all workers; further connections are closed, `tls_handshake_limit`.
+    /// Default 10,000. Each worker has its share.
+    pub handshakes: usize,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             body: 16 * 1024 * 1024,
             drain: 256 * 1024,
             connections: 100_000,
+            handshakes: 10_000,
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Timeouts {
     /// From the first byte of a request head to its last, and from accepting a connection to its first byte: 408, or
     /// nothing where nothing came. Default 30 s.
     pub head: Duration,
+    /// From accepting a connection to the end of its TLS handshake: it is closed, `tls_handshake_timeout`. Default 10 s.
+    pub handshake: Duration,
     /// How long a connection is kept open between requests. Default 75 s.
     pub keep_alive: Duration,
     /// How long a request body may bring no byte while its handler waits for one: 408. Default 60 s.
@@ -73,6 +79,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             body_idle: Duration::from_secs(60),
             body_rate: 100,

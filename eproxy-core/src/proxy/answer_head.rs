@@ -87,6 +87,7 @@ pub(super) fn encode(
         out.extend_from_slice(match answering.line.version {
             Version::Http10 => b"Via: 1.0 eproxy\r\n",
             Version::Http11 => b"Via: 1.1 eproxy\r\n",
+            Version::Http2 => b"Via: 2.0 eproxy\r\n",
         });
     }
     match answering.coding {

@@ -106,7 +106,7 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
     }
     let desk = &mut *relay.desk;
     let method = relay.head.method.for_answers();
-    let found = http1::find_answer(&mut Finder::new(), &mut desk.input, &mut desk.fields, method);
+    let found = http1::find_answer(&mut Finder::new(), desk.input.data(), &mut desk.fields, method);
     let Ok(Some((line, facts, length))) = found else { return Arriving::Later(departure) };
     let reply = Reply { line, facts, length };
     if !reply.is_there(relay) && reply.is_short() {

@@ -203,7 +203,7 @@ async fn ask_parent(relay: &mut Relay<'_>, reverse: &Reverse, stream: &Stream) -
     let status = loop {
         let (desk, method) = (&mut *relay.desk, relay.head.method.for_answers());
         if let Some((line, _, length)) =
-            http1::find_answer(&mut finder, &mut desk.input, &mut desk.fields, method)?
+            http1::find_answer(&mut finder, desk.input.data(), &mut desk.fields, method)?
         {
             desk.input.consume(length);
             if line.status >= 200 {

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind};
 use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
 use crate::telemetry::{Attempt, Counters, FailureLine, Journal};
+use crate::tls::Session;
 use crate::tunnel::TwoEnds;
 use crate::upstream::{Ask, Pick, Registry, Upstreams};
 
@@ -82,6 +83,15 @@ pub(crate) struct Client<'a> {
     pub(crate) local: Option<SocketAddr>,
     /// What it says about where requests come from is believed.
     pub(crate) is_trusted: bool,
+    /// What was agreed on with it, if it speaks TLS.
+    pub(crate) session: Option<&'a Session>,
+}
+
+impl Client<'_> {
+    /// What its URLs begin with.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.session.is_some() { "https" } else { "http" }
+    }
 }
 
 /// What the head of a request says; its spans are places in the head.

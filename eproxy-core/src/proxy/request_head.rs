@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::driver::Peer;
 use crate::http1::{BodyCoding, Lines, encode_field, encode_number};
 use crate::message::{Field, Known, Version, hop};
+use crate::tls::Session;
 use crate::upstream::Origin;
 
 use super::relay::{Head, Method, NAME, Relay};
@@ -88,6 +89,8 @@ pub(super) fn encode(
         // Meant for us (RFC 9110 §11.7.2).
         Known::ProxyAuthorization => false,
         Known::XForwardedHost | Known::XForwardedProto | Known::XForwardedOther => is_trusted,
+        // Nobody but us knows the client that is connected to us.
+        Known::ClientCertificate => is_trusted && relay.client.session.is_none(),
         // Named trailers come with chunks only.
         Known::Trailer => coding == BodyCoding::Chunked,
         known => !known.is_hop_by_hop(),
@@ -97,7 +100,10 @@ pub(super) fn encode(
     }
     encode_max_forwards(out, &lines);
     match rules.telling {
-        Telling::Origin => encode_forwarding(out, relay, &rules.headers, &lines, host),
+        Telling::Origin => {
+            encode_forwarding(out, relay, &rules.headers, &lines, host);
+            encode_client_certificate(out, relay, &rules.headers);
+        }
         _ if is_trusted => {
             pass_on(out, &rules.headers, &lines, Known::XForwardedFor, b"X-Forwarded-For");
             pass_on(out, &rules.headers, &lines, Known::Forwarded, b"Forwarded");
@@ -108,6 +114,7 @@ pub(super) fn encode(
     out.extend_from_slice(match relay.head.line.version {
         Version::Http10 => b"Via: 1.0 eproxy\r\n",
         Version::Http11 => b"Via: 1.1 eproxy\r\n",
+        Version::Http2 => b"Via: 2.0 eproxy\r\n",
     });
     has_length
 }
@@ -237,7 +244,7 @@ fn encode_forwarding(
         out.extend_from_slice(b"\r\n");
     }
     if !has(Known::XForwardedProto) && !rules.decide(b"X-Forwarded-Proto") {
-        out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
+        encode_field(out, b"X-Forwarded-Proto", relay.client.scheme().as_bytes());
     }
     if let Some(host) = host.filter(|_| !has(Known::XForwardedHost) && !rules.decide(b"X-Forwarded-Host")) {
         encode_field(out, b"X-Forwarded-Host", host);
@@ -268,7 +275,25 @@ fn encode_forwarding(
         out.extend_from_slice(host);
         out.extend_from_slice(b"\"");
     }
-    out.extend_from_slice(b";proto=http\r\n");
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(relay.client.scheme().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Tells the upstream who the client is, if it has shown a certificate: Client-Cert (RFC 9440 §2), and the subject in words.
+/// What others say of that is left out above.
+fn encode_client_certificate(out: &mut Vec<u8>, relay: &Relay<'_>, rules: &HeaderRules) {
+    let Some(certificate) = relay.client.session.and_then(Session::client_certificate) else { return };
+    if !rules.decide(b"Client-Cert") {
+        let value = format!(":{}:", base64::encode(certificate.der()));
+        encode_field(out, b"Client-Cert", value.as_bytes());
+    }
+    let subject = certificate.subject();
+    // What would be another line, or is no text, stays in the certificate.
+    let is_value = subject.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_value && !subject.is_empty() && !rules.decide(b"X-Client-Subject") {
+        encode_field(out, b"X-Client-Subject", subject.as_bytes());
+    }
 }
 
 /// Appends the values of all fields of a kind as one list; says whether there were none.

@@ -170,7 +170,7 @@ impl Waiting {
     /// Looks for a head in what was read.
     fn look(&mut self, relay: &mut Relay<'_>) -> Result<Option<Reply>, Failure> {
         let (desk, method) = (&mut *relay.desk, relay.head.method.for_answers());
-        let found = http1::find_answer(&mut self.finder, &mut desk.input, &mut desk.fields, method)?;
+        let found = http1::find_answer(&mut self.finder, desk.input.data(), &mut desk.fields, method)?;
         Ok(found.map(|(line, facts, length)| Reply { line, facts, length }))
     }
 

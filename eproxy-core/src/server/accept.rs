@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::driver::{Listener, Peer, Stream};
 
+use super::door::Door;
 use super::worker::Worker;
 
 /// How long accepting rests when the system has no descriptor or no memory for another connection.
@@ -16,16 +17,15 @@ const REST: Duration = Duration::from_millis(100);
 /// Connections taken in before others get a turn.
 const BATCH: usize = 64;
 
-/// Accepts until the server drains. Errors never end it. With `introduces`, connections begin with a PROXY protocol
-/// header.
-pub(super) async fn run(worker: Rc<Worker>, listener: Listener, introduces: bool) {
+/// Accepts until the server drains. Errors never end it.
+pub(super) async fn run(worker: Rc<Worker>, listener: Listener, door: Door) {
     let mut taken = 0;
     let mut fails = false;
     while let Some(accepted) = next(&worker, &listener).await {
         match accepted {
             Ok((stream, peer)) => {
                 fails = false;
-                worker.admit(stream, peer, introduces);
+                worker.admit(stream, peer, &door);
                 taken += 1;
                 if taken % BATCH == 0 {
                     futures_lite::future::yield_now().await;

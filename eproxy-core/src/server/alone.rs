@@ -13,12 +13,12 @@ use crate::telemetry::{Counters, Stats};
 
 use super::builder::Builder;
 use super::plan::Plan;
-use super::worker::{Phase, Stage, Worker};
+use super::worker::{Life, Phase, Worker};
 
 /// A server of one worker and no listener.
 pub(crate) struct Alone {
     worker: Rc<Worker>,
-    stage: Arc<Stage>,
+    life: Arc<Life>,
     counters: Arc<Counters>,
 }
 
@@ -31,9 +31,9 @@ impl Alone {
     pub(crate) fn new(mut builder: Builder, core: &Rc<Core>) -> Result<Self> {
         let plan = Plan::new(&mut builder)?;
         let counters = Arc::new(Counters::new());
-        let worker = plan.worker(core, counters.clone(), plan.limits.connections);
+        let worker = plan.worker(core, counters.clone(), (0, 1));
         plan.supervise(&worker);
-        Ok(Self { worker, stage: plan.stage, counters })
+        Ok(Self { worker, life: plan.life, counters })
     }
 
     /// Takes in a connection of `peer`, who has connected to `local`.
@@ -52,7 +52,7 @@ impl Alone {
 
     /// Has the server finish what runs, and take nothing new.
     pub(crate) fn drain(&self) {
-        self.stage.advance(Phase::Draining);
+        self.life.advance(Phase::Draining);
     }
 
     /// What the server has counted so far.

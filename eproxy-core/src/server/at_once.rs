@@ -12,6 +12,7 @@ use super::connection::COLLECT;
 use super::desk::Desk;
 use super::exchange::{self, After};
 use super::flight;
+use super::multiplex::{self, is_preface};
 use super::open::{Opened, Opening, open};
 use super::refuse;
 use super::seat::Job;
@@ -28,6 +29,8 @@ pub(super) enum Step {
     Seat(Job),
     /// It is with an upstream.
     Flight(flight::Departed),
+    /// The connection speaks HTTP/2.
+    Multiplex,
 }
 
 /// Serves what has come on a connection; `desk` holds what was read of it.
@@ -49,6 +52,10 @@ pub(super) fn take(
     desk: &mut Box<Desk>,
     step: Step,
 ) -> Option<Connection> {
+    let step = match step {
+        Step::Again if connection.who.is_stream => end(worker, &connection, desk, After::Close),
+        step => step,
+    };
     match step {
         Step::Again => {
             connection.served = true;
@@ -64,24 +71,40 @@ pub(super) fn take(
         Step::Close => desk.clear(),
         Step::Seat(job) => worker.give_seat(connection, job, desk),
         Step::Flight(departed) => flight::begin(worker, connection, desk, departed),
+        Step::Multiplex => multiplex::start(worker, connection, desk.take_input()),
     }
     None
 }
 
 fn step(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Step {
-    let peer = connection.peer;
+    let peer = connection.who.peer;
     let (line, length) = match next(worker, connection, desk) {
         Some(Next::Head(line, length)) => (line, length),
         Some(Next::Idle) => return Step::Park,
         Some(Next::Closed) => return Step::Close,
+        Some(Next::Refused(kind)) if is_preface(connection, kind, &desk.input) => return Step::Multiplex,
         Some(Next::Refused(kind)) => return Step::Seat(Job::End(refuse::refuse(worker, peer, desk, kind))),
         None => return Step::Seat(Job::Serve),
     };
-    match open(worker, connection, desk, line, length) {
-        Ok(Opening::Asked(opened)) => answer(worker, connection, desk, opened),
-        Ok(Opening::Passing(passing)) => flight::depart(worker, connection, desk, passing),
+    match open(worker, &connection.who, desk, line, length) {
+        Ok(opening) => go_on(worker, connection, desk, opening),
         Err(kind) => Step::Seat(Job::End(refuse::refuse(worker, peer, desk, kind))),
     }
+}
+
+/// Goes on with an exchange that was opened.
+fn go_on(worker: &Worker, connection: &Connection, desk: &mut Desk, opening: Opening) -> Step {
+    match opening {
+        Opening::Asked(opened) => answer(worker, connection, desk, opened),
+        Opening::Passing(passing) => flight::depart(worker, connection, desk, passing),
+    }
+}
+
+/// Goes on with the only exchange of a connection, which was opened.
+pub(super) fn proceed(worker: &Rc<Worker>, connection: Connection, desk: &mut Box<Desk>, opening: Opening) {
+    let step = go_on(worker, &connection, desk, opening);
+    // It is given back where another request may follow.
+    drop(take(worker, connection, desk, step));
 }
 
 /// Answers if nothing has to be waited for.

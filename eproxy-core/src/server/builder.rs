@@ -5,6 +5,7 @@ use crate::handler::Handler;
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Forward;
 use crate::router::{Mount, Route};
+use crate::tls::Tls;
 
 use super::handle::Handle;
 use super::start;
@@ -53,6 +54,8 @@ pub(super) struct Listening {
     pub(super) address: String,
     /// Connections begin with a PROXY protocol header.
     pub(super) introduces: bool,
+    /// They speak TLS.
+    pub(super) tls: Option<Tls>,
 }
 
 impl Builder {
@@ -114,9 +117,23 @@ impl Builder {
     /// Listens on an address; may be called several times. `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` (the first
     /// address that the name has), `unix:/run/app.sock`. Port 0 lets the system choose; [`Handle::addresses`] tells
     /// what it chose. `[::]` listens on IPv6 alone.
-    pub fn bind(mut self, address: impl Into<String>) -> Self {
-        self.addresses.push(Listening { address: address.into(), introduces: false });
-        self
+    pub fn bind(self, address: impl Into<String>) -> Self {
+        self.listen(address.into(), false, None)
+    }
+
+    /// Listens on an address for clients that speak TLS, with HTTP/2 or HTTP/1.1 as they choose; addresses are those of
+    /// [`bind`](Self::bind). Certificates are read by [`start`](Self::start), and again when their files change. A request
+    /// for another host than the client has named in its handshake gets 421 (RFC 9110 §15.5.20).
+    ///
+    /// ```no_run
+    /// use eproxy_core::{Request, Response, Server, Tls};
+    ///
+    /// let server = Server::builder()
+    ///     .get("/", |_: Request, res: Response| res.send("Hello, World!"))
+    ///     .bind_tls("0.0.0.0:443", Tls::files("cert.pem", "key.pem"));
+    /// ```
+    pub fn bind_tls(self, address: impl Into<String>, tls: Tls) -> Self {
+        self.listen(address.into(), false, Some(tls))
     }
 
     /// Listens on an address where every connection begins with a PROXY protocol header, version 1 or 2: the connection is
@@ -132,8 +149,17 @@ impl Builder {
     ///     .bind_proxy_protocol("0.0.0.0:8080")
     ///     .at("/*path", Proxy::to("http://127.0.0.1:3000"));
     /// ```
-    pub fn bind_proxy_protocol(mut self, address: impl Into<String>) -> Self {
-        self.addresses.push(Listening { address: address.into(), introduces: true });
+    pub fn bind_proxy_protocol(self, address: impl Into<String>) -> Self {
+        self.listen(address.into(), true, None)
+    }
+
+    /// As [`bind_proxy_protocol`](Self::bind_proxy_protocol), for clients that speak TLS behind the header.
+    pub fn bind_tls_proxy_protocol(self, address: impl Into<String>, tls: Tls) -> Self {
+        self.listen(address.into(), true, Some(tls))
+    }
+
+    fn listen(mut self, address: String, introduces: bool, tls: Option<Tls>) -> Self {
+        self.addresses.push(Listening { address, introduces, tls });
         self
     }
 

@@ -8,10 +8,13 @@ use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
 use crate::message::SMALL;
 use crate::router::RouteNumber;
+use crate::tls::Acceptor;
 
 use super::desk::Desk;
+use super::door::Stage;
 use super::exchange::{self, After};
 use super::introduce::introduce;
+use super::multiplex::is_preface;
 use super::pass;
 use super::refuse;
 use super::seat::Job;
@@ -31,16 +34,23 @@ pub(super) enum End {
     Close,
     /// It is a tunnel.
     Tunnel(Box<Beginning>),
+    /// It speaks HTTP/2.
+    Multiplex,
+    /// It begins to speak TLS, with what is on the desk.
+    Shake(Acceptor),
 }
 
 /// Does what a connection was given a seat for, and serves the requests that come then, until it has to wait for the
 /// next one.
 pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &mut Desk, job: Job) -> End {
-    if !connection.is_introduced
-        && let Err(kind) = introduce(worker, connection, desk).await
-    {
-        refuse::fail(worker, connection.peer, RouteNumber::NONE, &kind.into());
-        return End::Close;
+    if let Stage::Introduces(tls) = std::mem::replace(&mut connection.stage, Stage::Ready) {
+        if let Err(kind) = introduce(worker, connection, desk).await {
+            refuse::fail(worker, connection.who.peer, RouteNumber::NONE, &kind.into());
+            return End::Close;
+        }
+        if let Some(tls) = tls {
+            return End::Shake(tls);
+        }
     }
     let mut after = match job {
         Job::Serve => None,
@@ -52,8 +62,8 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
     for number in 1_u32.. {
         match after {
             None => {}
-            Some(After::Keep) => connection.served = true,
-            Some(After::Close) => {
+            Some(After::Keep) if !connection.who.is_stream => connection.served = true,
+            Some(After::Keep | After::Close) => {
                 let _gone = flush(worker, &connection.stream, desk).await;
                 return End::Close;
             }
@@ -73,7 +83,8 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
         }
         after = Some(match next(worker, &connection.stream, desk).await {
             Next::Head(line, length) => exchange::run(worker, connection, desk, line, length).await,
-            Next::Refused(kind) => refuse::refuse(worker, connection.peer, desk, kind),
+            Next::Refused(kind) if is_preface(connection, kind, &desk.input) => return End::Multiplex,
+            Next::Refused(kind) => refuse::refuse(worker, connection.who.peer, desk, kind),
             Next::Idle => return End::Park,
             // It may have ended its side only, and an answer may be on its way.
             Next::Closed => After::Close,

@@ -33,6 +33,11 @@ impl Desk {
         })
     }
 
+    /// Takes what was read.
+    pub(super) fn take_input(&mut self) -> Buffer {
+        std::mem::replace(&mut self.input, Buffer::new())
+    }
+
     /// Gives back what is large.
     pub(super) fn clear(&mut self) {
         self.input.clear();

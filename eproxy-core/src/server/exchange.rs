@@ -53,13 +53,13 @@ pub(super) async fn run(
     line: RequestLine,
     length: usize,
 ) -> After {
-    match open(worker, connection, desk, line, length) {
+    match open(worker, &connection.who, desk, line, length) {
         Ok(Opening::Asked(mut opened)) => match answer_at_once(worker, desk, &opened) {
             Some(after) => after,
             None => answer_later(worker, connection, desk, &mut opened).await,
         },
         Ok(Opening::Passing(passing)) => pass::pass(worker, connection, desk, passing).await,
-        Err(kind) => refuse(worker, connection.peer, desk, kind),
+        Err(kind) => refuse(worker, connection.who.peer, desk, kind),
     }
 }
 
@@ -101,13 +101,13 @@ pub(super) async fn answer_later(
             upgrade::run(worker, stream, desk, to_handler, from_handler).await;
             return After::Close;
         }
-        Ok(word) => Ok(into_answer(worker, connection.peer, opened, word)),
+        Ok(word) => Ok(into_answer(worker, connection.who.peer, opened, word)),
         Err(kind) => Err(kind),
     };
     match answer {
         Ok(answer) => send_and_settle(worker, connection, desk, opened, answer).await,
         Err(kind) => {
-            fail(worker, connection.peer, opened.route, &kind.into());
+            fail(worker, connection.who.peer, opened.route, &kind.into());
             After::Close
         }
     }
@@ -125,7 +125,7 @@ pub(super) async fn send_and_settle(
     match send(worker, stream, desk, opened, answer).await {
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
-            fail(worker, connection.peer, opened.route, &kind.into());
+            fail(worker, connection.who.peer, opened.route, &kind.into());
             // A client of HTTP/1.0 may be waiting for the end of the connection: an orderly one would be that of the answer
             // (RFC 9112 §8).
             if opened.version == Version::Http10 { After::Reset } else { After::Close }

@@ -143,9 +143,10 @@ pub(super) fn relay<'a>(
 ) -> Relay<'a> {
     let client = Client {
         stream: &connection.stream,
-        peer: connection.peer,
-        local: connection.local.as_deref().copied(),
-        is_trusted: connection.is_trusted,
+        peer: connection.who.peer,
+        local: connection.who.local.as_deref().copied(),
+        is_trusted: connection.who.is_trusted,
+        session: connection.who.session.as_deref(),
     };
     Relay {
         site: &worker.site,

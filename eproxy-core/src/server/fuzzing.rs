@@ -14,8 +14,9 @@ use crate::error::Result;
 use crate::telemetry::{Counters, Stats};
 
 use super::builder::Builder;
+use super::door::Door as Entrance;
 use super::plan::Plan;
-use super::worker::{Phase, Stage, Worker};
+use super::worker::{Life, Phase, Worker};
 
 /// How long a client, and then the server, may take to come to an end. Shorter than any of the server's timeouts, so
 /// that nothing which hangs is mistaken for something that ran out of time.
@@ -56,7 +57,7 @@ impl Door {
     /// The system has no descriptor left.
     pub(crate) fn connect(&self) -> io::Result<Stream> {
         let (ours, theirs) = Stream::pair(&self.0.site.core)?;
-        self.0.admit(ours, Peer::Unix, false);
+        self.0.admit(ours, Peer::Unix, &Entrance::default());
         Ok(theirs)
     }
 }
@@ -80,13 +81,13 @@ impl Rehearsal {
     where
         C: Future<Output = ()> + 'static,
     {
-        let (core, stage) = (Core::new()?, Arc::new(Stage::new()));
+        let (core, life) = (Core::new()?, Arc::new(Life::new()));
         let counters = Arc::new(Counters::new());
-        let plan = Plan { stage: stage.clone(), ..self.plan.clone() };
-        let worker = plan.worker(&core, counters.clone(), plan.limits.connections);
+        let plan = Plan { life: life.clone(), ..self.plan.clone() };
+        let worker = plan.worker(&core, counters.clone(), (0, 1));
         let ending = Rc::new(Cell::new(Ending::Clean));
         let client = client(Door(worker.clone()));
-        core.spawn(watch(client, core.clone(), stage, counters, ending.clone()));
+        core.spawn(watch(client, core.clone(), life, counters, ending.clone()));
         worker.run()?;
         Ok(match core.panics() {
             0 => ending.get(),
@@ -99,7 +100,7 @@ impl Rehearsal {
 async fn watch(
     client: impl Future<Output = ()>,
     core: Rc<Core>,
-    stage: Arc<Stage>,
+    life: Arc<Life>,
     counters: Arc<Counters>,
     ending: Rc<Cell<Ending>>,
 ) {
@@ -113,11 +114,11 @@ async fn watch(
     };
     if future::or(done, too_late).await {
         // The worker stops by itself when its last connection is closed.
-        stage.advance(Phase::Draining);
+        life.advance(Phase::Draining);
         core.sleep(PATIENCE).await;
         ending.set(Ending::LeftOpen(Stats::sum(std::iter::once(&*counters)).open));
     } else {
         ending.set(Ending::ClientWaits);
     }
-    stage.advance(Phase::Stopped);
+    life.advance(Phase::Stopped);
 }

@@ -10,7 +10,7 @@ use async_std::channel::Receiver;
 use crate::driver::{Address, Remote};
 use crate::telemetry::{Counters, Stats};
 
-use super::worker::{Phase, Stage};
+use super::worker::{Life, Phase};
 
 /// A running server. Dropping the handle leaves the server running for as long as the program does.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ pub enum Shutdown {
 /// The way to tell all workers of the phase.
 #[derive(Clone, Debug)]
 pub(super) struct Control {
-    pub(super) stage: Arc<Stage>,
+    pub(super) life: Arc<Life>,
     pub(super) remotes: Vec<Arc<Remote>>,
 }
 
 impl Control {
     pub(super) fn advance(&self, phase: Phase) {
-        self.stage.advance(phase);
+        self.life.advance(phase);
         self.remotes.iter().for_each(|remote| remote.nudge());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 
 use crate::driver::{Direction, Peer};
 use crate::error::Kind;
@@ -38,9 +39,9 @@ pub(super) async fn introduce(
     };
     desk.input.consume(length);
     if let Some((source, destination)) = ends {
-        (connection.peer, connection.local) = (Peer::Tcp(source), Some(Box::new(destination)));
-        connection.is_trusted = worker.options.trusted.believes(connection.peer);
+        let who = &mut connection.who;
+        (who.peer, who.local) = (Peer::Tcp(source), Some(Rc::new(destination)));
+        who.is_trusted = worker.options.trusted.believes(who.peer);
     }
-    connection.is_introduced = true;
     Ok(())
 }

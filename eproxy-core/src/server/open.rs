@@ -9,7 +9,7 @@ use crate::error::Kind;
 use crate::handler::{Handler, Incoming, Reply, Word};
 use crate::http1::{Decoder, RequestFacts};
 use crate::message::target::{self, Form};
-use crate::message::{Body, Field, RequestLine, Span, Version, pipe};
+use crate::message::{Body, Field, Known, RequestLine, Span, Version, pipe};
 use crate::proxy::{Head, Hooked, Method};
 use crate::router::{Choice, RouteNumber, Target};
 use crate::upstream::Pick;
@@ -18,7 +18,8 @@ use crate::{Request, Response};
 use super::desk::Desk;
 use super::refuse::unrouted;
 use super::upload::Upload;
-use super::worker::{Connection, Worker};
+use super::who::Who;
+use super::worker::Worker;
 
 /// A request that was understood, while it is being answered.
 pub(super) struct Opened {
@@ -54,11 +55,12 @@ pub(super) enum Opening {
 /// Checks the head that is on the desk, chooses the route, and asks its handler.
 pub(super) fn open(
     worker: &Worker,
-    connection: &Connection,
+    who: &Who,
     desk: &mut Desk,
     line: RequestLine,
     length: usize,
 ) -> Result<Opening, Kind> {
+    let line = RequestLine { version: who.version(line.version), ..line };
     let bytes = &desk.input.data()[..length];
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
     let form = Form::parse(line.method.of(bytes), line.target.of(bytes))?;
@@ -69,11 +71,12 @@ pub(super) fn open(
         && let Some(reverse) = worker.table.forward()
     {
         let way = Way { reverse, route: RouteNumber::NONE, body_limit: None };
-        return pass_on(worker, connection, desk, head, way, std::iter::empty());
+        return pass_on(worker, who, desk, head, way, std::iter::empty());
     }
     if worker.table.only_forwards() {
         return Err(Kind::NotForward);
     }
+    check_host(who, &head, bytes, &desk.fields)?;
     let path = target::canonical(head.path.of(bytes));
     let (found, params, route, body_limit) = match worker.table.choose(line.method.of(bytes), &path) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
@@ -90,8 +93,7 @@ pub(super) fn open(
             check_length(&facts, limit)?;
             let (body, upload) = take_body(worker, &facts, limit, &desk.input.data()[length..]);
             let taken = if upload.is_none() { body.len().unwrap_or(0) as usize } else { 0 };
-            let request =
-                Request::new(incoming(bytes, &head, &desk.fields, connection.peer), params.iter(), body);
+            let request = Request::new(incoming(bytes, &head, &desk.fields, who), params.iter(), body);
             drop(params);
             drop(path);
             desk.input.consume(length + taken);
@@ -100,8 +102,19 @@ pub(super) fn open(
         }
         Target::Reverse(reverse) => {
             let way = Way { reverse: *reverse, route, body_limit };
-            pass_on(worker, connection, desk, head, way, params.iter())
+            pass_on(worker, who, desk, head, way, params.iter())
         }
+    }
+}
+
+/// A request must be for the host that the client has named in its TLS handshake (RFC 9110 §7.4).
+fn check_host(who: &Who, head: &Head, bytes: &[u8], fields: &[Field]) -> Result<(), Kind> {
+    let Some(session) = &who.session else { return Ok(()) };
+    let host = fields.iter().find(|field| field.known == Known::Host).map(|field| field.value);
+    let host = head.authority.or(host).map_or(&b""[..], |host| host.of(bytes));
+    match std::str::from_utf8(host).is_ok_and(|host| session.answers_for(host)) {
+        true => Ok(()),
+        false => Err(Kind::Misdirected),
     }
 }
 
@@ -116,7 +129,7 @@ struct Way {
 /// Makes ready what is to be passed on.
 fn pass_on<'p>(
     worker: &Worker,
-    connection: &Connection,
+    who: &Who,
     desk: &Desk,
     mut head: Head,
     way: Way,
@@ -128,9 +141,8 @@ fn pass_on<'p>(
     check_length(&head.facts, head.body_limit)?;
     let hooked = proxy.has_hooks().then(|| {
         let bytes = &desk.input.data()[..head.length];
-        let request =
-            Request::new(incoming(bytes, &head, &desk.fields, connection.peer), params, Body::empty());
-        Hooked::new(request, connection.is_trusted, worker.site.core.now())
+        let request = Request::new(incoming(bytes, &head, &desk.fields, who), params, Body::empty());
+        Hooked::new(request, who.is_trusted, worker.site.core.now())
     });
     Ok(Opening::Passing(Passing { reverse, head, route, chosen: None, hooked }))
 }
@@ -221,11 +233,12 @@ fn read_head(bytes: &[u8], length: usize, line: RequestLine, facts: RequestFacts
 }
 
 /// What a handler or a hook is shown of a head.
-fn incoming<'a>(bytes: &'a [u8], head: &Head, fields: &'a [Field], peer: Peer) -> Incoming<'a> {
-    let peer = match peer {
+fn incoming<'a>(bytes: &'a [u8], head: &Head, fields: &'a [Field], who: &'a Who) -> Incoming<'a> {
+    let peer = match who.peer {
         Peer::Tcp(address) => Some(address),
         Peer::Unix => None,
     };
     let Head { line, path, query, authority, .. } = *head;
-    Incoming { head: bytes, line, fields, path, query, authority, peer }
+    let session = who.session.as_deref();
+    Incoming { head: bytes, line, fields, path, query, authority, peer, session }
 }

@@ -14,7 +14,7 @@ use crate::upstream::Registry;
 
 use super::builder::Builder;
 use super::trust::Trusted;
-use super::worker::{Options, Stage, Worker};
+use super::worker::{Life, Options, Worker};
 
 /// What is served, and how; shared by all workers.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     pub(super) timeouts: Timeouts,
     pub(super) trusted: Trusted,
     pub(super) journal: Journal,
-    pub(super) stage: Arc<Stage>,
+    pub(super) life: Arc<Life>,
 }
 
 impl Plan {
@@ -47,15 +47,27 @@ impl Plan {
             timeouts: builder.timeouts.clone(),
             trusted,
             journal: Journal::start().map_err(start_failed)?,
-            stage: Arc::new(Stage::new()),
+            life: Arc::new(Life::new()),
         })
     }
 
-    /// Makes the worker of a core, which takes up to `connections`.
-    pub(super) fn worker(&self, core: &Rc<Core>, counters: Arc<Counters>, connections: usize) -> Rc<Worker> {
+    /// Makes the worker of a core, with its share of what is for all of them together: 1 of `shares`, the one of `number`.
+    pub(super) fn worker(
+        &self,
+        core: &Rc<Core>,
+        counters: Arc<Counters>,
+        (number, shares): (usize, usize),
+    ) -> Rc<Worker> {
         let site = Site::new(core, &self.registry, counters, self.journal.clone(), self.timeouts.clone());
-        let options = Options { limits: self.limits.clone(), connections, trusted: self.trusted.clone() };
-        Worker::new(site, self.table.clone(), options, self.stage.clone())
+        let share = |all: usize| (all / shares + usize::from(number < all % shares)).max(1);
+        let Limits { connections, handshakes, .. } = self.limits;
+        let options = Options {
+            limits: self.limits.clone(),
+            connections: share(connections),
+            handshakes: share(handshakes),
+            trusted: self.trusted.clone(),
+        };
+        Worker::new(site, self.table.clone(), options, self.life.clone())
     }
 
     /// Has a worker look after the groups of upstreams; one of all does it for the others.
@@ -79,8 +91,9 @@ fn check(limits: &Limits) -> Result<()> {
     if !(512..=1 << 30).contains(&limits.head) {
         return wrong(format!("a head limit of {} bytes, expected 512 to 1 GiB", limits.head));
     }
-    match limits.connections {
-        0 => wrong("a limit of no connections".into()),
+    match (limits.connections, limits.handshakes) {
+        (0, _) => wrong("a limit of no connections".into()),
+        (_, 0) => wrong("a limit of no TLS handshakes".into()),
         _ => Ok(()),
     }
 }

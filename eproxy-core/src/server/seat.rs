@@ -12,8 +12,10 @@ use crate::driver::TaskId;
 
 use super::connection::{self, End};
 use super::desk::Desk;
+use super::door;
 use super::exchange::After;
 use super::flight::Flight;
+use super::multiplex;
 use super::open::{Opened, Passing};
 use super::tunnels;
 use super::worker::{Connection, Worker};
@@ -77,6 +79,14 @@ async fn occupy(worker: Rc<Worker>, seat: Rc<Seat>) {
         match end {
             End::Park => worker.park(connection),
             End::Close => drop(connection),
+            End::Multiplex => multiplex::start(&worker, connection, desk.take_input()),
+            End::Shake(tls) => {
+                let mut came = desk.input.data().to_vec();
+                desk.input.clear();
+                if let Some(connection) = door::shake(&worker, connection, &tls, &mut came) {
+                    door::on_shaking(&worker, connection, &mut desk);
+                }
+            }
             End::Tunnel(beginning) => tunnels::begin(&worker, connection, *beginning, &mut desk),
         }
         desk.clear();

@@ -12,9 +12,11 @@ use async_std::channel::Sender;
 use crate::driver::{Address, Bound, Core, Listener, Remote};
 use crate::error::{Error, Kind, Result};
 use crate::telemetry::Counters;
+use crate::tls::Tls;
 
 use super::accept;
 use super::builder::{Builder, Listening};
+use super::door::Door;
 use super::handle::{Control, Handle};
 use super::plan::{Plan, start_failed};
 use super::trust::Trusted;
@@ -24,10 +26,10 @@ use super::worker::Phase;
 struct Job {
     plan: Plan,
     counters: Arc<Counters>,
-    /// Its share of the connections.
-    connections: usize,
-    /// With those on which connections begin with a PROXY protocol header marked.
-    sockets: Vec<(socket2::Socket, bool)>,
+    /// Which of the workers it is, and how many there are.
+    share: (usize, usize),
+    /// With what each asks of connections.
+    sockets: Vec<(socket2::Socket, Door)>,
     /// Dropped when the worker ends.
     ended: Sender<Infallible>,
     /// Likewise: the last worker removes the socket files.
@@ -39,20 +41,21 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
     let workers = workers(&builder)?;
     let plan = Plan::new(&mut builder)?;
     check(&builder, &plan.trusted)?;
+    let doors = doors(&builder.addresses)?;
     let mut bound = listen(&builder.addresses, workers)?;
 
     let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let files = Arc::new(SocketFiles::of(&listeners));
     let (ended, end) = async_std::channel::bounded(1);
-    let mut control = Control { stage: plan.stage.clone(), remotes: Vec::new() };
+    let mut control = Control { life: plan.life.clone(), remotes: Vec::new() };
     let mut counters = Vec::new();
     for number in 0..workers {
         counters.push(Arc::new(Counters::new()));
         let job = Job {
             plan: plan.clone(),
             counters: counters[number].clone(),
-            connections: share(builder.limits.connections, workers, number),
-            sockets: sockets(&mut bound, &builder.addresses),
+            share: (number, workers),
+            sockets: sockets(&mut bound, &doors),
             ended: ended.clone(),
             files: files.clone(),
         };
@@ -64,6 +67,7 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
             }
         }
     }
+    doors.iter().for_each(|door| door.look_after(&plan.journal, end.clone()));
     let addresses = listeners.iter().filter_map(|listener| match listener {
         Address::Tcp(address) => Some(*address),
         Address::Unix(_) => None,
@@ -98,10 +102,18 @@ fn check(builder: &Builder, trusted: &Trusted) -> Result<()> {
     }
 }
 
+/// What each listener asks of its connections, with its certificates read.
+fn doors(addresses: &[Listening]) -> Result<Vec<Door>> {
+    let door = |Listening { introduces, tls, .. }: &Listening| {
+        Ok(Door { introduces: *introduces, tls: tls.as_ref().map(Tls::acceptor).transpose()? })
+    };
+    addresses.iter().map(door).collect()
+}
+
 /// One worker's sockets.
-fn sockets(bound: &mut [Bound], addresses: &[Listening]) -> Vec<(socket2::Socket, bool)> {
-    let pairs = bound.iter_mut().zip(addresses);
-    pairs.filter_map(|(bound, listening)| Some((bound.take()?, listening.introduces))).collect()
+fn sockets(bound: &mut [Bound], doors: &[Door]) -> Vec<(socket2::Socket, Door)> {
+    let pairs = bound.iter_mut().zip(doors);
+    pairs.filter_map(|(bound, door)| Some((bound.take()?, door.clone()))).collect()
 }
 
 fn listen(addresses: &[Listening], workers: usize) -> Result<Vec<Bound>> {
@@ -118,23 +130,18 @@ fn listen(addresses: &[Listening], workers: usize) -> Result<Vec<Bound>> {
         .collect()
 }
 
-/// A worker's share of the connections: all shares together are the limit.
-fn share(connections: usize, workers: usize, number: usize) -> usize {
-    (connections / workers + usize::from(number < connections % workers)).max(1)
-}
-
 /// Starts a worker's thread and waits until it is ready.
 fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
     let (ready, started) = mpsc::sync_channel(1);
     thread::Builder::new().name(format!("eproxy-worker-{number}")).spawn(move || {
-        let Job { plan, counters, connections, sockets, ended, files } = job;
+        let Job { plan, counters, share, sockets, ended, files } = job;
         let set_up = || {
             let core = Core::new()?;
-            let worker = plan.worker(&core, counters, connections);
+            let worker = plan.worker(&core, counters, share);
             plan.supervise(&worker);
-            for (socket, introduces) in sockets {
+            for (socket, door) in sockets {
                 let listener = Listener::new(&core, socket)?;
-                let task = core.spawn(accept::run(worker.clone(), listener, introduces));
+                let task = core.spawn(accept::run(worker.clone(), listener, door));
                 worker.add_acceptor(task);
             }
             io::Result::Ok((worker, core))

@@ -13,7 +13,8 @@
 //!                  └──expired──▶ closed                                └──last request, error──▶ closed
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,19 +31,22 @@ use crate::router::{RouteNumber, Table};
 
 use super::at_once;
 use super::desk::Desk;
+use super::door::{self, Door, Stage};
 use super::flight::{self, Flight};
 use super::owner::Owner;
 use super::refuse;
 use super::seat::{Job, SPARE_SEATS, Seat};
 use super::trust::Trusted;
 use super::tunnels;
+use super::who::Who;
 
 /// What is fixed when a server starts.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) limits: Limits,
-    /// This worker's share of [`Limits::connections`].
+    /// This worker's shares of [`Limits::connections`] and [`Limits::handshakes`].
     pub(super) connections: usize,
+    pub(super) handshakes: usize,
     pub(super) trusted: Trusted,
 }
 
@@ -59,9 +63,9 @@ pub(super) enum Phase {
 
 /// The phase of a server, set by its handle and looked at by its workers.
 #[derive(Debug)]
-pub(super) struct Stage(AtomicU8);
+pub(super) struct Life(AtomicU8);
 
-impl Stage {
+impl Life {
     pub(super) fn new() -> Self {
         Self(AtomicU8::new(Phase::Running as u8))
     }
@@ -84,7 +88,7 @@ pub(super) struct Worker {
     pub(super) site: Rc<Site>,
     pub(super) table: Arc<Table>,
     pub(super) options: Options,
-    stage: Arc<Stage>,
+    life: Arc<Life>,
     /// Connections between requests.
     parked: RefCell<Slab<Connection>>,
     /// Connections whose request is with an upstream.
@@ -96,8 +100,15 @@ pub(super) struct Worker {
     desk: RefCell<Box<Desk>>,
     /// Seats that nobody sits on.
     seats: RefCell<Vec<Rc<Seat>>>,
-    /// The number of connections.
+    /// The tasks of connections that speak HTTP/2.
+    pub(super) multiplexed: RefCell<HashSet<TaskId>>,
+    /// A head on its way into the words of HTTP/1.1.
+    pub(super) head: RefCell<Vec<u8>>,
+    /// The number of connections, and of the streams of some.
     open: Rc<Cell<usize>>,
+    streams: Rc<Cell<usize>>,
+    /// The number of handshakes that go on.
+    shaking: Rc<Cell<usize>>,
     /// The accept loops, which end when the server drains or wait for connections to close.
     acceptors: RefCell<Vec<TaskId>>,
     accept_waits: Cell<bool>,
@@ -106,13 +117,8 @@ pub(super) struct Worker {
 /// A downstream connection; it holds its place in the worker's count.
 pub(super) struct Connection {
     pub(super) stream: Stream,
-    pub(super) peer: Peer,
-    /// Where the client thinks it is connected to, if a trusted proxy in between has said so.
-    pub(super) local: Option<Box<SocketAddr>>,
-    /// What it says about where requests come from is believed.
-    pub(super) is_trusted: bool,
-    /// It is known whose it is: no PROXY protocol header is to come.
-    pub(super) is_introduced: bool,
+    pub(super) who: Who,
+    pub(super) stage: Stage,
     /// At least one request was served on it.
     pub(super) served: bool,
     place: Place,
@@ -142,19 +148,23 @@ impl Drop for Place {
 }
 
 impl Worker {
-    pub(super) fn new(site: Site, table: Arc<Table>, options: Options, stage: Arc<Stage>) -> Rc<Self> {
+    pub(super) fn new(site: Site, table: Arc<Table>, options: Options, life: Arc<Life>) -> Rc<Self> {
         Rc::new(Self {
             site: Rc::new(site),
             table,
             options,
-            stage,
+            life,
             parked: RefCell::default(),
             flights: RefCell::default(),
             tunnels: RefCell::default(),
             later: RefCell::default(),
             desk: RefCell::new(Desk::new()),
             seats: RefCell::default(),
+            multiplexed: RefCell::default(),
+            head: RefCell::default(),
             open: Rc::default(),
+            streams: Rc::default(),
+            shaking: Rc::default(),
             acceptors: RefCell::default(),
             accept_waits: Cell::new(false),
         })
@@ -210,33 +220,57 @@ impl Worker {
         room
     }
 
-    /// Takes a connection in; it is served as soon as it can be read. With `introduces`, it begins with a PROXY protocol
-    /// header.
-    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, introduces: bool) {
+    /// Takes a connection in; it is served as soon as it can be read, and was done with what its door asks of it.
+    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, door: &Door) {
         self.site.counters.accepted.add();
-        let is_trusted = self.options.trusted.believes(peer);
-        if introduces && !is_trusted {
+        let who = Who::new(peer, self.options.trusted.believes(peer));
+        if door.introduces && !who.is_trusted {
             return refuse::fail(self, peer, RouteNumber::NONE, &Kind::BadProxyProtocol.into());
         }
-        self.take_in(stream, peer, None, is_trusted, !introduces);
+        let connection = self.connection(stream, who);
+        match &door.tls {
+            tls if door.introduces => {
+                self.park(Connection { stage: Stage::Introduces(tls.clone()), ..connection });
+            }
+            Some(tls) => {
+                let shaking = door::shake(self, connection, tls, &mut []);
+                shaking.into_iter().for_each(|connection| self.park(connection));
+            }
+            None => self.park(connection),
+        }
     }
 
     /// Takes a connection in that was made to `local`, which its stream does not tell.
     pub(super) fn admit_at(self: &Rc<Self>, stream: Stream, peer: Peer, local: SocketAddr) {
         self.site.counters.accepted.add();
-        self.take_in(stream, peer, Some(Box::new(local)), self.options.trusted.believes(peer), true);
+        let who = Who::new(peer, self.options.trusted.believes(peer));
+        self.park(self.connection(stream, Who { local: Some(Rc::new(local)), ..who }));
     }
 
-    fn take_in(
-        self: &Rc<Self>,
-        stream: Stream,
-        peer: Peer,
-        local: Option<Box<SocketAddr>>,
-        is_trusted: bool,
-        is_introduced: bool,
-    ) {
+    fn connection(&self, stream: Stream, who: Who) -> Connection {
         let place = Place::new(&self.open);
-        self.park(Connection { stream, peer, local, is_trusted, is_introduced, served: false, place });
+        Connection { stream, who, stage: Stage::Ready, served: false, place }
+    }
+
+    /// Whether another connection may shake hands.
+    pub(super) fn has_hands(&self) -> bool {
+        self.shaking.get() < self.options.handshakes
+    }
+
+    /// A place among those that do.
+    pub(super) fn hand(&self) -> Place {
+        Place::new(&self.shaking)
+    }
+
+    /// The engine's end of a stream of a connection, which has its own place.
+    pub(super) fn stream_of(&self, stream: Stream, who: &Who) -> Connection {
+        let place = Place::new(&self.streams);
+        Connection { stream, who: who.clone(), stage: Stage::Ready, served: false, place }
+    }
+
+    /// The desk for what is done at once; nobody else of this core has it.
+    pub(super) fn desk(&self) -> RefMut<'_, Box<Desk>> {
+        self.desk.borrow_mut()
     }
 
     /// Leaves a connection without a task until it can be read; it is closed when the server drains and nothing is on its
@@ -247,7 +281,10 @@ impl Worker {
         }
         let timeouts = &self.site.timeouts;
         let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
-        connection.stream.set_deadline(Direction::Read, Some(patience));
+        // The time of a handshake is that of all of it.
+        if !matches!(connection.stage, Stage::Shakes(_)) {
+            connection.stream.set_deadline(Direction::Read, Some(patience));
+        }
         {
             let mut parked = self.parked.borrow_mut();
             let entry = parked.vacant_entry();
@@ -257,7 +294,10 @@ impl Worker {
             }
         }
         // It became readable in the meantime.
-        self.give_seat(connection, Job::Serve, &mut Desk::new());
+        match connection.stage {
+            Stage::Shakes(_) => door::on_shaking(self, connection, &mut Desk::new()),
+            _ => self.give_seat(connection, Job::Serve, &mut Desk::new()),
+        }
     }
 
     fn on_wakeup(self: &Rc<Self>, wakeup: Wakeup) {
@@ -280,11 +320,13 @@ impl Worker {
 
     fn on_parked(self: &Rc<Self>, index: u32, is_late: bool, desk: &mut Box<Desk>) {
         let Some(connection) = self.parked.borrow_mut().try_remove(index as usize) else { return };
-        match is_late {
-            false if !connection.is_introduced => self.give_seat(connection, Job::Serve, desk),
-            false => at_once::serve(self, connection, desk),
-            true if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
-            true => {}
+        match (&connection.stage, is_late) {
+            (Stage::Ready, false) => at_once::serve(self, connection, desk),
+            (Stage::Shakes(_), false) => door::on_shaking(self, connection, desk),
+            (Stage::Introduces(_), false) => self.give_seat(connection, Job::Serve, desk),
+            (Stage::Shakes(_), true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
+            (_, true) if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
+            (_, true) => {}
         }
     }
 
@@ -326,11 +368,12 @@ impl Worker {
         if self.accept_waits.get() && self.has_room() {
             self.wake_acceptors();
         }
-        let phase = self.stage.phase();
+        let phase = self.life.phase();
         if phase >= Phase::Draining && !self.site.draining.replace(true) {
             self.wake_acceptors();
             // Those on which an answer is on its way are closed when it has left.
             self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
+            self.multiplexed.borrow().iter().for_each(|task| self.site.core.wake(*task));
         }
         self.site.counters.open.set(self.open.get() as u64);
         if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {

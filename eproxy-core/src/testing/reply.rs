@@ -21,8 +21,8 @@ impl Reply {
         let wrong = |kind| -> ! { panic!("no answer, {kind:?}: {}", heard.escape_ascii()) };
         let (mut start, mut fields) = (0, Vec::new());
         let (line, facts, end) = loop {
-            let mut input = Buffer::copy_of(&heard[start..]);
-            let found = find_answer(&mut Finder::new(), &mut input, &mut fields, method);
+            let input = Buffer::copy_of(&heard[start..]);
+            let found = find_answer(&mut Finder::new(), input.data(), &mut fields, method);
             let (line, facts, length) = found.unwrap_or_else(|kind| wrong(kind))?;
             match line.status {
                 // Interim answers come before the one that is waited for.

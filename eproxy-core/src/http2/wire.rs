@@ -1,0 +1,124 @@
+//! A stream as the codec wants it: the traits of tokio, without its runtime.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::driver::{Direction, Stream};
+use crate::message::Buffer;
+
+/// A connection that the codec reads and writes.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: Rc<Stream>,
+    /// What was read before it was known that this is HTTP/2.
+    before: Buffer,
+    /// How long the peer may take nothing of what is written.
+    patience: Duration,
+    waits: bool,
+    is_late: Rc<Cell<bool>>,
+}
+
+/// What the owner of a connection holds of it beside the codec.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    stream: Rc<Stream>,
+    is_late: Rc<Cell<bool>>,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream, before: Buffer, patience: Duration) -> (Self, Line) {
+        let (stream, is_late) = (Rc::new(stream), Rc::default());
+        let line = Line { stream: Rc::clone(&stream), is_late: Rc::clone(&is_late) };
+        (Self { stream, before, patience, waits: false, is_late }, line)
+    }
+
+    /// Gives the peer its time; each byte that it takes begins it anew.
+    fn waited(&mut self, is_pending: bool) {
+        if is_pending != self.waits {
+            self.waits = is_pending;
+            self.stream.set_deadline(Direction::Write, is_pending.then_some(self.patience));
+        }
+    }
+}
+
+impl Line {
+    /// How long the peer may say nothing.
+    pub(crate) fn set_patience(&self, patience: Option<Duration>) {
+        self.is_late.set(false);
+        self.stream.set_deadline(Direction::Read, patience);
+    }
+
+    /// Whether it has said nothing for that long.
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late.get()
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        if !wire.before.is_empty() {
+            let n = wire.before.len().min(into.remaining());
+            into.put_slice(&wire.before.data()[..n]);
+            wire.before.consume(n);
+            wire.before.release();
+            return Poll::Ready(Ok(()));
+        }
+        match ready!(wire.stream.poll_read(cx, into.initialize_unfilled())) {
+            Ok(n) => into.advance(n),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                // The owner, whose task this is, decides what that means.
+                wire.is_late.set(true);
+                return Poll::Pending;
+            }
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        if wire.stream.post(from) {
+            return Poll::Ready(Ok(from.len()));
+        }
+        let written = wire.stream.poll_write(cx, &[IoSlice::new(from)]);
+        wire.waited(written.is_pending());
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let written = wire.stream.poll_write(cx, from);
+        wire.waited(written.is_pending());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was posted leaves by itself.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let sent = wire.stream.poll_sent(cx);
+        wire.waited(sent.is_pending());
+        ready!(sent)?;
+        Poll::Ready(wire.stream.finish())
+    }
+}

@@ -1,0 +1,123 @@
+//! What connections to a listener begin with, before their first request.
+//!
+//! ```text
+//!   accepted ──▶ introduced (PROXY protocol) ──▶ shakes (TLS) ──▶ ready
+//! ```
+//!
+//! The handshake of TLS needs no task: a connection is parked, and what comes is answered by whoever reads
+//! (`driver/sealed.rs`).
+
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+
+use async_std::channel::Receiver;
+
+use crate::driver::Direction;
+use crate::error::{Error, Kind};
+use crate::router::RouteNumber;
+use crate::telemetry::Journal;
+use crate::tls::{Acceptor, Alpn, News};
+
+use super::at_once;
+use super::desk::Desk;
+use super::multiplex;
+use super::refuse;
+use super::worker::{Connection, Place, Worker};
+
+/// What a listener asks of its connections.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Door {
+    /// They begin with a PROXY protocol header.
+    pub(super) introduces: bool,
+    /// They speak TLS.
+    pub(super) tls: Option<Acceptor>,
+}
+
+/// How far a connection has come.
+pub(super) enum Stage {
+    /// A PROXY protocol header is to come; then TLS, where it is spoken.
+    Introduces(Option<Acceptor>),
+    /// The handshake goes on; it has a place among those that do.
+    Shakes(Place),
+    Ready,
+}
+
+/// Begins TLS on a connection; `came` was read of it. It is closed where too many shake hands already.
+pub(super) fn shake(
+    worker: &Rc<Worker>,
+    mut connection: Connection,
+    acceptor: &Acceptor,
+    came: &mut [u8],
+) -> Option<Connection> {
+    if !worker.has_hands() {
+        fail(worker, &connection, &Kind::TlsHandshakeLimit.into());
+        return None;
+    }
+    match acceptor.accept() {
+        Ok((cipher, session)) => {
+            connection.stage = Stage::Shakes(worker.hand());
+            connection.who.session = Some(session);
+            connection.stream.set_deadline(Direction::Read, Some(worker.site.timeouts.handshake));
+            connection.stream.wear(cipher, came);
+            Some(connection)
+        }
+        Err(error) => {
+            fail(worker, &connection, &Error::new(Kind::TlsAccept).because(error));
+            None
+        }
+    }
+}
+
+/// Goes on with the handshake of a connection that has something to say.
+pub(super) fn on_shaking(worker: &Rc<Worker>, mut connection: Connection, desk: &mut Box<Desk>) {
+    match connection.stream.try_shake() {
+        None => worker.park(connection),
+        Some(Ok(())) => {
+            connection.stage = Stage::Ready;
+            worker.site.counters.tls_handshakes.add();
+            let session = connection.who.session.as_ref();
+            if session.is_some_and(|session| session.is_resumed()) {
+                worker.site.counters.tls_resumed.add();
+            }
+            match session.and_then(|session| session.alpn()) {
+                Some(Alpn::Http2) => multiplex::start(worker, connection, desk.take_input()),
+                Some(Alpn::Http1) | None => at_once::serve(worker, connection, desk),
+            }
+        }
+        // Somebody has looked whether the port is open.
+        Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        Some(Err(error)) => {
+            let error = Error::new(Kind::TlsAccept).detail(error.to_string());
+            fail(worker, &connection, &error);
+        }
+    }
+}
+
+/// Counts and logs what a connection has failed of before its first request.
+pub(super) fn fail(worker: &Worker, connection: &Connection, error: &Error) {
+    refuse::fail(worker, connection.who.peer, RouteNumber::NONE, error);
+}
+
+impl Door {
+    /// Looks after the certificates of the listener until the server has ended.
+    pub(super) fn look_after(&self, journal: &Journal, ended: Receiver<Infallible>) {
+        let Some(tls) = self.tls.clone() else { return };
+        let journal = journal.clone();
+        let tell = move |news| match news {
+            News::Swapped(names) => {
+                journal.note(log::Level::Info, || format!("new certificates, for {}", names.join(", ")));
+            }
+            News::Kept(error) => {
+                journal.note(log::Level::Error, || format!("certificates stay as they were: {error}"));
+            }
+        };
+        async_std::task::spawn(async move {
+            let over = async {
+                // Nothing is ever sent: it is closed with the last worker.
+                let _closed = ended.recv().await;
+            };
+            futures_lite::future::or(tls.keep_current(tell), over).await;
+        });
+    }
+}

@@ -1,0 +1,221 @@
+//! Connections that speak HTTP/2: each stream is an exchange of its own, in the words of HTTP/1.1.
+//!
+//! ```text
+//!   preface ──▶ serve: a task for the connection ──a stream──▶ begin ──answered at once──▶ the codec
+//!                                                                └──▶ a duct: at_once, flights and seats at one end,
+//!                                                                             http2/serve, a task, at the other
+//! ```
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Method, Request};
+
+use crate::driver::Stream;
+use crate::error::Kind;
+use crate::http1;
+use crate::http2::{self, Cargo, Line, Serving, Target, Wire};
+use crate::message::Buffer;
+use crate::router::RouteNumber;
+
+use super::at_once;
+use super::desk::Desk;
+use super::exchange;
+use super::open::{Opening, open};
+use super::refuse;
+use super::who::Who;
+use super::worker::{Connection, Worker};
+
+/// What a connection begins with that speaks HTTP/2 without being asked (RFC 9113 §3.4); the codec checks the rest.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
+/// Streams that are begun before others get their turn.
+const BATCH: usize = 32;
+
+/// How long a client that was told to go may take for that.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Bytes of a message that wait between the codec and the engine.
+const ROOM: usize = 64 * 1024;
+
+type Codec = h2::server::Connection<Wire, Bytes>;
+
+/// Whether what can't be a request of HTTP/1 is the beginning of HTTP/2.
+pub(super) fn is_preface(connection: &Connection, kind: Kind, input: &Buffer) -> bool {
+    kind == Kind::BadVersion && !connection.served && input.data().starts_with(PREFACE)
+}
+
+/// Serves a connection that speaks HTTP/2, in a task of its own; `before` was read of it.
+pub(super) fn start(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
+    worker.site.counters.http2_connections.add();
+    let own = Rc::new(Cell::new(None));
+    let task = worker.site.core.spawn({
+        let (worker, own) = (worker.clone(), own.clone());
+        async move {
+            serve(&worker, connection, before).await;
+            own.get().map(|task| worker.multiplexed.borrow_mut().remove(&task));
+        }
+    });
+    own.set(Some(task));
+    worker.multiplexed.borrow_mut().insert(task);
+}
+
+async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
+    let local = connection.who.local.clone();
+    let local = local.or_else(|| connection.stream.local_addr().map(Rc::new));
+    let who = Who { local, is_stream: true, ..connection.who.clone() };
+    let (stream, place) = connection.into_parts();
+    let timeouts = &worker.site.timeouts;
+    let (wire, line) = Wire::new(stream, before, timeouts.write_idle);
+    line.set_patience(Some(timeouts.head));
+    let mut handshake = std::pin::pin!(http2::server_settings().handshake::<_, Bytes>(wire));
+    let codec = poll_fn(|cx| match handshake.as_mut().poll(cx) {
+        Poll::Pending if line.is_late() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(codec) => Poll::Ready(Some(codec)),
+    });
+    match codec.await {
+        Some(Ok(codec)) => {
+            let mut serving = Multiplexed { worker, who, codec, line, is_idle: false, is_leaving: false };
+            if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
+                serving.failed(&error);
+            }
+        }
+        Some(Err(_)) => worker.site.counters.failure(Kind::Http2Error),
+        None => worker.site.counters.failure(Kind::HeadTimeout),
+    }
+    drop(place);
+}
+
+/// A connection, and the requests that come on it.
+struct Multiplexed<'w> {
+    worker: &'w Rc<Worker>,
+    /// Who sends them.
+    who: Who,
+    codec: Codec,
+    line: Line,
+    /// There is no stream, and the client has its time to begin one.
+    is_idle: bool,
+    /// The client was told that no further stream is taken.
+    is_leaving: bool,
+}
+
+impl Multiplexed<'_> {
+    /// Ready when the connection is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        for _ in 0..BATCH {
+            if self.worker.is_draining() {
+                self.leave();
+            }
+            match self.codec.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => begin(self.worker, &self.who, request, respond),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending if self.line.is_late() && self.is_leaving => return Poll::Ready(Ok(())),
+                Poll::Pending if self.line.is_late() => self.leave(),
+                Poll::Pending => {
+                    self.wait();
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Tells the client that no further stream is taken; the connection is over with the last one (RFC 9113 §6.8).
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.is_leaving, true) {
+            self.codec.graceful_shutdown();
+            self.line.set_patience(None);
+            self.is_idle = false;
+        }
+    }
+
+    /// Gives a client without a stream its time.
+    fn wait(&mut self) {
+        let is_idle = !self.codec.has_streams();
+        if is_idle != self.is_idle {
+            self.is_idle = is_idle;
+            let patience = if self.is_leaving { GOODBYE } else { self.worker.site.timeouts.keep_alive };
+            self.line.set_patience(is_idle.then_some(patience));
+        }
+    }
+
+    /// Counts why the connection was given up.
+    fn failed(&self, error: &h2::Error) {
+        let kind = match error.reason() {
+            Some(Reason::ENHANCE_YOUR_CALM) => Kind::Http2Flood,
+            _ if error.is_io() || error.is_remote() => return,
+            _ => Kind::Http2Error,
+        };
+        refuse::fail(self.worker, self.who.peer, RouteNumber::NONE, &kind.into());
+    }
+}
+
+/// Begins the exchange of a stream.
+fn begin(worker: &Rc<Worker>, who: &Who, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    worker.site.counters.http2_streams.add();
+    let desk = &mut *worker.desk();
+    let is_head = request.method() == Method::HEAD;
+    let (opening, cargo) = match read(worker, who, desk, &request) {
+        Ok((opening, cargo)) => (Ok(opening), cargo),
+        Err(kind) => (Err(kind), Cargo::Nothing),
+    };
+    let is_answered = match &opening {
+        Ok(Opening::Asked(opened)) => exchange::answer_at_once(worker, desk, opened).is_some(),
+        Ok(Opening::Passing(_)) => false,
+        Err(kind) => {
+            refuse::refuse(worker, who.peer, desk, *kind);
+            true
+        }
+    };
+    if is_answered {
+        let Desk { out, fields, .. } = &mut **desk;
+        // A stream that is gone takes no answer.
+        if http2::answer_at_once(&mut respond, out, fields, is_head).is_err() {
+            respond.send_reset(Reason::INTERNAL_ERROR);
+        } else if !request.body().is_end_stream() {
+            // RFC 9113 §8.1: what is left of the request is not wanted.
+            respond.send_reset(Reason::NO_ERROR);
+        }
+        return desk.clear();
+    }
+    let Ok(opening) = opening else { return };
+    let (engine, duct) = Stream::duct(&worker.site.core, ROOM);
+    let patience = worker.site.timeouts.write_idle;
+    let serving = Serving { respond, body: request.into_body(), cargo, is_head, duct, patience };
+    worker.site.core.spawn(http2::carry(worker.site.core.clone(), serving));
+    let connection = worker.stream_of(engine, who);
+    at_once::proceed(worker, connection, desk, opening);
+}
+
+/// Puts the head of a request on the desk in the words of HTTP/1.1, and opens its exchange.
+fn read(
+    worker: &Rc<Worker>,
+    who: &Who,
+    desk: &mut Desk,
+    request: &Request<RecvStream>,
+) -> Result<(Opening, Cargo), Kind> {
+    let target = if worker.table.only_forwards() { Target::Absolute } else { Target::Origin };
+    let mut head = worker.head.borrow_mut();
+    head.clear();
+    let cargo = http2::encode_request(&mut head, request, request.body().is_end_stream(), target)?;
+    let limits = &worker.options.limits;
+    if head.len() > limits.head {
+        return Err(Kind::HeadTooLarge);
+    }
+    desk.fields.clear();
+    let parsed = http1::parse_request(&head, &mut desk.fields, limits.target, limits.headers)?;
+    let (line, length) = parsed.ok_or(Kind::BadRequestLine)?;
+    desk.input.clear();
+    desk.input.space(length)[..length].copy_from_slice(&head);
+    desk.input.filled(length);
+    Ok((open(worker, who, desk, line, length)?, cargo))
+}

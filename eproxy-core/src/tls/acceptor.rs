@@ -1,0 +1,183 @@
+//! The server's side: what takes connections in, with certificates that change.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use async_std::task::spawn_blocking;
+use rustls::ServerConfig;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, UnbufferedServerConnection};
+
+use crate::driver::Cipher;
+use crate::error::{Error, Kind, Result};
+
+use super::cipher::TlsCipher;
+use super::options::{Set, Tls};
+use super::provider::{provider, ticketer};
+use super::session::{Alpn, Session};
+use super::text::{Look, Reader, TextsDigest};
+use super::words::broken;
+
+/// Tickets that a client of TLS 1.3 is given: it uses each once (RFC 8446 App. C.4), and browsers open two connections at a
+/// time. Each is some 200 bytes, encrypted at the end of the handshake.
+const TICKETS: usize = 2;
+
+/// Takes connections in, on any core; clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Acceptor(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    tls: Tls,
+    current: RwLock<Arc<ServerConfig>>,
+    files: Mutex<Files>,
+}
+
+/// What was read last.
+#[derive(Debug)]
+struct Files {
+    looks: Vec<Option<Look>>,
+    digest: TextsDigest,
+    /// They were read again after they had changed: two changes within one tick of the file system's clock look like one.
+    is_settled: bool,
+    /// What is wrong with them, as long as nobody was told.
+    wrong: Option<Error>,
+    /// The keys of tickets, and the roots of those whom they vouch for.
+    tickets: Option<(Arc<dyn ProducesTickets>, TextsDigest)>,
+}
+
+/// What has become of files that have changed.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// New connections get what is in them, with certificates for these names.
+    Swapped(Vec<Box<str>>),
+    /// They can't be used, and everything stays as it was.
+    Kept(Error),
+}
+
+/// Which files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// Those that look different.
+    Changed,
+    /// All of them, and what is wrong is told at once.
+    All,
+}
+
+impl Acceptor {
+    /// # Errors
+    ///
+    /// `bad_option`, with what can't be read and what is wrong with it.
+    pub(super) fn new(tls: Tls) -> Result<Self> {
+        let looks = looks(&tls.paths());
+        let mut reader = Reader::default();
+        let set = tls.load(&mut reader)?;
+        let mut files =
+            Files { looks, digest: reader.digest(), is_settled: false, wrong: None, tickets: None };
+        let config = config(&tls, set, &mut files)?;
+        let (current, files) = (RwLock::new(config), Mutex::new(files));
+        Ok(Self(Arc::new(Shared { tls, current, files })))
+    }
+
+    /// The server's side of a connection, and what will be known of it.
+    ///
+    /// # Errors
+    ///
+    /// None that is known of.
+    pub(crate) fn accept(&self) -> io::Result<(Box<dyn Cipher>, Rc<Session>)> {
+        let config = self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let side = UnbufferedServerConnection::new(config).map_err(|error| broken(&error.to_string()))?;
+        let session = Rc::new(Session::default());
+        Ok((Box::new(TlsCipher::new(side, None, session.clone())), session))
+    }
+
+    /// Looks after the files, as long as it is polled, on async-std.
+    pub(crate) async fn keep_current(&self, on_news: impl Fn(News)) {
+        let every = self.0.tls.every;
+        if every.is_zero() || self.0.tls.paths().is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            async_std::task::sleep(every).await;
+            let shared = self.0.clone();
+            if let Some(news) = spawn_blocking(move || shared.look(Reading::Changed)).await {
+                on_news(news);
+            }
+        }
+    }
+
+    /// Reads all files again, on async-std's threads for blocking work; says nothing where they are as before.
+    pub(crate) async fn reload_now(&self) -> Option<News> {
+        let shared = self.0.clone();
+        spawn_blocking(move || shared.look(Reading::All)).await
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, reading: Reading) -> Option<News> {
+        let looks = looks(&self.tls.paths());
+        let mut files = self.lock();
+        let look_the_same = looks == files.looks;
+        if reading == Reading::Changed && look_the_same && files.is_settled {
+            return None;
+        }
+        let mut reader = Reader::default();
+        let set = self.tls.load(&mut reader);
+        let digest = reader.digest();
+        let are_the_same = digest == files.digest;
+        files.is_settled = are_the_same && look_the_same;
+        (files.looks, files.digest) = (looks, digest);
+        if !are_the_same {
+            match set.and_then(|set| self.swap(set, &mut files)) {
+                Ok(names) => return Some(News::Swapped(names)),
+                // A certificate and its key are replaced one after the other: only what stays wrong is told.
+                Err(error) => files.wrong = Some(error),
+            }
+        }
+        let is_told = are_the_same || reading == Reading::All;
+        files.wrong.take_if(|_| is_told).map(News::Kept)
+    }
+
+    fn swap(&self, set: Set, files: &mut Files) -> Result<Vec<Box<str>>> {
+        let names = set.names.clone();
+        let config = config(&self.tls, set, files)?;
+        files.wrong = None;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(names)
+    }
+}
+
+fn looks(paths: &[&Path]) -> Vec<Option<Look>> {
+    paths.iter().map(|path| Look::at(path)).collect()
+}
+
+fn config(tls: &Tls, set: Set, files: &mut Files) -> Result<Arc<ServerConfig>> {
+    let failed = |error: rustls::Error| Error::new(Kind::BadOption).detail(format!("TLS: {error}"));
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_protocol_versions(tls.min_version.and_later()).map_err(failed)?;
+    let builder = match set.clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(set.resolver));
+    config.alpn_protocols = Alpn::offer(tls.http2);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    config.send_tls13_tickets = if tls.tickets { TICKETS } else { 0 };
+    if tls.tickets {
+        // Who comes with a ticket is not verified again: it must not outlive the roots that have vouched for its owner.
+        let kept = files.tickets.take_if(|(_, roots)| *roots == set.clients_digest);
+        let keys = match kept {
+            Some((keys, _)) => keys,
+            None => ticketer().map_err(failed)?,
+        };
+        config.ticketer = keys.clone();
+        files.tickets = Some((keys, set.clients_digest));
+    }
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,130 @@
+//! What is known of a connection once its handshake is over.
+
+use std::cell::OnceCell;
+
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
+
+use super::{ClientCertificate, TlsVersion};
+
+/// A protocol that is spoken inside TLS, as ALPN names it (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Alpn {
+    /// `http/1.1`.
+    Http1,
+    /// `h2`.
+    Http2,
+}
+
+impl Alpn {
+    pub(super) fn name(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
+
+    fn of(name: &[u8]) -> Option<Self> {
+        [Self::Http1, Self::Http2].into_iter().find(|alpn| alpn.name() == name)
+    }
+
+    /// What a side that can do HTTP/2 as well offers; the first is preferred.
+    pub(super) fn offer(http2: bool) -> Vec<Vec<u8>> {
+        let offered: &[Self] = if http2 { &[Self::Http2, Self::Http1] } else { &[Self::Http1] };
+        offered.iter().map(|alpn| alpn.name().to_vec()).collect()
+    }
+}
+
+/// What two sides have agreed on. Nothing is known before the handshake is over.
+#[derive(Debug, Default)]
+pub(crate) struct Session(OnceCell<Agreed>);
+
+#[derive(Debug)]
+struct Agreed {
+    alpn: Option<Alpn>,
+    server_name: Option<Box<str>>,
+    client_certificate: Option<ClientCertificate>,
+    version: TlsVersion,
+    is_resumed: bool,
+    cipher_suite: &'static str,
+    key_exchange: Option<&'static str>,
+}
+
+impl Session {
+    /// Takes down what was agreed on, once; `server_name` is in lower case.
+    pub(super) fn begin(&self, state: &CommonState, server_name: Option<Box<str>>, is_server: bool) {
+        let client_certificate = match is_server {
+            true => state.peer_certificates().and_then(<[_]>::first).map(|der| ClientCertificate::new(der)),
+            false => None,
+        };
+        let agreed = Agreed {
+            alpn: state.alpn_protocol().and_then(Alpn::of),
+            server_name,
+            client_certificate,
+            version: match state.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+                _ => TlsVersion::Tls13,
+            },
+            is_resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
+            cipher_suite: state.negotiated_cipher_suite().map_or("unknown", |suite| iana(suite.suite())),
+            key_exchange: state
+                .negotiated_key_exchange_group()
+                .map(|group| group.name().as_str().unwrap_or("unknown")),
+        };
+        let _is_first = self.0.set(agreed);
+    }
+
+    /// The protocol inside; none where nobody has asked for one, which means HTTP/1.1.
+    pub(crate) fn alpn(&self) -> Option<Alpn> {
+        self.0.get()?.alpn
+    }
+
+    /// The name that the client has asked for (RFC 6066 §3), in lower case and without a dot at its end.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.0.get()?.server_name.as_deref()
+    }
+
+    /// The certificate that the client has shown, and that was verified; of a resumed session, the one of its beginning.
+    pub(crate) fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.0.get()?.client_certificate.as_ref()
+    }
+
+    pub(crate) fn version(&self) -> Option<TlsVersion> {
+        Some(self.0.get()?.version)
+    }
+
+    /// Whether it goes on with what was agreed on in an earlier connection.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.0.get().is_some_and(|agreed| agreed.is_resumed)
+    }
+
+    /// The name of the cipher suite, as IANA has it.
+    pub(crate) fn cipher_suite(&self) -> Option<&'static str> {
+        Some(self.0.get()?.cipher_suite)
+    }
+
+    /// The name of the group in which keys were exchanged; none where a resumed session of TLS 1.2 has exchanged none.
+    pub(crate) fn key_exchange(&self) -> Option<&'static str> {
+        self.0.get()?.key_exchange
+    }
+
+    /// Whether a request for this host may come over the connection: it must be for the host that the client asked for
+    /// when it was chosen which certificate it is shown (RFC 9110 §7.4); otherwise it is misdirected (§15.5.20). A client
+    /// that has asked for none may ask for all.
+    pub(crate) fn answers_for(&self, host: &str) -> bool {
+        let Some(name) = self.server_name() else { return true };
+        // A colon in brackets is part of an address, and no address is a server name.
+        let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
+        name.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host))
+    }
+}
+
+/// The name of a suite in IANA's registry: those of TLS 1.3 are without the version there.
+fn iana(suite: rustls::CipherSuite) -> &'static str {
+    use rustls::CipherSuite as Suite;
+    match suite {
+        Suite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        Suite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        Suite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or("unknown"),
+    }
+}
