@@ -32,8 +32,8 @@ use super::refuse;
 use super::who::Who;
 use super::worker::{Connection, Worker};
 
-/// What a connection begins with that speaks HTTP/2 without being asked (RFC 9113 §3.4); the codec checks the rest.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// What a connection begins with that speaks HTTP/2 without being asked (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Streams that are begun before others get their turn.
 const BATCH: usize = 32;
@@ -46,9 +46,11 @@ const ROOM: usize = 64 * 1024;
 
 type Codec = h2::server::Connection<Wire, Bytes>;
 
-/// Whether what can't be a request of HTTP/1 is the beginning of HTTP/2.
+/// Whether what can't be a request of HTTP/1 is the beginning of HTTP/2; where the end of the preface is still to come, the
+/// codec waits for it.
 pub(super) fn is_preface(connection: &Connection, kind: Kind, input: &Buffer) -> bool {
-    kind == Kind::BadVersion && !connection.served && input.data().starts_with(PREFACE)
+    let there = input.len().min(PREFACE.len());
+    kind == Kind::BadVersion && !connection.served && input.data().starts_with(&PREFACE[..there])
 }
 
 /// Serves a connection that speaks HTTP/2, in a task of its own; `before` was read of it.

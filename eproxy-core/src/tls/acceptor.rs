@@ -181,3 +181,182 @@ fn config(tls: &Tls, set: Set, files: &mut Files) -> Result<Arc<ServerConfig>> {
     }
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::{Duration, SystemTime};
+
+    use futures_lite::future::block_on;
+
+    use super::super::ClientCertificates;
+    use super::super::tests::{Authority, Both, Pair, trusts};
+    use super::*;
+
+    /// A folder that is gone afterwards.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let name = format!("eproxy-tls-{}-{:08x}", std::process::id(), fastrand::u32(..));
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        /// Writes a file, at a time at which no other was written.
+        fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+            static TIME: AtomicU64 = AtomicU64::new(1);
+            self.write_at(name, content, TIME.fetch_add(1, Ordering::Relaxed))
+        }
+
+        fn write_at(&self, name: &str, content: impl AsRef<[u8]>, second: u64) -> PathBuf {
+            let path = self.0.join(name);
+            fs::write(&path, content).unwrap();
+            let file = fs::File::options().append(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+            path
+        }
+
+        fn pair(&self, pair: &Pair) -> Tls {
+            Tls::files(self.write("certificate", &pair.certificate), self.write("key", &pair.key))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _gone = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Whether a client that was never there before gets a certificate for this name.
+    fn is_served(server: &Acceptor, authority: &Authority, host: &str) -> bool {
+        let client = trusts(authority).connector().unwrap();
+        Both::new(&client, host, server).shake(100_000).client.then.is_ok()
+    }
+
+    #[test]
+    fn new_files_are_for_new_connections_and_bad_ones_change_nothing() {
+        let (folder, authority) = (Folder::new(), Authority::new("root"));
+        let client = trusts(&authority).connector().unwrap();
+        let [old, new] = ["old.test", "new.test"].map(|name| authority.certify(&[name]));
+        let server = folder.pair(&old).acceptor().unwrap();
+        let look = || server.0.look(Reading::Changed);
+        assert!(look().is_none() && look().is_none());
+        let mut before = Both::new(&client, "old.test", &server).shake(100_000).expect_over();
+
+        // The certificate is new, the key not yet: that is not told at once.
+        folder.write("certificate", &new.certificate);
+        assert!(look().is_none());
+        assert!(is_served(&server, &authority, "old.test"));
+        folder.write("key", &new.key);
+        let news = look();
+        let Some(News::Swapped(names)) = news else { panic!("{news:?}") };
+        assert_eq!(names, ["new.test".into()]);
+        assert!(is_served(&server, &authority, "new.test") && !is_served(&server, &authority, "old.test"));
+        let said = before.client.say(b"still here");
+        before.server.came = said;
+        before.server.open(100_000);
+        assert_eq!(before.server.heard, b"still here");
+
+        // What stays wrong is told once.
+        let key = folder.write("key", &old.key);
+        assert!(look().is_none());
+        let news = look();
+        let Some(News::Kept(error)) = news else { panic!("{news:?}") };
+        let told = format!("{}: the private key belongs to another certificate", key.display());
+        assert!(error.to_string().ends_with(&told), "{error}");
+        assert!(look().is_none() && look().is_none());
+        fs::remove_file(&key).unwrap();
+        let news = block_on(server.reload_now());
+        let Some(News::Kept(error)) = news else { panic!("{news:?}") };
+        assert!(error.to_string().contains("No such file"), "{error}");
+        assert!(block_on(server.reload_now()).is_none());
+        assert!(is_served(&server, &authority, "new.test"));
+        folder.write("key", &new.key);
+        assert!(matches!(look(), Some(News::Swapped(_))));
+    }
+
+    #[test]
+    fn a_change_that_looks_like_none_is_found_where_it_follows_another() {
+        let (folder, authority) = (Folder::new(), Authority::new("root"));
+        let pair = authority.certify(&["a.test"]);
+        let server = folder.pair(&pair).ocsp_file(folder.write_at("ocsp", b"one", 0)).acceptor().unwrap();
+        folder.write_at("ocsp", b"two!", 0);
+        assert!(matches!(server.0.look(Reading::Changed), Some(News::Swapped(_))));
+        folder.write_at("ocsp", b"thr!", 0);
+        assert!(matches!(server.0.look(Reading::Changed), Some(News::Swapped(_))));
+        assert!(server.0.look(Reading::Changed).is_none());
+    }
+
+    #[test]
+    fn files_are_looked_after_as_long_as_somebody_wants_it() {
+        let (folder, authority) = (Folder::new(), Authority::new("root"));
+        let [old, new] = ["old.test", "new.test"].map(|name| authority.certify(&[name]));
+        let every = Duration::from_millis(1);
+        let server = folder.pair(&old).reload_every(every).acceptor().unwrap();
+        folder.pair(&new);
+        let (tell, told) = async_std::channel::unbounded();
+        let news = block_on(async {
+            let watch = async {
+                server.keep_current(|news| drop(tell.try_send(news))).await;
+                unreachable!()
+            };
+            futures_lite::future::or(watch, async { told.recv().await.unwrap() }).await
+        });
+        assert!(matches!(news, News::Swapped(_)), "{news:?}");
+    }
+
+    #[test]
+    fn tickets_end_with_the_roots_that_have_vouched_for_their_owners() {
+        let (folder, authority) = (Folder::new(), Authority::new("root"));
+        let pair = authority.certify(&["a.test"]);
+        let roots = folder.write("roots", authority.pem());
+        let tls = folder.pair(&pair).client_certificates(ClientCertificates::optional(roots));
+        let server = tls.acceptor().unwrap();
+        let client = trusts(&authority).connector().unwrap();
+        let is_resumed =
+            || Both::new(&client, "a.test", &server).shake(100_000).expect_over().server.session.is_resumed();
+        assert!(!is_resumed() && is_resumed());
+        folder.pair(&authority.certify(&["a.test"]));
+        assert!(matches!(server.0.look(Reading::Changed), Some(News::Swapped(_))));
+        assert!(is_resumed());
+        folder.write("roots", Authority::new("other").pem());
+        assert!(matches!(server.0.look(Reading::Changed), Some(News::Swapped(_))));
+        assert!(!is_resumed());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_at_the_start_with_the_file() {
+        let (folder, authority) = (Folder::new(), Authority::new("root"));
+        let pair = authority.certify(&["a.test"]);
+        let good = folder.pair(&pair);
+        let empty = folder.write("empty", "");
+        let path = empty.display();
+        let roots = ClientCertificates::required(&empty);
+        for (tls, told) in [
+            (good.clone().and_files(&empty, &empty), format!("{path}: there is no certificate in it")),
+            (good.clone().client_certificates(roots), format!("{path}: there is no certificate in it")),
+            (good.clone().ocsp_file(folder.0.join("none")), "none: No such file".to_owned()),
+            (Tls::pem("", &pair.key), "certificate: there is no certificate in it".to_owned()),
+            (Tls::resolver(Nothing).ocsp_file(&empty), "an OCSP response before any certificate".to_owned()),
+        ] {
+            let error = tls.acceptor().unwrap_err();
+            assert_eq!(error.name(), "bad_option");
+            assert!(
+                error.to_string().contains(&format!("TLS: {told}")) || error.to_string().contains(&told),
+                "{error}"
+            );
+        }
+    }
+
+    struct Nothing;
+
+    impl super::super::CertificateResolver for Nothing {
+        fn resolve(&self, _hello: &super::super::Hello<'_>) -> Option<Arc<super::super::Certificate>> {
+            None
+        }
+    }
+}

@@ -130,3 +130,31 @@ pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Authority;
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_whom_it_is_for_and_its_key_must_fit() {
+        let authority = Authority::new("root");
+        let [one, other] = [authority.certify(&["A.test", "*.b.test"]), authority.certify(&["c.test"])];
+        let read =
+            |certificate: &str, key: &str| Certificate::from_pem(certificate.as_bytes(), key.as_bytes());
+        let good = read(&one.certificate, &one.key).unwrap();
+        assert_eq!(good.names().collect::<Vec<_>>(), ["a.test", "*.b.test"]);
+        let both = format!("{}{}", one.key, one.certificate);
+        assert!(read(&both, &both).is_ok());
+        for (certificate, key, told) in [
+            (&one.certificate, &other.key, "private key: the private key belongs to another certificate"),
+            (&one.certificate, &one.certificate, "private key: there is no private key in it"),
+            (&one.key, &one.key, "certificate: there is no certificate in it"),
+        ] {
+            let error = read(certificate, key).unwrap_err();
+            assert_eq!((error.name(), error.to_string()), ("bad_option", format!("invalid option: {told}")));
+        }
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(read(broken, &one.key).unwrap_err().to_string().contains("first certificate can't be read"));
+    }
+}

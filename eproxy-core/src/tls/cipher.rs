@@ -5,67 +5,22 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::ops::DerefMut;
 use std::rc::Rc;
 
 use rustls::CommonState;
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedConnectionCommon, UnbufferedStatus,
-    WriteTraffic,
-};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus, WriteTraffic};
 
 use crate::driver::{Cipher, Opened, Sink, Then};
 
 use super::asked;
+use super::records::{AROUND, begins_with_a_record, encode, grow, seal};
 use super::session::Session;
+use super::side::Side;
 use super::words::{TOO_LONG, broken, words};
-
-/// A record's bytes of plaintext at the most (RFC 8446 §5.1).
-const RECORD: usize = 16 * 1024;
-
-/// What a record has around its plaintext at the most: the header, TLS 1.2's nonce, and the tag.
-const AROUND: usize = 5 + 8 + 16;
 
 /// The bytes of a handshake's message in several records, with what is around each, that are kept until it is whole. The
 /// longest that rustls takes has 64 KiB; whoever cuts one into crumbs gets no more for them.
 const MAX_HELD: usize = 80 * 1024;
-
-/// One side of TLS: what tells a server's connection of rustls from a client's.
-pub(super) trait Side {
-    type Data;
-    const IS_SERVER: bool;
-
-    fn connection(&mut self) -> &mut UnbufferedConnectionCommon<Self::Data>;
-    fn process<'c, 'i>(&'c mut self, came: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-}
-
-impl Side for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-    const IS_SERVER: bool = true;
-
-    fn connection(&mut self) -> &mut UnbufferedConnectionCommon<Self::Data> {
-        self.deref_mut()
-    }
-
-    fn process<'c, 'i>(&'c mut self, came: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(came)
-    }
-}
-
-impl Side for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-    const IS_SERVER: bool = false;
-
-    fn connection(&mut self) -> &mut UnbufferedConnectionCommon<Self::Data> {
-        self.deref_mut()
-    }
-
-    fn process<'c, 'i>(&'c mut self, came: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(came)
-    }
-}
 
 /// TLS over one connection.
 ///
@@ -307,73 +262,6 @@ fn turn<S: Side>(side: &mut S, came: &mut [u8], plain: &mut Sink<'_>, out: &mut 
     (discard, turn)
 }
 
-/// Puts a record of the handshake behind `out`.
-fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>) {
-    // Asked with no room at all, it says how much it needs.
-    if let Err(EncodeError::InsufficientSize(needed)) = data.encode(&mut []) {
-        let from = out.len();
-        out.resize(from + needed.required_size, 0);
-        let written = data.encode(&mut out[from..]).unwrap_or_default();
-        out.truncate(from + written);
-    }
-}
-
-/// Puts records of up to `most` bytes of `plain` behind `out`.
-fn seal<D>(
-    mut traffic: WriteTraffic<'_, D>,
-    plain: &[IoSlice<'_>],
-    most: usize,
-    out: &mut Vec<u8>,
-) -> io::Result<usize> {
-    let there: usize = plain.iter().map(|slice| slice.len()).sum();
-    let most = most.min(there);
-    out.reserve(most + most.div_ceil(RECORD) * AROUND);
-    let mut sealed = 0;
-    let mut gathered = Vec::new();
-    let mut slices = plain.iter().map(|slice| &slice[..]).filter(|slice| !slice.is_empty());
-    let mut rest: &[u8] = &[];
-    while sealed < most {
-        let length = RECORD.min(most - sealed);
-        if rest.is_empty() {
-            rest = slices.next().unwrap_or_default();
-        }
-        let mut record = &rest[..length.min(rest.len())];
-        rest = &rest[record.len()..];
-        if record.len() < length {
-            // Of several slices, short ones such as a head, one record is made.
-            gathered.clear();
-            gathered.extend_from_slice(record);
-            while gathered.len() < length {
-                rest = slices.next().unwrap_or_default();
-                let more = rest.len().min(length - gathered.len());
-                gathered.extend_from_slice(&rest[..more]);
-                rest = &rest[more..];
-            }
-            record = &gathered;
-        }
-        grow(out, record.len() + AROUND, |space| traffic.encrypt(record, space))?;
-        sealed += length;
-    }
-    Ok(sealed)
-}
-
-/// Has `write` fill room behind `out`: so much as is expected to do, and where it says that it needs more, that.
-fn grow(
-    out: &mut Vec<u8>,
-    expected: usize,
-    mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
-) -> io::Result<usize> {
-    let from = out.len();
-    out.resize(from + expected, 0);
-    let mut written = write(&mut out[from..]);
-    if let Err(EncryptError::InsufficientSize(needed)) = &written {
-        out.resize(from + needed.required_size, 0);
-        written = write(&mut out[from..]);
-    }
-    out.truncate(from + written.as_ref().copied().unwrap_or_default());
-    written.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "tls: the keys are used up"))
-}
-
 /// What is said of a name without a certificate. Rustls has one alert for whatever a resolver's reasons are, `access_denied`;
 /// the standard has one for this: `unrecognized_name` (RFC 6066 §3), or `missing_extension` where there is no name
 /// (RFC 8446 §9.2). Nothing is encrypted yet.
@@ -385,13 +273,6 @@ fn refuse(name: Option<&str>, out: &mut [u8]) -> Box<str> {
         Some(name) => format!("no certificate for name {name:?}").into(),
         None => "no certificate for a client that names no server".into(),
     }
-}
-
-/// Whether the bytes begin with a whole record: one that rustls has gone through and not let go, because it is a part of
-/// a message that is not whole.
-fn begins_with_a_record(bytes: &[u8]) -> bool {
-    let [_, _, _, high, low, rest @ ..] = bytes else { return false };
-    rest.len() >= usize::from(u16::from_be_bytes([*high, *low]))
 }
 
 fn too_late() -> io::Error {

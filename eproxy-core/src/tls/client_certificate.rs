@@ -132,3 +132,57 @@ fn hexadecimal(value: &[u8], text: &mut String) {
         let _never_fails = write!(text, "{byte:02x}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    fn certificate(change: impl FnOnce(&mut CertificateParams)) -> ClientCertificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        change(&mut params);
+        ClientCertificate::new(params.self_signed(&KeyPair::generate().unwrap()).unwrap().der())
+    }
+
+    #[test]
+    fn a_subject_stays_in_its_line_and_can_be_taken_apart_again() {
+        let shown = certificate(|params| {
+            params.distinguished_name.push(DnType::CountryName, "DE");
+            params.distinguished_name.push(DnType::OrganizationName, " a, b+c ");
+            params.distinguished_name.push(DnType::OrganizationalUnitName, "#1 \"x\\y\" <z>;");
+            params.distinguished_name.push(DnType::CommonName, "line\nbreak é");
+            params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 42]), "Ann");
+        });
+        assert_eq!(
+            shown.subject(),
+            r#"2.5.4.42=Ann,CN=line\0Abreak é,OU=\#1 \"x\\y\" \<z\>\;,O=\ a\, b\+c\ ,C=DE"#
+        );
+        assert_eq!(certificate(|_| {}).subject(), "");
+    }
+
+    #[test]
+    fn other_names_are_told_with_their_kind() {
+        let shown = certificate(|params| {
+            params.subject_alt_names = vec![
+                SanType::DnsName("a.test".try_into().unwrap()),
+                SanType::Rfc822Name("a@b.test".try_into().unwrap()),
+                SanType::URI("spiffe://b.test/a".try_into().unwrap()),
+                SanType::IpAddress("10.0.0.7".parse().unwrap()),
+                SanType::IpAddress("2001:db8::1".parse().unwrap()),
+            ];
+        });
+        let expected =
+            ["DNS:a.test", "email:a@b.test", "URI:spiffe://b.test/a", "IP:10.0.0.7", "IP:2001:db8::1"];
+        assert_eq!(shown.sans(), expected);
+        assert!(certificate(|_| {}).sans().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_certificate_says_nothing_of_itself() {
+        let none = ClientCertificate::new(b"abc");
+        assert_eq!((none.subject(), none.sans().len(), none.der()), (String::new(), 0, &b"abc"[..]));
+        assert_eq!(none.fingerprint(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

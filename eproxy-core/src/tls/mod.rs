@@ -8,7 +8,7 @@
 //! | `acceptor.rs` | the server's side, with certificates that change |
 //! | `upstream.rs` | [`UpstreamTls`]: what a connection to a server can be told |
 //! | `connector.rs` | the client's side |
-//! | `cipher.rs` | bytes in, bytes out |
+//! | `cipher.rs`, `side.rs`, `records.rs` | bytes in, bytes out; which side it is; records and their room |
 //! | `session.rs`, `asked.rs` | what is known of a connection; the name that its client asks for |
 //! | `certificate.rs`, `pem.rs`, `text.rs` | [`Certificate`]; PEM; files, and whether they have changed |
 //! | `resolver.rs` | [`CertificateResolver`]: which certificate a client is shown |
@@ -26,9 +26,11 @@ mod connector;
 mod options;
 mod pem;
 mod provider;
+mod records;
 mod resolver;
 mod roots;
 mod session;
+mod side;
 #[cfg(test)]
 mod tests;
 mod text;

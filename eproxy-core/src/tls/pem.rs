@@ -75,3 +75,41 @@ fn what(error: &Error) -> &'static str {
 fn looks_like_der(text: &[u8]) -> bool {
     text.starts_with(&[0x30, 0x82])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Authority;
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_text_is_said_with_its_line() {
+        let pair = Authority::new("root").certify(&["a.test"]);
+        let good = &pair.certificate;
+        assert_eq!(certificates(format!("words\n{good}{good}").as_bytes()).unwrap().len(), 2);
+        let lines = good.lines().count();
+        for (text, told) in [
+            (String::new(), "there is no certificate in it".to_owned()),
+            (pair.key.clone(), "there is no certificate in it".to_owned()),
+            (
+                format!("{good}# more\n-----BEGIN CERTIFICATE-----\nMIIB\n"),
+                format!("the section that begins in line {} has no end", lines + 2),
+            ),
+            (
+                format!("\n{}", good.replace("MII", "M*I")),
+                "the section that begins in line 2 is not base64".to_owned(),
+            ),
+        ] {
+            assert_eq!(certificates(text.as_bytes()).unwrap_err(), told, "{text}");
+        }
+        assert_eq!(certificates(&[0x30, 0x82, 1, 2]).unwrap_err(), "it is DER, and should be PEM");
+    }
+
+    #[test]
+    fn an_encrypted_key_is_told_from_none() {
+        let none =
+            private_key(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").unwrap_err();
+        assert_eq!(none, "there is no private key in it");
+        let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        assert!(private_key(encrypted).unwrap_err().starts_with("the private key is encrypted"));
+    }
+}

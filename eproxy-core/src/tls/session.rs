@@ -128,3 +128,33 @@ fn iana(suite: rustls::CipherSuite) -> &'static str {
         other => other.as_str().unwrap_or("unknown"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_for_the_host_that_its_client_has_asked_for() {
+        let of = |name: Option<&str>, host| {
+            let session = Session::default();
+            let agreed = Agreed {
+                alpn: None,
+                server_name: name.map(Into::into),
+                client_certificate: None,
+                version: TlsVersion::Tls13,
+                is_resumed: false,
+                cipher_suite: "",
+                key_exchange: None,
+            };
+            session.0.set(agreed).unwrap();
+            session.answers_for(host)
+        };
+        for host in ["a.test", "A.Test", "a.test:8443", "a.test.", "a.test.:443"] {
+            assert!(of(Some("a.test"), host) && of(None, host), "{host}");
+        }
+        for host in ["b.test", "x.a.test", "", "a.test..", "[::1]", "[::1]:443", "127.0.0.1", "a.test:8443:"]
+        {
+            assert!(!of(Some("a.test"), host) && of(None, host), "{host}");
+        }
+    }
+}
