@@ -20,6 +20,7 @@
 //! | `configs/` | how each program is told what a mode wants of it |
 //! | `hooked.rs` | the contender that is this program itself: a proxy with hooks |
 //! | `grouped.rs` | another one: a proxy with a group of endpoints |
+//! | `swapped.rs` | a third one: a server whose certificate changes often |
 //! | `stage.rs` | what stands around the contenders: upstreams, scratch directory |
 //! | `load.rs` | the story of the load modes: check, warm up, rounds in turns |
 //! | `idle.rs` | the story of the idle modes: thousands of quiet connections or tunnels |
@@ -104,6 +105,8 @@ mod server;
 mod stage;
 #[path = "peers/swap.rs"]
 mod swap;
+#[path = "peers/swapped.rs"]
+mod swapped;
 #[path = "peers/talkers.rs"]
 mod talkers;
 #[path = "peers/tools.rs"]
@@ -131,6 +134,7 @@ fn main() -> ExitCode {
         [grouped::NAME, port, kind, failures, endpoints @ ..] => {
             return exit(grouped::serve(port, kind, failures, endpoints));
         }
+        [swapped::NAME, port, certificate, key] => return exit(swapped::serve(port, certificate, key)),
         [origin::NAME, port, delay, seen] => return exit(origin::serve(port, delay, seen)),
         _ => {}
     }

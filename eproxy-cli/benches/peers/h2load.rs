@@ -23,8 +23,9 @@ impl H2load {
         Self { program: program.to_owned(), connections: options.connections }
     }
 
-    /// Loads one URL by HTTP/2 with prior knowledge. An answer that isn't a success, or any error, is an error.
-    pub(crate) fn run(&self, url: &str, seconds: u64) -> Outcome<Run> {
+    /// Loads one URL by HTTP/2 with prior knowledge. An answer that isn't a success or as long as it has to be, or any error,
+    /// is an error.
+    pub(crate) fn run(&self, url: &str, body: usize, seconds: u64) -> Outcome<Run> {
         let output = Command::new(&self.program)
             .args(["-t1", &format!("-c{}", self.connections), &format!("-m{STREAMS}")])
             .args([&format!("-D{seconds}"), url])
@@ -36,27 +37,32 @@ impl H2load {
             let complaint = String::from_utf8_lossy(&output.stderr);
             return Err(format!("h2load on {url} failed ({}): {text}{complaint}", output.status));
         }
-        let unreadable = || format!("h2load's result can't be read: {text}");
-        let number = |line: &str, what: &str| number_before(&text, line, what).ok_or_else(unreadable);
-        let (done, good) = (number("requests:", "done")?, number("status codes:", "2xx")?);
-        let failures = ["failed", "errored", "timeout"].map(|what| number("requests:", what));
-        let [failed, errored, timeout] = failures;
-        let (failed, errored, timeout) = (failed?, errored?, timeout?);
-        if done == 0.0 || failed + errored + timeout > 0.0 || good < done {
+        let number = |line, what| number_before(&text, line, what);
+        let numbers = [
+            number("requests:", " done"),
+            number("requests:", " failed"),
+            number("status codes:", " 2xx"),
+            number("traffic:", " data"),
+        ];
+        let [Some(done), Some(failed), Some(good), Some(bytes)] = numbers else {
+            return Err(format!("h2load's result can't be read: {text}"));
+        };
+        // Those that the end of the run cut short may have brought bytes, too.
+        if done == 0.0 || failed > 0.0 || good < done || bytes < done * body as f64 {
             return Err(format!(
-                "h2load on {url} met errors: of {done} requests {good} had a status of success, {failed} failed, \
-                 {errored} of them by errors, {timeout} by time"
+                "h2load on {url}: {failed} requests failed; of {done} others {good} had a status of success, \
+                 and {bytes} bytes came with them"
             ));
         }
         Ok(Run { requests: done, seconds: seconds as f64 })
     }
 }
 
-/// The number in front of a word, in the line that begins so.
+/// The number in front of a word, in the line that begins so; in parentheses where there is another, rounded one.
 fn number_before(text: &str, line: &str, what: &str) -> Option<f64> {
     let line = text.lines().find_map(|whole| whole.strip_prefix(line))?;
-    let part = line.split(',').find(|part| part.trim_end().ends_with(what))?;
-    part.split_whitespace().next()?.parse().ok()
+    let (before, _) = line.split_once(what)?;
+    before.rsplit([' ', '(']).next()?.trim_end_matches(')').parse().ok()
 }
 
 /// Requests that are under way on a connection at the same time.

@@ -8,6 +8,7 @@ use crate::contender::Contender;
 use crate::h2load::H2load;
 use crate::modes::{Calls, Load};
 use crate::options::Options;
+use crate::pages::Expected;
 use crate::procfs::{self, CpuTime};
 use crate::server::Server;
 use crate::stage::Stage;
@@ -65,8 +66,8 @@ pub(crate) fn run(
         }
     };
     let bench =
-        Bench { load, client, path: options.mode.page.path, ticks_per_second: procfs::ticks_per_second() };
-    for lane in &lanes {
+        Bench { load, client, expected: stage.expected(), ticks_per_second: procfs::ticks_per_second() };
+    for lane in lanes.iter().filter(|_| !options.quick) {
         bench.measure(lane, WARM_UP_SECONDS)?;
     }
     for round in 0..options.rounds {
@@ -103,7 +104,7 @@ fn check_tunnel(lane: &Lane) -> Outcome<()> {
 struct Bench<'a> {
     load: Load,
     client: Client<'a>,
-    path: &'static str,
+    expected: &'a Expected,
     ticks_per_second: f64,
 }
 
@@ -190,7 +191,7 @@ impl Bench<'_> {
     }
 
     fn load(&self, ready: Ready<'_>, port: u16, seconds: u64) -> Outcome<Seen> {
-        let url = format!("http://127.0.0.1:{port}{}", self.path);
+        let url = format!("http://127.0.0.1:{port}{}", self.expected.path);
         match ready {
             Ready::Wrk(wrk) => {
                 let run = wrk.run(&url, seconds)?;
@@ -204,7 +205,7 @@ impl Bench<'_> {
             }
             // It tells of no percentiles.
             Ready::H2load(h2load) => {
-                let run = h2load.run(&url, seconds)?;
+                let run = h2load.run(&url, self.expected.body.len(), seconds)?;
                 Ok(Seen { units: run.requests, seconds: run.seconds, p99_us: f64::NAN })
             }
             Ready::Callers(callers) => {

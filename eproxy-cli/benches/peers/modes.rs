@@ -338,6 +338,7 @@ pub(crate) const MODES: &[Mode] = &[
             Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk_tls },
             Contender { label: "nginx tuned", program: Program::Nginx, launch: nginx::bulk_tls_tuned },
             Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_tls },
+            Contender { label: "haproxy tuned", program: Program::Haproxy, launch: haproxy::bulk_tls_tuned },
         ],
     },
     Mode {
@@ -370,7 +371,10 @@ pub(crate) const MODES: &[Mode] = &[
         connections: (16, 16),
         page: HELLO,
         upstream: Upstream::None,
-        contenders: &SWAPPED_CONTENDER,
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello_tls },
+            Contender { label: "eproxy, 20 ms", program: Program::This, launch: eproxy::swapped },
+        ],
     },
 ];
 
@@ -398,9 +402,6 @@ const HELLO_HTTP2_CONTENDERS: [Contender; 3] = [
     Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello_http2 },
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello_http2 },
 ];
-
-const SWAPPED_CONTENDER: [Contender; 1] =
-    [Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello_tls }];
 
 const CAREFUL_CONTENDER: [Contender; 1] =
     [Contender { label: "eproxy", program: Program::This, launch: eproxy::careful }];

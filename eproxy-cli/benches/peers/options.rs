@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) body_mib: usize,
     /// How the labels of those begin who take part; all of them where there are none.
     pub(crate) contenders: Vec<String>,
+    /// Nobody will quote the figures.
+    pub(crate) quick: bool,
     /// Check the answers and time nothing.
     pub(crate) test: bool,
 }
@@ -116,8 +118,8 @@ pub(crate) fn usage() -> String {
                    slower than the servers in hello)
   --body-mib N     bulk, tls-bulk: the length of the body (1)
   --contenders A,B only those whose names begin so; the first of them is compared with the others
-  --quick          1 round of 1 second (restart: 2 kills; idle…: 1000 connections; tunnels: 500; swap: 20
-                   certificates); a number given explicitly wins
+  --quick          1 round of 1 second, without a warm-up (restart: 2 kills; idle…: 1000 connections; tunnels: 500;
+                   swap: 20 certificates); a number given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
 
@@ -176,6 +178,7 @@ impl Given {
             threads: (self.threads.unwrap_or(2) as usize).min(connections),
             body_mib: self.body_mib.unwrap_or(1) as usize,
             contenders: self.contenders.clone(),
+            quick: self.quick,
             test: self.test || (!self.bench && self.modes.is_empty()),
         }
     }

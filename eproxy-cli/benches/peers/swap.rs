@@ -192,7 +192,7 @@ impl Tally {
 }
 
 /// From one replacement to the next.
-const PACE: Duration = Duration::from_millis(200);
+const PACE: Duration = Duration::from_millis(150);
 
 /// Between requests of a client, so that those who replace and reload get their turn.
 const REST: Duration = Duration::from_millis(1);

@@ -3,8 +3,9 @@
 use crate::chaos::{FAILURES, SEEN, USUAL_MS};
 use crate::contender::{Launch, Site};
 use crate::hooked::NAME;
+use crate::identity::Identity;
 use crate::pages::SMALL;
-use crate::{grouped, origin};
+use crate::{grouped, origin, swapped};
 
 /// The demo.
 pub(crate) fn hello(site: &Site<'_>) -> Launch {
@@ -66,6 +67,13 @@ pub(crate) fn origin(site: &Site<'_>) -> Launch {
     Launch { arguments: vec![origin::NAME.to_owned(), port, delay, site.path(SEEN)], files: Vec::new() }
 }
 
+/// This program as a server that often looks at its certificate.
+pub(crate) fn swapped(site: &Site<'_>) -> Launch {
+    let [certificate, key] = [CERTIFICATE, KEY].map(|name| site.path(name));
+    let arguments = vec![swapped::NAME.to_owned(), site.port.to_string(), certificate, key];
+    Launch { arguments, files: identity(site).into() }
+}
+
 fn grouped(site: &Site<'_>, kind: &str) -> Launch {
     let mut arguments =
         vec![grouped::NAME.to_owned(), site.port.to_string(), kind.to_owned(), site.path(FAILURES)];
@@ -74,13 +82,16 @@ fn grouped(site: &Site<'_>, kind: &str) -> Launch {
 }
 
 fn with_tls(site: &Site<'_>, mut launch: Launch) -> Launch {
-    for (flag, name, text) in
-        [("--tls-cert", CERTIFICATE, &site.identity.certificate), ("--tls-key", KEY, &site.identity.key)]
-    {
+    for (flag, name) in [("--tls-cert", CERTIFICATE), ("--tls-key", KEY)] {
         launch.arguments.extend([flag.to_owned(), site.path(name)]);
-        launch.files.push((name, text.clone().into_bytes()));
     }
+    launch.files.extend(identity(site));
     launch
+}
+
+fn identity(site: &Site<'_>) -> [(&'static str, Vec<u8>); 2] {
+    let Identity { certificate, key, .. } = site.identity;
+    [(CERTIFICATE, certificate.clone().into_bytes()), (KEY, key.clone().into_bytes())]
 }
 
 /// The files that TLS is told of.

@@ -41,7 +41,17 @@ pub(crate) fn relay_bare(site: &Site<'_>) -> Launch {
 
 /// The same over TLS.
 pub(crate) fn relay_tls(site: &Site<'_>) -> Launch {
-    launch_on(Wire::Tls, site, EVERYTHING, &backend(site, FORWARDED))
+    launch_on(Wire::Tls, site, EVERYTHING, &backend(site, &forwarded_https()))
+}
+
+/// The same with buffers of the size of eproxy's, and records that are as long as they may be: a buffer that HAProxy has by
+/// default is a little shorter than what one of these says.
+pub(crate) fn bulk_tls_tuned(site: &Site<'_>) -> Launch {
+    let behind = backend(site, &forwarded_https());
+    let buffers = "global
+            tune.bufsize 65536
+            tune.ssl.maxrecord 16384";
+    launch_on(Wire::Tls, site, EVERYTHING, &format!("{behind}\n        {buffers}"))
 }
 
 /// The same over HTTP/2 to clients; HTTP/1.1 to the upstream.
@@ -85,6 +95,11 @@ const FORWARDED: &str = "option forwardfor
             http-request set-header X-Forwarded-Host %[req.hdr(host)]
             http-request set-header Forwarded for=%[src];host=\\\"%[req.hdr(host)]\\\";proto=http
             http-request add-header Via \"1.1 haproxy\"";
+
+/// The same where clients come by TLS.
+fn forwarded_https() -> String {
+    FORWARDED.replace("Proto http", "Proto https").replace("proto=http", "proto=https")
+}
 
 fn everything(site: &Site<'_>, directives: &[&str]) -> Launch {
     launch(site, EVERYTHING, &backend(site, &directives.join("\n            ")))
