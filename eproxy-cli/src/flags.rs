@@ -47,7 +47,7 @@ pub(crate) struct Flags {
     #[argh(option, from_str_fn(workers))]
     pub(crate) workers: Option<usize>,
 
-    /// pass every request on to this URL, http://HOST:PORT or unix:/PATH; given several times, to a group of them
+    /// pass every request on to this URL, http://, https:// or h2c://HOST:PORT, or unix:/PATH; given several times, to a group of them
     #[argh(option)]
     pub(crate) to: Vec<String>,
 

@@ -320,6 +320,7 @@ kinds! {
     Destination "destination_denied" Upstream 403 once keep Info "destination_ip_prohibited" "destination address not allowed";
     ParentRefused "parent_refused" Upstream 502 once keep Warn "http_request_denied" "parent proxy refused";
     UpstreamClosed "upstream_closed" Upstream 502 once keep Warn "connection_terminated" "upstream closed the connection before answering";
+    UpstreamRefused "upstream_refused" Upstream 502 retry keep Warn "connection_terminated" "upstream refused the request without looking at it";
     UpstreamIo "upstream_io" Upstream 502 once keep Warn "connection_terminated" "connection to the upstream failed";
     UpstreamHeadTimeout "upstream_head_timeout" Upstream 504 once keep Warn "http_response_timeout" "upstream did not answer in time";
     AttemptTimeout "attempt_timeout" Upstream 504 once keep Warn "http_response_timeout" "endpoint did not answer in the time for one try";

@@ -30,6 +30,8 @@ pub(super) struct Duct {
 enum End {
     Over,
     Reset,
+    /// Nothing of what was written was looked at.
+    Refused,
 }
 
 impl Duct {
@@ -115,6 +117,7 @@ impl Reactor {
             let n = match (duct.held(), duct.end) {
                 (0, Some(End::Over)) => return Some(Ok(0)),
                 (0, Some(End::Reset)) => return Some(Err(io::ErrorKind::ConnectionReset.into())),
+                (0, Some(End::Refused)) => return Some(Err(io::ErrorKind::ConnectionRefused.into())),
                 (0, None) => {
                     source.read.ready = false;
                     return None;
@@ -187,15 +190,19 @@ impl Reactor {
         {
             let mut sources = self.sources.borrow_mut();
             let Some(source) = sources.get_mut(key as usize) else { return };
-            let end = if source.parting == Parting::Resets { End::Reset } else { End::Over };
+            let end = match source.parting {
+                Parting::Resets => End::Reset,
+                Parting::Refuses => End::Refused,
+                Parting::Stays | Parting::Finishes | Parting::Leaves => End::Over,
+            };
             let Some(other) = duct(source).and_then(|duct| duct.other) else { return };
             let peer = &mut sources[other as usize];
             if let Some(there) = duct(peer) {
                 there.other = None;
                 there.end = there.end.or(Some(end));
-                if end == End::Reset {
+                if end != End::Over {
                     // As of a socket: what was not read is gone with it.
-                    (there.came, there.taken, there.end) = (Vec::new(), 0, Some(End::Reset));
+                    (there.came, there.taken, there.end) = (Vec::new(), 0, Some(end));
                 }
             }
             (peer.broken, peer.read.closed) = (true, true);
@@ -216,6 +223,12 @@ impl Stream {
             }
         }
         (Self::of(core, one), Self::of(core, other))
+    }
+
+    /// Makes the end of a duct one that says that nothing of what the other end wrote was looked at:
+    /// `ConnectionRefused`.
+    pub(crate) fn refuse_on_drop(&self) {
+        self.reactor().sources.borrow_mut()[self.key() as usize].parting = Parting::Refuses;
     }
 }
 

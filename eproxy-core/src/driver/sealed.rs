@@ -209,6 +209,13 @@ impl Stream {
         }
     }
 
+    /// Whether what has woken the owner of a parked stream was for the cipher alone, such as a ticket for later sessions; it
+    /// is parked again then.
+    pub(crate) fn stays(&self, number: u32) -> bool {
+        let is_quiet = self.is_sealed() && !self.has_expired(Direction::Read) && self.is_surely_quiet();
+        is_quiet && self.park(number)
+    }
+
     /// As [`try_read`](Self::try_read).
     pub(super) fn try_unseal(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
         loop {

@@ -79,6 +79,8 @@ pub(super) enum Parting {
     Leaves,
     /// It goes at once, with a reset.
     Resets,
+    /// The same; what was sent was not looked at. Only a duct can tell.
+    Refuses,
 }
 
 /// A registered socket, or a timer without one.

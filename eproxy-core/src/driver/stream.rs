@@ -58,6 +58,16 @@ impl Stream {
         }
     }
 
+    /// Whether it is one end of a duct.
+    pub(crate) fn is_duct(&self) -> bool {
+        self.medium() == Medium::Duct
+    }
+
+    /// Whether it wears a cipher.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.medium() == Medium::Sealed
+    }
+
     /// Whether its bytes are those of a socket.
     pub(crate) fn is_plain(&self) -> bool {
         self.medium() == Medium::Socket

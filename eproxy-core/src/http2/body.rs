@@ -23,13 +23,20 @@ pub(crate) enum Broken {
     Engine,
     /// The peer has reset the stream, with this reason.
     Peer(Reason),
+    /// The peer has not looked at the request, and says so (RFC 9113 §8.7).
+    Refused,
     /// The peer took nothing for too long.
     Stalled,
 }
 
 impl Broken {
     pub(super) fn of(error: &h2::Error) -> Self {
-        Self::Peer(error.reason().unwrap_or(Reason::INTERNAL_ERROR))
+        match error.reason() {
+            Some(Reason::REFUSED_STREAM) if error.is_remote() => Self::Refused,
+            // Of the streams of a connection, only those fail with it that were begun too late.
+            Some(Reason::NO_ERROR) if error.is_remote() && error.is_go_away() => Self::Refused,
+            reason => Self::Peer(reason.unwrap_or(Reason::INTERNAL_ERROR)),
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //!   client ──HTTP/2──▶ server carrier ──HTTP/1.1──▶ the engine ──HTTP/1.1──▶ client carrier ──HTTP/2──▶ upstream
 //! ```
 //!
-//! This room never routes and never decides what may be sent again; it says what was [refused](REFUSED) unprocessed.
+//! This room never routes and never decides what may be sent again; it says what a peer has refused without looking at it.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -28,8 +28,8 @@ mod serve;
 mod settings;
 mod wire;
 
-pub(crate) use body::Broken;
+pub(crate) use ask::{Asking, ask};
 pub(crate) use request::{Cargo, Target, encode as encode_request};
 pub(crate) use serve::{Serving, answer_at_once, carry};
-pub(crate) use settings::server as server_settings;
+pub(crate) use settings::{client as client_settings, server as server_settings};
 pub(crate) use wire::{Line, Wire};

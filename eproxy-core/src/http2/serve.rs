@@ -74,7 +74,7 @@ pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
             {
                 uploaded = Some(end);
                 // Of an engine that reads no more the answer may still come.
-                if let Err(broken @ Broken::Peer(_)) = end {
+                if let Err(broken @ (Broken::Peer(_) | Broken::Refused)) = end {
                     return Poll::Ready(Err(broken));
                 }
             }
@@ -86,7 +86,7 @@ pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
         (Ok(()), Some(Ok(()))) => return,
         // RFC 9113 §8.1: it was answered, and the rest of the request is not wanted.
         (Ok(()), _) => Reason::NO_ERROR,
-        (Err(Broken::Stalled), _) => Reason::CANCEL,
+        (Err(Broken::Stalled | Broken::Refused), _) => Reason::CANCEL,
         (Err(Broken::Engine), _) => Reason::INTERNAL_ERROR,
         (Err(Broken::Peer(reason)), _) => reason,
     };

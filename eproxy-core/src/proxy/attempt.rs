@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 use crate::http1::{AnswerFacts, Lines, MAX_INTERIM};
 use crate::message::{Answer, Buffer, SMALL, StatusLine};
 use crate::tunnel::proxy_protocol;
-use crate::upstream::Destination;
+use crate::upstream::{Destination, Dial};
 
 use super::answer_head;
 use super::hedge::hedge;
@@ -157,16 +157,7 @@ pub(super) async fn begin(
     let waiting = Waiting::new(reverse.options.head, reused.is_some(), is_sent);
     let stream = match reused {
         Some(stream) => stream,
-        None => {
-            let stream = connect(relay, reverse, chosen).await?;
-            if let Some(version) = reverse.proxy_protocol {
-                let mut out = Vec::new();
-                proxy_protocol::encode(&mut out, version, relay.ends());
-                out.append(&mut relay.desk.out);
-                relay.desk.out = out;
-            }
-            stream
-        }
+        None => connect(relay, reverse, chosen).await?,
     };
     if !is_sent {
         encode_end(relay, upload);
@@ -202,8 +193,9 @@ pub(super) fn reuse(
     destination: &Destination,
     upload: &Upload,
 ) -> Option<Stream> {
+    let pool = &relay.site.upstreams.pool;
     loop {
-        let stream = destination.take(&relay.site.upstreams.pool, &reverse.identity(relay))?;
+        let stream = destination.take(pool, &reverse.identity(relay), relay.desk.upgrade.is_some())?;
         // One that was closed a moment ago costs a repeatable request another try, and any other its life: for that one
         // the kernel is asked.
         let is_fit = if reverse.retry.repeats > 0 && reverse.may_repeat(relay, upload) {
@@ -220,9 +212,19 @@ pub(super) fn reuse(
 
 async fn connect(relay: &Relay<'_>, reverse: &Reverse, chosen: &Chosen<'_>) -> Result<Stream, Failure> {
     relay.site.counters.upstream_connects.add();
-    let guard = reverse.guard();
-    let patience = reverse.options.connect.min(reverse.retry.patience.unwrap_or(Duration::MAX));
-    let connected = relay.site.upstreams.connect(&chosen.origin.place, guard, patience).await;
+    let mut introduction = Vec::new();
+    if let Some(version) = reverse.proxy_protocol {
+        proxy_protocol::encode(&mut introduction, version, relay.ends());
+    }
+    let dial = Dial {
+        guard: reverse.guard(),
+        patience: reverse.options.connect.min(reverse.retry.patience.unwrap_or(Duration::MAX)),
+        for_websocket: relay.desk.upgrade.is_some(),
+        identity: &reverse.identity(relay),
+        introduction: &introduction,
+        options: &reverse.options,
+    };
+    let connected = relay.site.upstreams.connect(chosen, dial).await;
     connected.map_err(Failure::unseen)
 }
 

@@ -181,7 +181,7 @@ impl Forward {
             return Err(Error::new(Kind::BadOption).detail(what));
         }
         let parent = match &self.parent {
-            Some(url) => Some(Destination::fixed(Origin::parse(url)?, registry)),
+            Some(url) => Some(Destination::fixed(Origin::parse(url)?, None, registry)),
             None => None,
         };
         let request = RequestRules {

@@ -16,7 +16,7 @@ use crate::driver::{Address, Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{self, Finder};
 use crate::message::{Known, SMALL};
-use crate::upstream::{Destination, Guard, Origin, Place};
+use crate::upstream::{Destination, Dial, Guard, Origin, Place, Target};
 
 use super::relay::{Method, Outcome, Relay, Rest, answer_for};
 use super::reverse::{Reverse, give_up, pass_to, refuse};
@@ -155,15 +155,17 @@ async fn connect(
     if !forwarding.ports.contains(&port) {
         return Err(Error::new(Kind::PortDenied).detail(port.to_string()));
     }
-    let patience = reverse.options.connect;
     let (upstreams, counters) = (&relay.site.upstreams, &relay.site.counters);
     counters.upstream_connects.add();
     relay.desk.take_input();
     let stream = match &forwarding.parent {
-        None => upstreams.connect(&origin.place, Some(&forwarding.guard), patience).await?,
+        None => {
+            let dial = Dial { guard: Some(&forwarding.guard), ..Dial::new(&reverse.options) };
+            upstreams.connect_alone(&Target::plain(origin.place.clone()), dial).await?
+        }
         Some(parent) => {
             judge_literal(forwarding, &origin.place)?;
-            let stream = upstreams.connect(&parent.origin.place, None, patience).await?;
+            let stream = upstreams.connect_alone(&parent.target, Dial::new(&reverse.options)).await?;
             stream.set_deadline(Direction::Read, Some(reverse.options.head));
             ask_parent(relay, reverse, &stream).await?;
             stream.set_deadline(Direction::Read, None);

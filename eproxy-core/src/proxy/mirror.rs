@@ -16,7 +16,7 @@ use crate::http1::{
     BodyCoding, Decoder, Step, encode_chunk_end, encode_chunk_start, encode_last_chunk, read_answer,
 };
 use crate::message::{Buffer, PipeReader, SMALL, pipe};
-use crate::upstream::{Destination, UpstreamOptions};
+use crate::upstream::{Destination, Dial, UpstreamOptions};
 
 use super::relay::{Relay, Site};
 use super::request_head;
@@ -86,10 +86,10 @@ struct Copy {
 impl Copy {
     async fn send(mut self, site: &Rc<Site>, mirror: &Arc<Mirror>) -> Result<(), Error> {
         let Mirror { destination, options } = &**mirror;
-        let pooled = destination.take(&site.upstreams.pool, &None).filter(Stream::is_quiet);
+        let pooled = destination.take(&site.upstreams.pool, &None, false).filter(Stream::is_quiet);
         let mut stream = match pooled {
             Some(stream) => stream,
-            None => site.upstreams.connect(&destination.origin.place, None, options.connect).await?,
+            None => site.upstreams.connect(destination, Dial::new(options)).await?,
         };
         stream.set_deadline(Direction::Write, Some(options.write_idle));
         stream.write_all(&self.head).await.map_err(lost)?;

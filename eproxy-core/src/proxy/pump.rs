@@ -147,7 +147,7 @@ impl Pump {
                 ready!(self.poll_splice(cx, core, ends))?;
             }
             let is_hungry = self.decode(ends)?;
-            let splices = self.may_splice();
+            let splices = self.may_splice(ends);
             if is_hungry && !splices && self.fill(core, ends)? {
                 continue;
             }
@@ -240,8 +240,12 @@ impl Pump {
     }
 
     /// Whether what is left of the body can be moved by the kernel, and is or was long enough to be worth it.
-    fn may_splice(&mut self) -> bool {
-        self.splices |= self.decoder.raw_left() >= Some(SPLICE) && self.ahead == 0 && self.content.is_plain();
+    fn may_splice(&mut self, ends: &Ends<'_>) -> bool {
+        self.splices |= self.decoder.raw_left() >= Some(SPLICE)
+            && self.ahead == 0
+            && self.content.is_plain()
+            && ends.from.is_plain()
+            && ends.to.is_plain();
         self.splices
     }
 

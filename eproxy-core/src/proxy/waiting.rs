@@ -159,6 +159,10 @@ impl Waiting {
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Kind::UpstreamHeadTimeout.into()),
             _ if self.has_heard => Err(Kind::UpstreamTruncated.into()),
+            // It has said that it has not looked at it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                Err(Failure::unseen(Kind::UpstreamRefused))
+            }
             // A reset before the first byte is what closing an idle connection can look like.
             _ => {
                 let reached = Reached::Unanswered { was_reused: self.was_reused };

@@ -14,7 +14,7 @@ use crate::driver::Cipher;
 
 use super::asked::canonical;
 use super::cipher::TlsCipher;
-use super::session::Session;
+use super::session::{Alpn, Session};
 use super::text::TextsDigest;
 use super::words::broken;
 
@@ -57,6 +57,17 @@ impl Connector {
         let side = side.map_err(|error| broken(&error.to_string()))?;
         let session = Rc::new(Session::default());
         Ok((Box::new(TlsCipher::new(side, asked, session.clone())), session))
+    }
+
+    /// The same, but for HTTP/2, which is not offered.
+    pub(crate) fn without_http2(&self) -> Self {
+        let mut config = (*self.0.config).clone();
+        config.alpn_protocols = Alpn::offer(false);
+        Self(Arc::new(Shared {
+            config: Arc::new(config),
+            name: self.0.name.clone(),
+            identity: self.0.identity.clone(),
+        }))
     }
 
     pub(crate) fn config(&self) -> &Arc<ClientConfig> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::error::{Error, Kind, Result};
 use crate::telemetry::Counter;
+use crate::tls::Connector;
 
 use super::endpoint::Endpoint;
 use super::health::Budget;
@@ -157,6 +158,11 @@ impl Group {
     /// What it wants to know of requests, if anything.
     pub(crate) fn wishes(&self) -> Option<Wishes> {
         self.0.settings().wishes()
+    }
+
+    /// How its `https` endpoints are spoken to, if not as usual.
+    pub(crate) fn connector(&self) -> Option<Connector> {
+        self.0.settings().connector.clone()
     }
 
     /// Fixes what was said of it.

@@ -63,13 +63,14 @@ impl Member {
         (now, rng): (Instant, &mut Rng),
     ) -> Rc<Self> {
         let Place { pool, named, total } = place;
-        let shelf = pool.hold(&node.origin.place, named);
+        let target = node.origin.target(settings.connector.as_ref());
+        let shelf = pool.hold(&target, named);
         let gradient = settings.adaptive.as_ref().map(|options| Gradient::new(options.clone(), now, rng));
         Rc::new(Self {
             node: node.clone(),
             group: group.clone(),
             settings: settings.clone(),
-            destination: Destination::held(node.origin.clone(), node.name.clone(), shelf),
+            destination: Destination::held(node.origin.clone(), target, node.name.clone(), shelf),
             shelf,
             pool: pool.clone(),
             active: Cell::new(0),

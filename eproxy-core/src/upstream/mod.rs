@@ -24,6 +24,7 @@
 mod balance;
 mod connect;
 mod destination;
+mod dial;
 mod discovery;
 mod endpoint;
 mod field;
@@ -32,6 +33,7 @@ mod guard;
 mod health;
 mod line;
 mod member;
+mod multiplexed;
 mod node;
 mod options;
 mod origin;
@@ -46,6 +48,7 @@ mod settings;
 mod snapshot;
 mod supervisor;
 mod tally;
+mod transport;
 mod upstreams;
 mod view;
 
@@ -53,6 +56,7 @@ pub(crate) use balance::hash::hash;
 pub use balance::sticky::Sticky;
 pub(crate) use balance::sticky::values as cookie_values;
 pub(crate) use destination::Destination;
+pub(crate) use dial::Dial;
 #[cfg(feature = "dns")]
 pub use discovery::Srv;
 pub use discovery::{Discovery, Dns, EndpointsFile, Feed, Found};
@@ -70,5 +74,6 @@ pub(crate) use registry::{GroupNumber, Registry};
 pub(crate) use settings::Wishes;
 pub use settings::{Balance, HashKey};
 pub use snapshot::{EndpointSnapshot, GroupSnapshot, Health};
+pub(crate) use transport::Target;
 pub(crate) use upstreams::Upstreams;
 pub(crate) use view::{Ask, Choice, Tried};

@@ -32,6 +32,9 @@ pub struct UpstreamOptions {
     /// Unused connections that each worker keeps to one upstream. Default 1,024; 0 keeps none. An unused connection
     /// costs a descriptor and a few hundred bytes.
     pub pool_size: usize,
+    /// Requests that each worker gives to one HTTP/2 connection at once; where the upstream announces fewer, those. Another
+    /// connection is made for more. Default 100.
+    pub streams: usize,
 }
 
 impl Default for UpstreamOptions {
@@ -43,6 +46,7 @@ impl Default for UpstreamOptions {
             write_idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(30),
             pool_size: 1024,
+            streams: 100,
         }
     }
 }

@@ -8,6 +8,9 @@ use http_types::url::Host;
 
 use crate::driver::Address;
 use crate::error::{Error, Kind, Result};
+use crate::tls::Connector;
+
+use super::transport::{Target, Transport, default_connector};
 
 /// Where to connect to: what tells one pool of connections from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,10 +21,22 @@ pub(crate) enum Place {
     Name(String, u16),
 }
 
+/// How an upstream is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// `http`: HTTP/1.1.
+    Http,
+    /// `h2c`: HTTP/2 without TLS, which it must be known to speak (RFC 9113 §3.3).
+    H2c,
+    /// `https`: over TLS, HTTP/2 or HTTP/1.1 as it chooses.
+    Https,
+}
+
 /// An upstream: where it is, and what requests to it are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) place: Place,
+    pub(crate) scheme: Scheme,
     /// What a Host field for it holds (RFC 9110 §7.2).
     pub(crate) authority: String,
     /// What paths begin with there; empty, or a slash and what follows without one at its end.
@@ -29,7 +44,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `http://host:port/base` or `unix:/path`.
+    /// Reads `http://host:port/base`, the same with `https` or `h2c`, or `unix:/path`.
     ///
     /// # Errors
     ///
@@ -40,18 +55,27 @@ impl Origin {
             return match path.starts_with('/') {
                 true => Ok(Self {
                     place: Place::Address(Address::Unix(path.into())),
+                    scheme: Scheme::Http,
                     authority: "localhost".into(),
                     base: String::new(),
                 }),
                 false => wrong("is not unix: and an absolute path"),
             };
         }
-        let Ok(url) = Url::parse(text) else { return wrong("is neither http://HOST:PORT nor unix:/PATH") };
-        match url.scheme() {
-            "http" => {}
-            "https" => return wrong("needs TLS, which this version does not have yet; use http://"),
-            _ => return wrong("is neither http://HOST:PORT nor unix:/PATH"),
-        }
+        let neither = "is none of http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT and unix:/PATH";
+        // What is no scheme of the Web would not be parsed as one.
+        let h2c = text.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("h2c://"));
+        let parsed = match h2c {
+            Some(scheme) => Url::parse(&format!("http://{}", &text[scheme.len()..])),
+            None => Url::parse(text),
+        };
+        let Ok(url) = parsed else { return wrong(neither) };
+        let scheme = match (h2c, url.scheme()) {
+            (Some(_), _) => Scheme::H2c,
+            (None, "http") => Scheme::Http,
+            (None, "https") => Scheme::Https,
+            _ => return wrong(neither),
+        };
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
             return wrong("has more than a host, a port and a path");
         }
@@ -64,7 +88,29 @@ impl Origin {
         };
         let host = url.host_str().unwrap_or_default();
         let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Ok(Self { place, authority, base: url.path().trim_end_matches('/').to_owned() })
+        Ok(Self { place, scheme, authority, base: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// Where connections to it lead and how they are made; over TLS by `connector`, or the default one.
+    pub(crate) fn target(&self, connector: Option<&Connector>) -> Target {
+        let transport = match self.scheme {
+            Scheme::Http => Transport::Plain,
+            Scheme::H2c => Transport::Http2,
+            Scheme::Https => Transport::Tls {
+                // Who it must prove to be: what it is called, without the port.
+                host: host_of(&self.authority).into(),
+                connector: connector.cloned().unwrap_or_else(default_connector),
+            },
+        };
+        Target { place: self.place.clone(), transport }
+    }
+}
+
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::tls::UpstreamTls;
 
 use super::balance::sticky::Sticky;
 use super::discovery::Discovery;
@@ -70,6 +71,19 @@ impl Group {
         let discoveries = &self.inner().searches.discoveries;
         discoveries.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(discovery));
         self
+    }
+
+    /// Sets how `https` endpoints are spoken to; without it the system's roots are trusted. Each must prove to be the host of
+    /// its URL, or what it is [called](Endpoint::host).
+    ///
+    /// ```no_run
+    /// use eproxy_core::{Group, UpstreamTls};
+    ///
+    /// let group = Group::from(["https://10.0.0.7", "https://10.0.0.8"])
+    ///     .tls(UpstreamTls::new().roots_file("/etc/eproxy/inside.pem").server_name("app.inside"));
+    /// ```
+    pub fn tls(self, tls: UpstreamTls) -> Self {
+        self.set(|settings| settings.tls = Some(tls))
     }
 
     /// Sets how endpoints are chosen; [`Balance::PeakEwma`] unless set.

@@ -9,14 +9,17 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use slab::Slab;
 
 use crate::driver::{Direction, Stream};
+use crate::tls::Alpn;
 
-use super::origin::Place;
+use super::multiplexed::{Maker, Making, Multiplexed};
 use super::registry::ShelfNumber;
+use super::transport::Target;
 
 /// The bit that tells the numbers of this pool's connections from those of others that are parked on the core.
 const MARK: u32 = 1 << 31;
@@ -40,9 +43,9 @@ pub(crate) struct Pool {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     /// A request has named the place. The shelf is forgotten when nothing is on it.
-    Passing(Place),
+    Passing(Target),
     /// An endpoint of a group is there; `true` says on whose behalf. The shelf stays for as long as it is held.
-    Held(Place, bool),
+    Held(Target, bool),
 }
 
 /// The unused connections to one place, the one that was used last at the end.
@@ -53,6 +56,19 @@ struct Shelf {
     key: Option<Key>,
     /// Those who hold it.
     holders: usize,
+    /// Those that speak HTTP/2, which are used by many at once.
+    multiplexed: Vec<Rc<Multiplexed>>,
+    /// It is known that these will do.
+    speaks_http2: bool,
+    /// Those who make one.
+    making: Rc<Making>,
+}
+
+impl Shelf {
+    /// Whether nobody would miss it.
+    fn is_needless(&self) -> bool {
+        self.holders == 0 && self.idle.is_empty() && self.multiplexed.iter().all(|it| !it.is_open())
+    }
 }
 
 #[derive(Debug)]
@@ -70,10 +86,23 @@ impl Pool {
     }
 
     /// Takes the connection that was used last on behalf of `identity`.
-    pub(crate) fn take(&self, shelf: ShelfNumber, identity: &Identity) -> Option<Stream> {
+    pub(crate) fn take(
+        &self,
+        shelf: ShelfNumber,
+        identity: &Identity,
+        for_websocket: bool,
+    ) -> Option<Stream> {
         let stream = {
             let mut shelves = self.shelves.borrow_mut();
-            let stack = &mut shelves.get_mut(shelf as usize)?.idle;
+            let Shelf { idle: stack, multiplexed, .. } = shelves.get_mut(shelf as usize)?;
+            if !multiplexed.is_empty() {
+                multiplexed.retain(|multiplexed| multiplexed.is_open());
+                // One after the other is filled, so that those which are not needed come to their end.
+                let mut fit = multiplexed.iter().filter(|multiplexed| multiplexed.is_for(identity));
+                if let Some(stream) = fit.find_map(|multiplexed| multiplexed.open(for_websocket)) {
+                    return Some(stream);
+                }
+            }
             let mut idle = self.idle.borrow_mut();
             let is_fit =
                 |number: &u32| idle.get(*number as usize).is_some_and(|idle| idle.identity == *identity);
@@ -92,18 +121,18 @@ impl Pool {
     }
 
     /// The shelf of a place that a request has named, if there is anything on it.
-    pub(crate) fn find(&self, place: &Place) -> Option<ShelfNumber> {
-        self.named.borrow().get(&Key::Passing(place.clone())).copied()
+    pub(crate) fn find(&self, target: &Target) -> Option<ShelfNumber> {
+        self.named.borrow().get(&Key::Passing(target.clone())).copied()
     }
 
     /// The shelf of a place that a request has named, to put something on it.
-    pub(crate) fn shelf(&self, place: &Place) -> ShelfNumber {
-        self.shelf_of(Key::Passing(place.clone()))
+    pub(crate) fn shelf(&self, target: &Target) -> ShelfNumber {
+        self.shelf_of(Key::Passing(target.clone()))
     }
 
     /// The shelf of an endpoint, which stays until it was [released](Self::release) as often as it was held.
-    pub(super) fn hold(&self, place: &Place, named: bool) -> ShelfNumber {
-        let number = self.shelf_of(Key::Held(place.clone(), named));
+    pub(super) fn hold(&self, target: &Target, named: bool) -> ShelfNumber {
+        let number = self.shelf_of(Key::Held(target.clone(), named));
         self.shelves.borrow_mut()[number as usize].holders += 1;
         number
     }
@@ -114,7 +143,12 @@ impl Pool {
             let mut shelves = self.shelves.borrow_mut();
             let Some(shelf) = shelves.get_mut(number as usize) else { return };
             shelf.holders -= 1;
-            if shelf.holders == 0 { std::mem::take(&mut shelf.idle) } else { Vec::new() }
+            if shelf.holders == 0 {
+                shelf.multiplexed.clear();
+                std::mem::take(&mut shelf.idle)
+            } else {
+                Vec::new()
+            }
         };
         let closed: Vec<_> =
             left.iter().filter_map(|idle| self.idle.borrow_mut().try_remove(*idle as usize)).collect();
@@ -168,6 +202,9 @@ impl Pool {
             return false;
         }
         let number = number & !MARK;
+        if self.idle.borrow().get(number as usize).is_some_and(|idle| idle.stream.stays(number | MARK)) {
+            return true;
+        }
         let idle = self.idle.borrow_mut().try_remove(number as usize);
         if let Some(idle) = idle {
             if let Some(shelf) = self.shelves.borrow_mut().get_mut(idle.shelf as usize)
@@ -183,10 +220,35 @@ impl Pool {
     /// Forgets a shelf that nobody holds once nothing is on it.
     fn tidy(&self, number: ShelfNumber) {
         let mut shelves = self.shelves.borrow_mut();
-        if shelves.get(number as usize).is_some_and(|shelf| shelf.holders == 0 && shelf.idle.is_empty())
+        if shelves.get(number as usize).is_some_and(|shelf| shelf.is_needless())
             && let Some(key) = shelves.remove(number as usize).key
         {
             self.named.borrow_mut().remove(&key);
+        }
+    }
+
+    /// Those who make a connection that may have room for others, if it is known that it speaks HTTP/2.
+    pub(super) fn made(&self, shelf: ShelfNumber) -> Option<Rc<Making>> {
+        let shelves = self.shelves.borrow();
+        shelves.get(shelf as usize).filter(|shelf| shelf.speaks_http2).map(|shelf| shelf.making.clone())
+    }
+
+    /// Says that a connection is being made, for as long as what it gives is kept.
+    pub(super) fn make(&self, shelf: ShelfNumber) -> Option<Maker> {
+        self.shelves.borrow().get(shelf as usize).map(|shelf| shelf.making.begin())
+    }
+
+    /// Notes what a target has chosen to speak.
+    pub(super) fn speaks(&self, shelf: ShelfNumber, alpn: Alpn) {
+        if let Some(shelf) = self.shelves.borrow_mut().get_mut(shelf as usize) {
+            shelf.speaks_http2 = alpn == Alpn::Http2;
+        }
+    }
+
+    /// Adds a connection that many use at once.
+    pub(super) fn add(&self, shelf: ShelfNumber, multiplexed: &Rc<Multiplexed>) {
+        if let Some(shelf) = self.shelves.borrow_mut().get_mut(shelf as usize) {
+            shelf.multiplexed.push(multiplexed.clone());
         }
     }
 
@@ -194,7 +256,10 @@ impl Pool {
     pub(crate) fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.borrow_mut());
         drop(idle);
-        self.shelves.borrow_mut().iter_mut().for_each(|(_, shelf)| shelf.idle.clear());
+        for (_, shelf) in &mut *self.shelves.borrow_mut() {
+            shelf.idle.clear();
+            shelf.multiplexed.clear();
+        }
     }
 }
 
@@ -203,12 +268,13 @@ impl Pool {
 mod tests {
     use crate::driver::{Address, Core, Wakeup};
 
+    use super::super::origin::Place;
     use super::*;
 
     const KEEP: Duration = Duration::from_secs(9);
 
-    fn place(port: u16) -> Place {
-        Place::Address(Address::Tcp(([127, 0, 0, 1], port).into()))
+    fn place(port: u16) -> Target {
+        Target::plain(Place::Address(Address::Tcp(([127, 0, 0, 1], port).into())))
     }
 
     fn identity(port: u16) -> Identity {
@@ -229,11 +295,11 @@ mod tests {
         };
         let (_, second, third) = (put(None), put(None), put(identity(1)));
         let _fourth = put(None);
-        assert_eq!(pool.take(0, &identity(1)).map(|stream| stream.key()), Some(third));
-        assert!(pool.take(0, &identity(1)).is_none());
-        assert!(pool.take(0, &None).is_some());
-        assert_eq!(pool.take(0, &None).map(|stream| stream.key()), Some(second));
-        assert!(pool.take(0, &None).is_none(), "the first was one too many");
+        assert_eq!(pool.take(0, &identity(1), false).map(|stream| stream.key()), Some(third));
+        assert!(pool.take(0, &identity(1), false).is_none());
+        assert!(pool.take(0, &None, false).is_some());
+        assert_eq!(pool.take(0, &None, false).map(|stream| stream.key()), Some(second));
+        assert!(pool.take(0, &None, false).is_none(), "the first was one too many");
     }
 
     #[test]
@@ -270,9 +336,9 @@ mod tests {
         let (stream, _other) = Stream::pair(&core).unwrap();
         pool.put(held, None, stream, KEEP, 3);
         pool.release(held);
-        let stream = pool.take(held, &None).expect("somebody holds it");
+        let stream = pool.take(held, &None, false).expect("somebody holds it");
         pool.put(held, None, stream, KEEP, 3);
         pool.release(held);
-        assert!(pool.take(held, &None).is_none() && pool.idle.borrow().is_empty());
+        assert!(pool.take(held, &None, false).is_none() && pool.idle.borrow().is_empty());
     }
 }

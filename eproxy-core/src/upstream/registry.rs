@@ -1,8 +1,8 @@
 //! What a server's cores keep something about: numbered once, when it starts.
 
 use super::group::Group;
-use super::origin::Place;
 use super::search::Use;
+use super::transport::Target;
 
 /// The number of a place whose connections are pooled.
 pub(crate) type ShelfNumber = u32;
@@ -13,18 +13,18 @@ pub(crate) type GroupNumber = u32;
 /// Everything that a server's cores keep something about.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    pub(super) shelves: Vec<Place>,
+    pub(super) shelves: Vec<Target>,
     /// With those whose connections say on whose behalf they are made marked.
     pub(super) groups: Vec<(Group, bool)>,
     uses: Vec<Use>,
 }
 
 impl Registry {
-    /// The number of the shelf for connections to a place.
-    pub(crate) fn shelf(&mut self, place: &Place) -> ShelfNumber {
-        let known = self.shelves.iter().position(|known| known == place);
+    /// The number of the shelf for connections to a target.
+    pub(crate) fn shelf(&mut self, target: &Target) -> ShelfNumber {
+        let known = self.shelves.iter().position(|known| known == target);
         let number = known.unwrap_or_else(|| {
-            self.shelves.push(place.clone());
+            self.shelves.push(target.clone());
             self.shelves.len() - 1
         });
         number as ShelfNumber
@@ -55,10 +55,14 @@ mod tests {
     #[test]
     fn places_and_groups_are_numbered_once() {
         let mut registry = Registry::default();
-        let place = |url: &str| Origin::parse(url).unwrap().place;
+        let place = |url: &str| Origin::parse(url).unwrap().target(None);
         assert_eq!(registry.shelf(&place("http://a.test:80/x")), 0);
         assert_eq!(registry.shelf(&place("http://b.test")), 1);
         assert_eq!(registry.shelf(&place("http://a.test/y")), 0);
+        // The same place, otherwise spoken to.
+        assert_eq!(registry.shelf(&place("h2c://a.test")), 2);
+        assert_eq!(registry.shelf(&place("https://a.test:80")), 3);
+        assert_eq!(registry.shelf(&place("https://a.test:80/z")), 3);
         let (one, other) = (Group::from("http://a.test"), Group::from("http://a.test"));
         assert_eq!(registry.group(&one, false), 0);
         assert_eq!(registry.group(&other, false), 1);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
+use crate::tls::{Connector, UpstreamTls};
 
 use super::balance::sticky::{Cookie, Sticky};
 use super::balance::zone;
@@ -81,6 +82,9 @@ pub(super) struct Settings {
     /// How many requests wait for room, and how long.
     pub(super) queue: Option<(usize, Duration)>,
     pub(super) budget: RetryBudget,
+    /// How `https` endpoints are spoken to, if not as usual; and what is made of that.
+    pub(super) tls: Option<UpstreamTls>,
+    pub(super) connector: Option<Connector>,
 }
 
 /// How requests say which endpoints they are for.
@@ -110,6 +114,8 @@ impl Default for Settings {
             adaptive: None,
             queue: None,
             budget: RetryBudget::default(),
+            tls: None,
+            connector: None,
         }
     }
 }
@@ -123,6 +129,7 @@ impl Settings {
     pub(super) fn build(mut self) -> Result<Self> {
         self.check()?;
         self.cookie = self.sticky.as_ref().map(Sticky::build).transpose()?;
+        self.connector = self.tls.as_ref().map(UpstreamTls::connector).transpose()?;
         Ok(self)
     }
 

@@ -14,10 +14,14 @@ use log::Level;
 
 use crate::telemetry::Journal;
 
+use super::dial::Dial;
 use super::group::Inner;
 use super::health::{Probe, RiseFall, Tally, Verdict, examine, first_probe, next_probe, sweep};
 use super::node::{Mode, Node};
+use super::options::UpstreamOptions;
+use super::origin::Place;
 use super::settings::Settings;
+use super::transport::Target;
 use super::upstreams::Upstreams;
 
 /// How often it is looked whether there is something new to be done, in groups whose endpoints are probed or compared, and in
@@ -88,9 +92,14 @@ impl Watch {
     async fn run(mut self, upstreams: Rc<Upstreams>, probe: Probe, goes_on: Rc<Cell<bool>>) {
         let core = upstreams.core().clone();
         let mut results = RiseFall::new(probe.rise, probe.fall);
+        let options = UpstreamOptions { connect: probe.timeout, ..UpstreamOptions::default() };
+        let target = self.node.origin.target(self.group.settings().connector.as_ref());
         core.sleep(first_probe(probe.interval, &mut self.rng)).await;
         while goes_on.get() {
-            let connect = async |place: &_| upstreams.connect(place, None, probe.timeout).await;
+            let connect = async |place: &Place| {
+                let target = Target { place: place.clone(), ..target.clone() };
+                upstreams.connect_alone(&target, Dial::new(&options)).await
+            };
             let examined = examine(&core, &probe, &self.node.origin, connect).await;
             let why = examined.as_ref().err().map(ToString::to_string);
             let verdict = results.observe(why.is_none());

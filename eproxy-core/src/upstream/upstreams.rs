@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_lite::future;
 
@@ -11,15 +10,15 @@ use crate::driver::{Core, Stream};
 use crate::error::{Kind, Result};
 use crate::telemetry::Journal;
 
-use super::connect;
+use super::destination::Destination;
+use super::dial::{self, Dial, Dialled};
 use super::group::Group;
-use super::guard::Guard;
 use super::member::Pick;
-use super::origin::Place;
 use super::pool::Pool;
 use super::registry::{GroupNumber, Registry};
 use super::resolve::Resolver;
 use super::supervisor;
+use super::transport::Target;
 use super::view::{Ask, Choice, Tried, View};
 
 /// The upstreams as one core sees them.
@@ -113,17 +112,24 @@ impl Upstreams {
         &self.core
     }
 
-    /// Makes a new connection; a guard judges the address that is dialled.
+    /// Makes a new connection to a destination.
     ///
     /// # Errors
     ///
-    /// `Resolve`, `Lookups`, `Destination`, `Connect`, `ConnectTimeout`.
-    pub(crate) async fn connect(
-        &self,
-        place: &Place,
-        guard: Option<&Guard>,
-        patience: Duration,
-    ) -> Result<Stream> {
-        connect::connect(&self.core, &self.resolver, place, guard, patience).await
+    /// `Resolve`, `Lookups`, `Destination`, `Connect`, `ConnectTimeout`; `TlsHandshake`.
+    pub(crate) async fn connect(&self, destination: &Destination, dial: Dial<'_>) -> Result<Stream> {
+        dial::dial_for(&self.core, &self.resolver, &self.pool, destination, dial).await
+    }
+
+    /// Makes a new connection to a target that nobody else uses.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub(crate) async fn connect_alone(&self, target: &Target, wanted: Dial<'_>) -> Result<Stream> {
+        match dial::dial(&self.core, &self.resolver, target, wanted).await? {
+            Dialled::Http1(stream) => Ok(stream),
+            Dialled::Http2(multiplexed) => dial::open(&self.core, &multiplexed, wanted).await,
+        }
     }
 }
