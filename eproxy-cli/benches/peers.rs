@@ -15,6 +15,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `modes.rs` | the table of modes: what is asked, how it is measured, who contends |
+//! | `story.rs` | the ways of measuring |
 //! | `pages.rs` | what is asked, and the only right answers |
 //! | `contender.rs` | what a contender is |
 //! | `configs/` | how each program is told what a mode wants of it |
@@ -47,7 +48,7 @@
 //! | `clock.rs` | the time |
 //! | `report.rs` | tables, medians and ratios |
 //!
-//! A new mode is a row in `modes.rs`; a new kind of measurement is a new story file beside `load.rs`.
+//! A new mode is a row in `modes.rs`; a new kind of measurement is a variant in `story.rs` and a story file beside `load.rs`.
 
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
@@ -103,6 +104,8 @@ mod secure;
 mod server;
 #[path = "peers/stage.rs"]
 mod stage;
+#[path = "peers/story.rs"]
+mod story;
 #[path = "peers/swap.rs"]
 mod swap;
 #[path = "peers/swapped.rs"]
@@ -120,8 +123,8 @@ mod wrk;
 
 use std::process::ExitCode;
 
-use modes::{Story, Upstream};
 use options::{Command, Options};
+use story::{Story, Upstream};
 use tools::Tools;
 
 /// What can go wrong is told to a person and ends the run, so a sentence is all that an error carries.

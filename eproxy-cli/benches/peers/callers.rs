@@ -11,8 +11,8 @@ use rustls::HandshakeKind;
 use rustls::client::{ClientConfig, ClientConnection, Resumption};
 
 use crate::identity::{Identity, NAME};
-use crate::modes::Calls;
 use crate::pages::Expected;
+use crate::story::Calls;
 use crate::talkers::percentile;
 use crate::{Outcome, clock, probe, secure, websocket};
 

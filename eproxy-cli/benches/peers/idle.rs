@@ -8,12 +8,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::contender::Contender;
-use crate::modes::Quiet;
 use crate::options::Options;
 use crate::pages::Expected;
 use crate::probe::Probe;
 use crate::server::Server;
 use crate::stage::Stage;
+use crate::story::Quiet;
 use crate::tools::Tools;
 use crate::tunnel::Tunnel;
 use crate::{Outcome, procfs, report};

@@ -1,8 +1,9 @@
 //! The table of modes: what is asked, how it is measured, who contends.
 
 use crate::configs::{envoy, eproxy, haproxy, nginx};
-use crate::contender::{Contender, Launch, Program, Site, Wire};
+use crate::contender::{Contender, Program, Wire};
 use crate::pages::{BULK, FETCHED, HELLO, KIB, Page, READY, SMALL};
+use crate::story::{Calls, Load, Quiet, Story, Upstream};
 
 /// One thing to measure.
 pub(crate) struct Mode {
@@ -23,23 +24,6 @@ pub(crate) struct Mode {
     pub(crate) contenders: &'static [Contender],
 }
 
-impl Mode {
-    /// What the contenders are asked over.
-    pub(crate) fn wire(&self) -> Wire {
-        match self.story {
-            Story::Load(Load::Calls(_)) | Story::Swap => Wire::Tls,
-            Story::Load(Load::Streams) => Wire::Http2,
-            Story::Idle(Quiet::Connections(wire)) => wire,
-            Story::Load(Load::Requests | Load::Bytes | Load::Messages)
-            | Story::Idle(Quiet::Tunnels)
-            | Story::Restart
-            | Story::Balance
-            | Story::Chaos
-            | Story::Rolling => Wire::Http1,
-        }
-    }
-}
-
 /// Modes that are one question, and run one after the other.
 pub(crate) struct Family {
     /// How the command line calls it.
@@ -48,79 +32,6 @@ pub(crate) struct Family {
     pub(crate) about: &'static str,
     /// The names of the modes.
     pub(crate) members: &'static [&'static str],
-}
-
-/// The ways of measuring; each is a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Story {
-    /// As much as the servers can do, in rounds.
-    Load(Load),
-    /// Many connections that stay open and say nothing.
-    Idle(Quiet),
-    /// Upstreams that are killed and started again while requests go on.
-    Restart,
-    /// Upstreams of which one is slow.
-    Balance,
-    /// Upstreams that are killed, hang, or become slow.
-    Chaos,
-    /// Upstreams that are restarted one after the other.
-    Rolling,
-    /// Certificates that are replaced while requests and handshakes go on.
-    Swap,
-}
-
-/// What a load consists of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// wrk; requests are counted.
-    Requests,
-    /// wrk; bytes of answers are counted.
-    Bytes,
-    /// A client of ours, each of whose WebSockets waits for the echo of its message before it sends the next.
-    Messages,
-    /// h2load; requests are counted.
-    Streams,
-    /// A client of ours over TLS.
-    Calls(Calls),
-}
-
-/// What a TLS client does all the time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Calls {
-    /// A full handshake, a request, the end.
-    Full,
-    /// A handshake that resumes the session before, a request, the end.
-    Resumed,
-    /// A request on the connection that is there.
-    Requests,
-    /// The same; bytes of answers are counted.
-    Bytes,
-}
-
-/// What the connections are that stay open.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quiet {
-    /// Kept-alive connections, after one request each.
-    Connections(Wire),
-    /// WebSockets, after one echo each.
-    Tunnels,
-}
-
-/// The servers that the contenders of a mode pass requests on to. They are never counted.
-pub(crate) enum Upstream {
-    None,
-    /// nginx, so often.
-    Nginx {
-        count: usize,
-        /// The ports that each has.
-        doors: u16,
-        page: Page,
-        launch: fn(&Site<'_>) -> Launch,
-    },
-    /// This program as an upstream that takes its time, so often.
-    Origins(usize),
-    /// The WebSocket echo that is part of this program.
-    Echo,
 }
 
 pub(crate) const MODES: &[Mode] = &[

@@ -1,7 +1,8 @@
 //! The command line: one mode or family of modes, a few numbers.
 
 use crate::h2load::STREAMS;
-use crate::modes::{FAMILIES, Load, MODES, Mode, Story, Upstream};
+use crate::modes::{FAMILIES, MODES, Mode};
+use crate::story::{Load, Story, Upstream};
 
 /// What the command line asks for.
 pub(crate) enum Command {

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use crate::h2load::STREAMS;
-use crate::modes::{Calls, Load, Quiet};
 use crate::options::Options;
+use crate::story::{Calls, Load, Quiet};
 use crate::tools::Tools;
 use crate::{Outcome, balance, chaos, idle, load, procfs, restart, swap};
 

@@ -10,11 +10,11 @@ use crate::configs::eproxy;
 use crate::contender::{Contender, Launch, Site, Wire};
 use crate::echo::Echo;
 use crate::identity::{Authority, Identity};
-use crate::modes::Upstream;
 use crate::options::Options;
 use crate::pages::{Expected, Page, SMALL};
 use crate::probe::{Connection, Probe};
 use crate::server::{Plan, Scratch, Server};
+use crate::story::Upstream;
 use crate::tools::Tools;
 use crate::{Outcome, origin, secure};
 
@@ -106,7 +106,7 @@ impl<'a> Stage<'a> {
 
     /// A connection to a contender.
     pub(crate) fn open(&self, port: u16) -> std::io::Result<Probe> {
-        Probe::open(self.options.mode.wire(), port, &self.tls)
+        Probe::open(self.options.mode.story.wire(), port, &self.tls)
     }
 
     /// How many upstreams there are.
@@ -121,7 +121,7 @@ impl<'a> Stage<'a> {
             program: self.tools.path(contender.program).expect("absent contenders were left out"),
             launch: contender.launch,
             doors: 1,
-            wire: self.options.mode.wire(),
+            wire: self.options.mode.story.wire(),
             identity: &self.identity,
             tls: &self.tls,
             expected: &self.expected,
