@@ -31,7 +31,11 @@ pub(crate) fn describe(flags: &Flags) -> String {
 }
 
 fn reverse(flags: &Flags) -> Proxy {
-    let proxy = Proxy::to(flags.to.clone());
+    let mut proxy = Proxy::to(flags.to.clone());
+    if flags.to.iter().any(|url| url.starts_with("https:")) {
+        // A server that speaks TLS answers for the host that its certificate is for.
+        proxy = proxy.upstream_host();
+    }
     match flags.upstream_timeout {
         Some(timeout) => proxy.timeout(timeout),
         None => proxy,

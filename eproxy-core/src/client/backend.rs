@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_h1::client::Encoder;
-use async_std::net::TcpStream;
 use futures_io::AsyncRead;
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
+use futures_lite::{AsyncReadExt as _, future};
 use http_types::{Method, Request, headers};
 
 use crate::error::{Error, Kind, Result};
@@ -20,6 +19,8 @@ use super::clock::{Clock, Deadline};
 use super::connect::connect;
 use super::options::ClientOptions;
 use super::pool::{Connection, Origin, Pool};
+use super::trust::Trust;
+use super::wire::Wire;
 
 /// Sends requests over pooled connections.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Transport {
     options: ClientOptions,
     clock: Arc<Clock>,
     pool: Arc<Pool>,
+    trust: Trust,
 }
 
 /// The size of what is taken from async-h1's encoder at a time. Its chunked encoding panics below six bytes.
@@ -36,7 +38,8 @@ impl Transport {
     pub(super) fn new(options: ClientOptions) -> Self {
         let clock = Arc::new(Clock::default());
         let pool = Arc::new(Pool::new(options.clone(), clock.clone()));
-        Self { options, clock, pool }
+        let trust = Trust::new(options.tls.clone());
+        Self { options, clock, pool, trust }
     }
 
     /// Sends a request and reads the head of its answer.
@@ -59,7 +62,7 @@ impl Transport {
             }
             deadline.reset(self.options.connect);
         }
-        let connected = deadline.limit(connect(&origin)).await;
+        let connected = deadline.limit(connect(&origin, &self.trust)).await;
         let mut connection =
             connected.map_err(|_| Error::new(Kind::ConnectTimeout).detail(format!("{}", origin.host)))??;
         let head = self.exchange(&mut connection, &mut outgoing, method, &deadline).await?;
@@ -81,14 +84,17 @@ impl Transport {
         let closes = outgoing.closes;
         let answered = async {
             let head = read_answer(&mut reading, input, method_name.as_bytes()).await;
-            head.map_err(Error::from)
+            head.map_err(|kind| match reading.failure() {
+                Some(what) => Error::new(kind).detail(what),
+                None => kind.into(),
+            })
         };
         let progress = || deadline.reset(self.options.head);
         progress();
         let talk = async {
             if outgoing.is_whole() {
                 // A failed write is told by the read: an early answer may be there.
-                let _sent = stream.write_all(&outgoing.first).await;
+                let _sent = stream.send_all(&outgoing.first).await;
                 return answered.await;
             }
             let mut cut_short = true;
@@ -228,7 +234,7 @@ impl Outgoing {
     /// # Errors
     ///
     /// `UpstreamIo`, or what is wrong with the body.
-    async fn send(&mut self, stream: &mut TcpStream, progress: impl Fn()) -> Result<()> {
+    async fn send(&mut self, stream: &mut Wire, progress: impl Fn()) -> Result<()> {
         let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -236,7 +242,7 @@ impl Outgoing {
             if n == 0 {
                 return Ok(());
             }
-            let sent = stream.write_all(&chunk[..n]).await;
+            let sent = stream.send_all(&chunk[..n]).await;
             sent.map_err(|error| Error::new(Kind::UpstreamIo).because(error))?;
             progress();
         }

@@ -89,7 +89,7 @@ impl AnswerBody {
     /// Reads more; the end of the connection may be that of the body.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(connection) = &mut self.home.connection else { return Poll::Ready(Ok(())) };
-        let read = Pin::new(&mut &connection.stream).poll_read(cx, connection.input.space(INPUT));
+        let read = Pin::new(&mut connection.stream).poll_read(cx, connection.input.space(INPUT));
         let Poll::Ready(read) = read else {
             // Only time in which the body is wanted counts: a reader may be slow.
             if !std::mem::replace(&mut self.waiting, true) {
@@ -105,6 +105,8 @@ impl AnswerBody {
                 connection.input.filled(n);
                 Ok(())
             }
+            // Whoever can end a connection of TCP can't say that this was all of it (RFC 9112 §9.8).
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Kind::UpstreamTruncated.into()),
             Err(error) => Err(Error::new(Kind::UpstreamIo).because(error)),
         })
     }

@@ -20,7 +20,8 @@ use super::options::ClientOptions;
 /// [surf](https://docs.rs/surf), with its builder, its middleware ([`with`](Self::with); redirects are such a
 /// middleware) and its ways to take a body apart. Both run on async-std and share the same connections.
 ///
-/// Only `http://` is spoken. Cloning a client is cheap; clones share their connections.
+/// `http://` and `https://` are spoken, and HTTP/1.1 over both; [`ClientOptions::tls`] says whom to trust. Cloning a client
+/// is cheap; clones share their connections.
 ///
 /// ```no_run
 /// use eproxy_core::{Client, Request, Response, Server};

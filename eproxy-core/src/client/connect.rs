@@ -1,5 +1,6 @@
 //! Names to addresses to a connection.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use async_std::net::{TcpStream, ToSocketAddrs};
@@ -9,14 +10,22 @@ use crate::error::{Error, Kind, Result};
 use crate::message::Buffer;
 use crate::upstream::{HEAD_START, interleave, race};
 
-use super::pool::{Connection, Origin};
+use super::pool::{Connection, Origin, Scheme};
+use super::tls::TlsStream;
+use super::trust::Trust;
+use super::wire::Wire;
 
 /// Connects to an origin; the caller sets the deadline.
 ///
 /// # Errors
 ///
-/// `Resolve` where the name has no address, `Connect` where none of them takes the connection.
-pub(super) async fn connect(origin: &Origin) -> Result<Connection> {
+/// `Resolve` where the name has no address, `Connect` where none of them takes the connection, `TlsHandshake` where who
+/// takes it is not whom to talk to, `BadOption` where nobody knows who would be.
+pub(super) async fn connect(origin: &Origin, trust: &Trust) -> Result<Connection> {
+    let connector = match origin.scheme {
+        Scheme::Http => None,
+        Scheme::Https => Some(trust.connector().await?),
+    };
     let addresses = resolve(origin).await?;
     let pause = || async_std::task::sleep(HEAD_START);
     let stream = race(&addresses, TcpStream::connect, pause).await.map_err(|error| {
@@ -25,6 +34,19 @@ pub(super) async fn connect(origin: &Origin) -> Result<Connection> {
     })?;
     // Requests are written whole: there is nothing for the kernel to wait for.
     stream.set_nodelay(true).map_err(|error| Error::new(Kind::Connect).because(error))?;
+    let stream = match connector {
+        None => Wire::Plain(stream),
+        Some(connector) => {
+            let host = origin.host.to_string();
+            let failed = |error: io::Error| {
+                let what = error.to_string();
+                let what = what.strip_prefix("tls: ").unwrap_or(&what);
+                Error::new(Kind::TlsHandshake).detail(format!("{host}: {what}")).because(error)
+            };
+            let tls = connector.buffered(&host).map_err(failed)?;
+            Wire::Tls(TlsStream::shake(stream, tls).await.map_err(failed)?)
+        }
+    };
     Ok(Connection { stream, input: Buffer::new() })
 }
 

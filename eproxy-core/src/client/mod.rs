@@ -10,6 +10,8 @@
 //! | `options.rs` | [`ClientOptions`] |
 //! | `backend.rs` | the transport: lease, send, read; again if that is safe |
 //! | `connect.rs` | names to addresses to a connection, happy eyeballs |
+//! | `wire.rs`, `tls.rs` | what a connection is made of: a socket, or TLS over one |
+//! | `trust.rs` | whom to trust |
 //! | `pool.rs` | connections between requests |
 //! | `body.rs` | the body of an answer, on its connection |
 //! | `clock.rs` | deadlines of all requests, by one coarse ticker |
@@ -22,6 +24,9 @@ mod clock;
 mod connect;
 mod options;
 mod pool;
+mod tls;
+mod trust;
+mod wire;
 
 pub use client::{Client, IntoRequest};
 pub use options::ClientOptions;

@@ -1,21 +1,18 @@
 //! Connections between requests.
 
 use std::collections::HashMap;
-use std::io;
-use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use async_std::net::TcpStream;
 use http_types::Url;
-use socket2::SockRef;
 
 use crate::error::{Error, Kind, Result};
 use crate::message::Buffer;
 
 use super::clock::{Clock, Deadline};
 use super::options::ClientOptions;
+use super::wire::Wire;
 
 /// Where a connection leads: everything that tells one from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +26,7 @@ pub(super) struct Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Scheme {
     Http,
+    Https,
 }
 
 impl Origin {
@@ -38,12 +36,11 @@ impl Origin {
     pub(super) fn of(url: &Url) -> Result<Self> {
         let scheme = match url.scheme() {
             "http" => Scheme::Http,
-            "https" => {
-                let missing =
-                    "https needs TLS, which this version of eproxy does not have yet; use an http:// URL";
-                return Err(Error::new(Kind::Scheme).detail(missing));
+            "https" => Scheme::Https,
+            other => {
+                let expected = format!("{other}://, expected http:// or https://");
+                return Err(Error::new(Kind::Scheme).detail(expected));
             }
-            other => return Err(Error::new(Kind::Scheme).detail(format!("{other}://, expected http://"))),
         };
         let host = url.host().ok_or_else(|| Error::new(Kind::BadRequest).detail("URL without a host"))?;
         Ok(Self { scheme, host: host.to_owned(), port: url.port_or_known_default().unwrap_or(80) })
@@ -53,7 +50,7 @@ impl Origin {
 /// A connection to an upstream, with what has been read from it and not used.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Wire,
     pub(super) input: Buffer,
 }
 
@@ -99,7 +96,7 @@ impl Pool {
     pub(super) fn take(&self, origin: &Origin) -> Option<Connection> {
         loop {
             let idle = self.lock().idle.get_mut(origin)?.pop()?;
-            if !idle.is_expired() && is_quiet(&idle.connection) {
+            if !idle.is_expired() && idle.connection.stream.is_quiet() {
                 return Some(idle.connection);
             }
         }
@@ -154,12 +151,4 @@ async fn sweep(pool: Weak<Pool>, every: Duration) {
             return;
         }
     }
-}
-
-/// Whether there is nothing to read, not even the end.
-///
-/// Asked of the system directly: async-std would have its reactor wait for what nobody expects.
-fn is_quiet(connection: &Connection) -> bool {
-    let peeked = SockRef::from(&connection.stream).peek(&mut [MaybeUninit::uninit()]);
-    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -1,5 +1,7 @@
 //! The upstream connection: reads answer heads.
 
+use std::io;
+
 use futures_io::AsyncRead;
 use futures_lite::AsyncReadExt as _;
 
@@ -78,8 +80,11 @@ async fn read_head(
         match stream.read(input.space(INPUT)).await {
             Ok(0) => return Err(closed),
             Ok(n) => input.filled(n),
-            // A reset before the first byte is what closing an idle connection can look like.
-            Err(_) if input.is_empty() => return Err(closed),
+            // A reset before the first byte is what closing an idle connection can look like. The other is how TLS tells
+            // of an end that nobody has announced.
+            Err(error) if input.is_empty() || error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(closed);
+            }
             Err(_) => return Err(Kind::UpstreamIo),
         }
     }

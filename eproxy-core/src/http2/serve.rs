@@ -64,15 +64,13 @@ pub(crate) fn answer_at_once(
 /// Carries a stream until its answer has left or it is broken off.
 pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
     let Serving { mut respond, body, cargo, is_head, duct, patience } = serving;
-    let mut uploaded = None;
+    let mut is_uploaded = false;
     let end = {
         let mut upload = std::pin::pin!(upload(body, &duct, cargo));
         let mut download = std::pin::pin!(download(&core, &mut respond, &duct, cargo, is_head, patience));
         poll_fn(|cx| {
-            if uploaded.is_none()
-                && let Poll::Ready(end) = upload.as_mut().poll(cx)
-            {
-                uploaded = Some(end);
+            if !is_uploaded && let Poll::Ready(end) = upload.as_mut().poll(cx) {
+                is_uploaded = true;
                 // Of an engine that reads no more the answer may still come.
                 if let Err(broken @ (Broken::Peer(_) | Broken::Refused)) = end {
                     return Poll::Ready(Err(broken));
@@ -82,18 +80,15 @@ pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
         })
         .await
     };
-    let reason = match (end, uploaded) {
-        (Ok(()), Some(Ok(()))) => return,
-        // RFC 9113 §8.1: it was answered, and the rest of the request is not wanted.
-        (Ok(()), _) => Reason::NO_ERROR,
-        (Err(Broken::Stalled | Broken::Refused), _) => Reason::CANCEL,
-        (Err(Broken::Engine), _) => Reason::INTERNAL_ERROR,
-        (Err(Broken::Peer(reason)), _) => reason,
+    let reason = match end {
+        // What is left of the request is not wanted: the codec says so, behind the answer (RFC 9113 §8.1).
+        Ok(()) => return,
+        Err(Broken::Stalled | Broken::Refused) => Reason::CANCEL,
+        Err(Broken::Engine) => Reason::INTERNAL_ERROR,
+        Err(Broken::Peer(reason)) => reason,
     };
-    if end.is_err() {
-        // The engine need not go on.
-        duct.reset_on_drop();
-    }
+    // The engine need not go on.
+    duct.reset_on_drop();
     respond.send_reset(reason);
 }
 

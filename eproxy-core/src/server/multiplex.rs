@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +36,7 @@ use super::worker::{Connection, Worker};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Streams that are begun before others get their turn.
-const BATCH: usize = 32;
+const BATCH: usize = 100;
 
 /// How long a client that was told to go may take for that.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -84,7 +84,9 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     });
     match codec.await {
         Some(Ok(codec)) => {
-            let mut serving = Multiplexed { worker, who, codec, line, is_idle: false, is_leaving: false };
+            let begun = Vec::new();
+            let mut serving =
+                Multiplexed { worker, who, codec, line, begun, is_idle: false, is_leaving: false };
             if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
                 serving.failed(&error);
             }
@@ -102,6 +104,8 @@ struct Multiplexed<'w> {
     who: Who,
     codec: Codec,
     line: Line,
+    /// Requests whose exchanges are still to be begun.
+    begun: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
     /// There is no stream, and the client has its time to begin one.
     is_idle: bool,
     /// The client was told that no further stream is taken.
@@ -111,14 +115,25 @@ struct Multiplexed<'w> {
 impl Multiplexed<'_> {
     /// Ready when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
-        for _ in 0..BATCH {
+        loop {
             if self.worker.is_draining() {
                 self.leave();
             }
-            match self.codec.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => begin(self.worker, &self.who, request, respond),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
+            // The codec writes whenever it is asked for the next request: answers that are given in between would leave one
+            // by one.
+            let end = self.accept(cx);
+            let is_full = self.begun.len() == BATCH;
+            let has_begun = !self.begun.is_empty();
+            for (request, respond) in self.begun.drain(..) {
+                begin(self.worker, &self.who, request, respond);
+            }
+            match end {
+                Poll::Ready(end) => return Poll::Ready(end),
+                Poll::Pending if is_full => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending if has_begun => {}
                 Poll::Pending if self.line.is_late() && self.is_leaving => return Poll::Ready(Ok(())),
                 Poll::Pending if self.line.is_late() => self.leave(),
                 Poll::Pending => {
@@ -127,7 +142,17 @@ impl Multiplexed<'_> {
                 }
             }
         }
-        cx.waker().wake_by_ref();
+    }
+
+    /// Takes the requests that there are; ready when the connection is over.
+    fn accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        while self.begun.len() < BATCH {
+            match ready!(self.codec.poll_accept(cx)) {
+                Some(Ok(begun)) => self.begun.push(begun),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
         Poll::Pending
     }
 
@@ -183,9 +208,6 @@ fn begin(worker: &Rc<Worker>, who: &Who, request: Request<RecvStream>, mut respo
         // A stream that is gone takes no answer.
         if http2::answer_at_once(&mut respond, out, fields, is_head).is_err() {
             respond.send_reset(Reason::INTERNAL_ERROR);
-        } else if !request.body().is_end_stream() {
-            // RFC 9113 §8.1: what is left of the request is not wanted.
-            respond.send_reset(Reason::NO_ERROR);
         }
         return desk.clear();
     }

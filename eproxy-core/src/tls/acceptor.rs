@@ -220,8 +220,15 @@ mod tests {
             path
         }
 
+        /// Replaces a pair by another.
+        fn replace(&self, pair: &Pair) {
+            self.write("certificate", &pair.certificate);
+            self.write("key", &pair.key);
+        }
+
         fn pair(&self, pair: &Pair) -> Tls {
-            Tls::files(self.write("certificate", &pair.certificate), self.write("key", &pair.key))
+            self.replace(pair);
+            Tls::files(self.0.join("certificate"), self.0.join("key"))
         }
     }
 
@@ -235,6 +242,16 @@ mod tests {
     fn is_served(server: &Acceptor, authority: &Authority, host: &str) -> bool {
         let client = trusts(authority).connector().unwrap();
         Both::new(&client, host, server).shake(100_000).client.then.is_ok()
+    }
+
+    #[test]
+    fn both_sides_may_be_shared_and_files_looked_after_anywhere() {
+        fn may_go_anywhere<T: Send + Sync>() {}
+        may_go_anywhere::<(Acceptor, super::super::Connector)>();
+        let pair = Authority::new("root").certify(&["a.test"]);
+        let server = pair.tls().acceptor().unwrap();
+        let watch = async_std::task::spawn(async move { server.keep_current(drop).await });
+        assert!(block_on(watch.cancel()).is_none());
     }
 
     #[test]
@@ -297,7 +314,7 @@ mod tests {
         let [old, new] = ["old.test", "new.test"].map(|name| authority.certify(&[name]));
         let every = Duration::from_millis(1);
         let server = folder.pair(&old).reload_every(every).acceptor().unwrap();
-        folder.pair(&new);
+        folder.replace(&new);
         let (tell, told) = async_std::channel::unbounded();
         let news = block_on(async {
             let watch = async {
@@ -320,7 +337,7 @@ mod tests {
         let is_resumed =
             || Both::new(&client, "a.test", &server).shake(100_000).expect_over().server.session.is_resumed();
         assert!(!is_resumed() && is_resumed());
-        folder.pair(&authority.certify(&["a.test"]));
+        folder.replace(&authority.certify(&["a.test"]));
         assert!(matches!(server.0.look(Reading::Changed), Some(News::Swapped(_))));
         assert!(is_resumed());
         folder.write("roots", Authority::new("other").pem());

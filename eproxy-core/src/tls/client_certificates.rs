@@ -16,7 +16,9 @@ use super::text::{Reader, Text};
 /// others, and prove that they have its key (RFC 8446 §4.4.2).
 ///
 /// Which one it was is then to be had of the request. A client whose certificate is expired, of another issuer or not
-/// made for clients is refused in the handshake, whether or not it would have needed one.
+/// made for clients is refused in the handshake, whether or not it would have needed one. Who goes on with a session is
+/// taken for whom it was when the session began, up to twelve hours ago, as long as the roots are the same;
+/// [`Tls::tickets`](crate::Tls::tickets) turns that off.
 ///
 /// ```
 /// use eproxy_core::{ClientCertificates, Tls};

@@ -6,9 +6,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 use crate::driver::Cipher;
 
@@ -16,7 +16,7 @@ use super::asked::canonical;
 use super::cipher::TlsCipher;
 use super::session::{Alpn, Session};
 use super::text::TextsDigest;
-use super::words::broken;
+use super::words::{broken, words};
 
 /// Connects to servers, on any core; clones are the same one. Two are equal if they trust the same servers, say the same of
 /// themselves and offer the same: a connection of one is good for the other.
@@ -45,16 +45,13 @@ impl Connector {
     ///
     /// `InvalidData` where `host` is neither.
     pub(crate) fn connect(&self, host: &str) -> io::Result<(Box<dyn Cipher>, Rc<Session>)> {
-        let name = match &self.0.name {
-            Some(name) => name.clone(),
-            None => server_name(host).ok_or_else(|| broken(&format!("{host:?} is no name of a host")))?,
-        };
+        let name = self.name(host)?;
         let asked = match &name {
             ServerName::DnsName(name) => Some(canonical(name.as_ref())),
             _ => None,
         };
         let side = UnbufferedClientConnection::new(self.0.config.clone(), name);
-        let side = side.map_err(|error| broken(&error.to_string()))?;
+        let side = side.map_err(|error| failed(&error))?;
         let session = Rc::new(Session::default());
         Ok((Box::new(TlsCipher::new(side, asked, session.clone())), session))
     }
@@ -70,9 +67,26 @@ impl Connector {
         }))
     }
 
-    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
-        &self.0.config
+    /// The same for streams that are no streams of the driver: rustls keeps what is on its way.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub(crate) fn buffered(&self, host: &str) -> io::Result<ClientConnection> {
+        ClientConnection::new(self.0.config.clone(), self.name(host)?).map_err(|error| failed(&error))
     }
+
+    fn name(&self, host: &str) -> io::Result<ServerName<'static>> {
+        match &self.0.name {
+            Some(name) => Ok(name.clone()),
+            None => server_name(host).ok_or_else(|| broken(&format!("{host:?} is no name of a host"))),
+        }
+    }
+}
+
+/// What went wrong with a connection to a server, as an error of I/O.
+pub(crate) fn failed(error: &rustls::Error) -> io::Error {
+    broken(&words(error, false))
 }
 
 /// A host as it is asked for: an IPv6 address may be in brackets, and a name may have a dot at its end, which is not asked

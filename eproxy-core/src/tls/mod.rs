@@ -43,7 +43,7 @@ pub(crate) use acceptor::{Acceptor, News};
 pub use certificate::Certificate;
 pub use client_certificate::ClientCertificate;
 pub use client_certificates::ClientCertificates;
-pub(crate) use connector::Connector;
+pub(crate) use connector::{Connector, failed};
 pub use options::Tls;
 pub use resolver::{CertificateResolver, Hello};
 pub(crate) use session::{Alpn, Session};

@@ -1,9 +1,12 @@
 //! Both sides of TLS, with nothing but memory in between.
 
 use std::collections::HashSet;
-use std::io::IoSlice;
+use std::io::{IoSlice, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rcgen::{
     CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
@@ -796,4 +799,65 @@ fn connectors_are_equal_if_a_connection_of_one_is_good_for_the_other() {
 fn there_are_roots_without_any_being_named() {
     assert!(!super::roots::system_roots().is_empty());
     let _: &RootCertStore = super::roots::system_roots();
+}
+
+/// Serves one connection on a socket: says `pong` to whatever is said first, and that this is all.
+fn serve(acceptor: &Acceptor, mut socket: TcpStream) -> Result<Then, String> {
+    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let mut end = End::new(acceptor.accept().unwrap());
+    let mut is_answered = false;
+    loop {
+        let mut chunk = [0; 4096];
+        let read = socket.read(&mut chunk).map_err(|error| error.to_string())?;
+        if read == 0 {
+            return end.then;
+        }
+        end.came.extend_from_slice(&chunk[..read]);
+        let mut out = end.open(100_000);
+        if !end.heard.is_empty() && !is_answered {
+            is_answered = true;
+            out.extend(end.say(b"pong"));
+            end.cipher.close(&mut out);
+        }
+        socket.write_all(&out).map_err(|error| error.to_string())?;
+        end.then.clone()?;
+    }
+}
+
+#[test]
+fn openssl_agrees() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("skipped: openssl is not installed");
+        return;
+    }
+    let authority = Authority::new("root");
+    let server = authority.certify(&["shop.test"]).tls().refuse_unknown_names().acceptor().unwrap();
+    let name = format!("eproxy-roots-{}-{:08x}", std::process::id(), fastrand::u32(..));
+    let roots = std::env::temp_dir().join(name);
+    std::fs::write(&roots, authority.pem()).unwrap();
+    for (version, name, told) in [
+        ("-tls1_2", "shop.test", &["ALPN protocol: h2", "Verify return code: 0 (ok)", "pong"][..]),
+        ("-tls1_3", "shop.test", &["ALPN protocol: h2", "Verify return code: 0 (ok)", "pong"]),
+        ("-tls1_3", "blog.test", &["unrecognized name"]),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Command::new("openssl")
+            .args(["s_client", "-connect", &listener.local_addr().unwrap().to_string(), version])
+            .args(["-servername", name, "-verify_hostname", name, "-alpn", "h2,http/1.1", "-CAfile"])
+            .arg(&roots)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = client.stdin.take().unwrap();
+        said.write_all(b"ping\n").unwrap();
+        let ended = serve(&server, listener.accept().unwrap().0);
+        drop(said);
+        let output = client.wait_with_output().unwrap();
+        let output = [output.stdout, output.stderr].concat();
+        let output = String::from_utf8_lossy(&output);
+        assert!(told.iter().all(|told| output.contains(told)), "{version} {name}: {ended:?}\n{output}");
+    }
+    std::fs::remove_file(&roots).unwrap();
 }

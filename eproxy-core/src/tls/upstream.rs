@@ -24,7 +24,7 @@ use super::version::TlsVersion;
 /// By default the system's roots are trusted, or Mozilla's where there are none, and a server must prove that it is the host
 /// that was asked for (RFC 9110 §4.3.4).
 ///
-/// Files are read when whoever has these options is made, and not again.
+/// Files are read once: a [`Client`](crate::Client) reads them with its first request to an `https://` server.
 ///
 /// ```
 /// use eproxy_core::{Client, ClientOptions, UpstreamTls};

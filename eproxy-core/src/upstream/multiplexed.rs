@@ -93,7 +93,9 @@ impl Multiplexed {
         let mut open = self.send.borrow_mut();
         let send = open.as_mut()?;
         // A connection that is gone says so here, as does one that takes nothing new.
-        let Poll::Ready(ready) = send.poll_ready(&mut Context::from_waker(Waker::noop())) else { return None };
+        let Poll::Ready(ready) = send.poll_ready(&mut Context::from_waker(Waker::noop())) else {
+            return None;
+        };
         if ready.is_err() {
             *open = None;
             return None;

@@ -10,3 +10,4 @@ mod pool;
 mod raw;
 mod support;
 mod surf;
+mod tls;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_std::task::block_on;
 use eproxy_core::{Answer, Client, ClientOptions, IntoRequest, Result};
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::raw::{Helper, PATIENCE, pause};
 
@@ -56,6 +57,15 @@ pub(crate) fn upstream(
     connections: usize,
     script: impl Fn(usize, &mut Peer) + Send + Sync + 'static,
 ) -> Upstream {
+    upstream_over(connections, Line::Plain, script)
+}
+
+/// The same over what `line` makes of a connection.
+pub(crate) fn upstream_over(
+    connections: usize,
+    line: impl Fn(TcpStream) -> Line + Send + 'static,
+    script: impl Fn(usize, &mut Peer) + Send + Sync + 'static,
+) -> Upstream {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("the socket has an address");
     listener.set_nonblocking(true).expect("an option can be set");
@@ -71,7 +81,7 @@ pub(crate) fn upstream(
             };
             let number = running.len();
             state.accepted.store(number + 1, Ordering::Relaxed);
-            let mut peer = Peer::new(stream, state.clone());
+            let mut peer = Peer::new(stream, &line, state.clone());
             let script = script.clone();
             running.push(Helper::run(move || script(number, &mut peer)));
         }
@@ -118,19 +128,67 @@ impl Drop for Upstream {
 
 /// An upstream's end of a connection.
 pub(crate) struct Peer {
-    stream: TcpStream,
+    line: Line,
     /// Read and not yet used.
     buffer: Vec<u8>,
     shared: Arc<Shared>,
 }
 
+/// What bytes go over.
+pub(crate) enum Line {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Line {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(into),
+            Self::Tls(stream) => stream.read(into),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, from: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(from),
+            Self::Tls(stream) => stream.write(from),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
 impl Peer {
-    fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
+    fn new(stream: TcpStream, line: impl Fn(TcpStream) -> Line, shared: Arc<Shared>) -> Self {
         stream.set_nonblocking(false).expect("an option can be set");
         stream.set_nodelay(true).expect("an option can be set");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        Self { stream, buffer: Vec::new(), shared }
+        Self { line: line(stream), buffer: Vec::new(), shared }
+    }
+
+    /// TLS, where there is any.
+    pub(crate) fn tls(&mut self) -> &mut StreamOwned<ServerConnection, TcpStream> {
+        match &mut self.line {
+            Line::Plain(_) => panic!("this is not TLS"),
+            Line::Tls(stream) => stream,
+        }
     }
 
     /// Reads the next request, whole.
@@ -194,7 +252,7 @@ impl Peer {
     /// Reads more; 0 is the end, by a reset as well.
     fn fill(&mut self) -> usize {
         let mut chunk = [0; 16 * 1024];
-        match self.stream.read(&mut chunk) {
+        match self.line.read(&mut chunk) {
             Ok(n) => {
                 self.buffer.extend_from_slice(&chunk[..n]);
                 n
@@ -208,12 +266,13 @@ impl Peer {
 
     /// Says something.
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("the client listens");
+        self.line.write_all(bytes.as_ref()).expect("the client listens");
+        self.line.flush().expect("the client listens");
     }
 
     /// Says something that the client may not listen to any more.
     pub(crate) fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        self.line.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Says something in pieces of `size` bytes, with a pause between them.
@@ -226,12 +285,14 @@ impl Peer {
 
     /// Says that nothing more will be said.
     pub(crate) fn finish(&self) {
-        self.stream.shutdown(Shutdown::Write).expect("the connection is there");
+        self.line.socket().shutdown(Shutdown::Write).expect("the connection is there");
     }
 
     /// Ends the connection with a reset, when the script returns.
     pub(crate) fn reset(&self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("an option can be set");
+        socket2::SockRef::from(self.line.socket())
+            .set_linger(Some(Duration::ZERO))
+            .expect("an option can be set");
     }
 
     /// Keeps the connection open until the client closes it; it has nothing more to say.
