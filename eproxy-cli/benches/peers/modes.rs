@@ -291,7 +291,7 @@ pub(crate) const MODES: &[Mode] = &[
 
 pub(crate) const FAMILIES: &[Family] = &[Family {
     name: "tls",
-    about: "what TLS costs: handshakes, full and resumed, requests and bytes",
+    about: "what TLS costs, by handshakes, requests and bytes",
     members: &["tls-full", "tls-resumed", "tls-requests", "tls-bulk"],
 }];
 

@@ -104,7 +104,7 @@ pub(crate) fn usage() -> String {
     text.push_str("\nseveral of them:\n");
     for family in FAMILIES {
         let members = family.members.join(", ");
-        text.push_str(&format!("  {:<12} {members}: {}\n", family.name, family.about));
+        text.push_str(&format!("  {:<12} {}: {members}\n", family.name, family.about));
     }
     text.push_str(
         "\noptions:
