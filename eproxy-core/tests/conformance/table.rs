@@ -83,7 +83,7 @@ impl Mirror {
 /// Behind every case.
 const NEXT: &str = "GET /next HTTP/1.1\r\nHost: test\r\n\r\n";
 
-fn reflect(mut req: Request, res: Response) {
+pub(crate) fn reflect(mut req: Request, res: Response) {
     let values: Vec<_> =
         req.headers().get_all("x-see").map(|value| value.escape_ascii().to_string()).collect();
     let head = format!("{} {} [{}] ", req.method(), req.target(), values.join("|"));

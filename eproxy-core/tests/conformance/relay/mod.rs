@@ -41,6 +41,9 @@ mod rfc9112_7_1;
 mod rfc9112_8;
 mod rfc9112_9_3;
 mod rfc9112_9_5;
+mod rfc9113_8;
+mod rfc9113_8_1;
+mod rfc9113_8_5;
 mod seen;
 mod table;
 #[expect(dead_code, reason = "shared with the tests of proxies, which use more of it")]

@@ -387,6 +387,17 @@ impl Peer {
         self.connection.try_send(bytes).is_ok()
     }
 
+    /// Says something that the proxy may not listen to; says no where it takes nothing for so long. Half of it may then have
+    /// been said.
+    pub(crate) fn say_within(&mut self, bytes: &[u8], milliseconds: u64) -> bool {
+        let patience =
+            |patience| self.stream.set_write_timeout(Some(patience)).expect("a timeout can be set");
+        patience(Duration::from_millis(milliseconds));
+        let is_said = self.connection.try_send(bytes).is_ok();
+        patience(PATIENCE);
+        is_said
+    }
+
     /// Says something in pieces of `size` bytes, with a pause between them.
     pub(crate) fn say_in_pieces(&mut self, bytes: impl AsRef<[u8]>, size: usize) {
         for piece in bytes.as_ref().chunks(size) {
