@@ -64,6 +64,8 @@ mod seen;
 mod shutdown;
 mod support;
 mod timeouts;
+#[cfg(unix)]
+mod tls_certificates;
 mod tls_clients;
 mod tls_listener;
 mod tls_transfers;
