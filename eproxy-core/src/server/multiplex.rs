@@ -139,6 +139,11 @@ impl Multiplexed<'_> {
             let end = self.accept(cx);
             let is_full = self.begun.len() == BATCH;
             let has_begun = !self.begun.is_empty();
+            if has_begun {
+                // Its time begins anew behind the last of them.
+                self.is_idle = false;
+                self.line.set_patience(None);
+            }
             for (request, respond) in self.begun.drain(..) {
                 begin(self.worker, &self.who, &self.credit, request, respond);
             }
