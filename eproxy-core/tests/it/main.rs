@@ -29,6 +29,7 @@ mod group_tiers;
 mod guard;
 mod handlers;
 mod http2_pairings;
+mod http2_requests;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;
