@@ -47,6 +47,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Bytes of a message that wait between the codec and the engine.
 const ROOM: usize = 64 * 1024;
 
+/// A stream that a client has begun.
+pub(super) type Begun = (Request<RecvStream>, SendResponse<Bytes>);
+
 type Codec = h2::server::Connection<Wire, Bytes>;
 
 /// Whether what can't be a request of HTTP/1 is the beginning of HTTP/2; where the end of the preface is still to come, the
@@ -92,7 +95,6 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
                 who,
                 codec,
                 line,
-                begun: Vec::new(),
                 credit: Rc::new(Cell::new(RESETS)),
                 is_idle: false,
                 is_leaving: false,
@@ -115,8 +117,6 @@ struct Multiplexed<'w> {
     who: Who,
     codec: Codec,
     line: Line,
-    /// Requests whose exchanges are still to be begun.
-    begun: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
     /// Requests that the client may still give up.
     credit: Rc<Cell<u32>>,
     /// There is no stream, and the client has its time to begin one.
@@ -136,12 +136,13 @@ impl Multiplexed<'_> {
             }
             // The codec writes whenever it is asked for the next request: answers that are given in between would leave one
             // by one.
-            let end = self.accept(cx);
-            let is_full = self.begun.len() == BATCH;
-            let has_begun = !self.begun.is_empty();
-            for (request, respond) in self.begun.drain(..) {
+            let mut begun = self.worker.begun.take();
+            let end = self.accept(cx, &mut begun);
+            let (is_full, has_begun) = (begun.len() == BATCH, !begun.is_empty());
+            for (request, respond) in begun.drain(..) {
                 begin(self.worker, &self.who, &self.credit, request, respond);
             }
+            self.worker.begun.replace(begun);
             if self.line.is_flooded() || self.credit.get() == 0 {
                 self.calm();
             }
@@ -163,10 +164,10 @@ impl Multiplexed<'_> {
     }
 
     /// Takes the requests that there are; ready when the connection is over.
-    fn accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
-        while self.begun.len() < BATCH {
+    fn accept(&mut self, cx: &mut Context<'_>, begun: &mut Vec<Begun>) -> Poll<Result<(), h2::Error>> {
+        while begun.len() < BATCH {
             match ready!(self.codec.poll_accept(cx)) {
-                Some(Ok(begun)) => self.begun.push(begun),
+                Some(Ok(stream)) => begun.push(stream),
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
             }
