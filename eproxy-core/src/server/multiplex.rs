@@ -82,32 +82,38 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     let timeouts = &worker.site.timeouts;
     let (wire, line) = Wire::of_client(stream, before, timeouts.write_idle);
     line.set_patience(Some(timeouts.head));
-    let mut handshake = std::pin::pin!(http2::server_settings().handshake::<_, Bytes>(wire));
-    let codec = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-        Poll::Pending if line.is_late() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(codec) => Poll::Ready(Some(codec)),
-    });
-    match codec.await {
-        Some(Ok(codec)) => {
-            let mut serving = Multiplexed {
-                worker,
-                who,
-                codec,
-                line,
-                credit: Rc::new(Cell::new(RESETS)),
-                is_idle: false,
-                is_leaving: false,
-                is_calmed: false,
-            };
-            if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
-                serving.failed(&error);
-            }
+    // Only what stays is kept with the task.
+    if let Some(codec) = Box::pin(shake(worker, wire, &line)).await {
+        let mut serving = Multiplexed {
+            worker,
+            who,
+            codec,
+            line,
+            credit: Rc::new(Cell::new(RESETS)),
+            is_idle: false,
+            is_leaving: false,
+            is_calmed: false,
+        };
+        if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
+            serving.failed(&error);
         }
-        Some(Err(_)) => worker.site.counters.failure(Kind::Http2Error),
-        None => worker.site.counters.failure(Kind::HeadTimeout),
     }
     drop(place);
+}
+
+/// Waits for the client's preface.
+async fn shake(worker: &Worker, wire: Wire, line: &Line) -> Option<Codec> {
+    let mut handshake = std::pin::pin!(http2::server_settings().handshake(wire));
+    let failed = |kind| {
+        worker.site.counters.failure(kind);
+        None
+    };
+    poll_fn(|cx| match handshake.as_mut().poll(cx) {
+        Poll::Pending if line.is_late() => Poll::Ready(failed(Kind::HeadTimeout)),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(codec) => Poll::Ready(codec.ok().or_else(|| failed(Kind::Http2Error))),
+    })
+    .await
 }
 
 /// A connection, and the requests that come on it.
