@@ -102,7 +102,7 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
 }
 
 /// Waits for the client's preface.
-async fn shake(worker: &Worker, wire: Wire, line: &Line) -> Option<Codec> {
+async fn shake(worker: &Worker, wire: Wire, line: &Line) -> Option<Box<Codec>> {
     let mut handshake = std::pin::pin!(http2::server_settings().handshake(wire));
     let failed = |kind| {
         worker.site.counters.failure(kind);
@@ -111,7 +111,8 @@ async fn shake(worker: &Worker, wire: Wire, line: &Line) -> Option<Codec> {
     poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Pending if line.is_late() => Poll::Ready(failed(Kind::HeadTimeout)),
         Poll::Pending => Poll::Pending,
-        Poll::Ready(codec) => Poll::Ready(codec.ok().or_else(|| failed(Kind::Http2Error))),
+        Poll::Ready(Ok(codec)) => Poll::Ready(Some(Box::new(codec))),
+        Poll::Ready(Err(_)) => Poll::Ready(failed(Kind::Http2Error)),
     })
     .await
 }
@@ -121,7 +122,7 @@ struct Multiplexed<'w> {
     worker: &'w Rc<Worker>,
     /// Who sends them.
     who: Who,
-    codec: Codec,
+    codec: Box<Codec>,
     line: Line,
     /// Requests that the client may still give up.
     credit: Rc<Cell<u32>>,
