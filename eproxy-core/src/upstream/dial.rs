@@ -6,6 +6,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_lite::future;
+
 use crate::driver::{Core, Direction, Stream};
 use crate::error::{Error, Kind, Result};
 use crate::tls::{Alpn, Connector};
@@ -139,9 +141,17 @@ pub(super) async fn dial_for(
         };
     }
     let shelf = destination.shelf(pool);
+    if destination.target.transport == Transport::Http2 {
+        pool.speaks(shelf, Alpn::Http2);
+    }
     // Of a target that speaks HTTP/2, somebody else may be making a connection that has room for this request.
+    let begun = core.now();
     while let Some(making) = pool.made(shelf).filter(|_| !wanted.for_websocket) {
-        if !core.among(making.wait()).await {
+        let late = async {
+            core.sleep(wanted.patience.saturating_sub(core.now() - begun)).await;
+            false
+        };
+        if !future::or(core.among(making.wait()), late).await {
             break;
         }
         if let Some(stream) = pool.take(shelf, wanted.identity, false) {
@@ -159,7 +169,7 @@ pub(super) async fn dial_for(
     };
     pool.speaks(shelf, Alpn::Http2);
     pool.add(shelf, &multiplexed);
-    drop(maker);
+    multiplexed.keep(maker);
     open(core, &multiplexed, wanted).await
 }
 
