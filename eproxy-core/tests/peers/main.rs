@@ -15,6 +15,7 @@
 //! | `scripts/` | what the programs are given |
 
 mod async_h1;
+mod browser;
 
 mod caddy;
 mod checks;
