@@ -21,6 +21,7 @@ mod caddy;
 mod checks;
 mod clients;
 mod clients_http2;
+mod grpc;
 mod haproxy;
 mod library;
 mod nginx;

@@ -1,0 +1,64 @@
+//! The client and the server of gRPC's own library for Python, on both sides of a proxy.
+
+use std::path::PathBuf;
+
+use eproxy_core::{Proxy, Server};
+
+use crate::checks::Peer;
+use crate::program::{Folder, Program, command, find_with, run};
+use crate::secure::{self, NAME, start_secure};
+use crate::support::{Running, eventually, start};
+
+fn find_python() -> Option<PathBuf> {
+    find_with(&["python3"], "gRPC for Python", &["-c", "import grpc"])
+}
+
+fn launch(kind: &'static str) -> Option<Program> {
+    let python = find_python()?;
+    Some(Program::start(move |port, folder| {
+        secure::leave_in(folder);
+        let mut command = command(&python);
+        command.args(["-c", include_str!("scripts/grpc_server.py"), &port.to_string(), kind]);
+        command.current_dir(folder);
+        command
+    }))
+}
+
+fn plain() -> Option<Peer> {
+    launch("plain").map(Peer::H2c)
+}
+
+fn over_tls() -> Option<Peer> {
+    launch("secure").map(Peer::Secure)
+}
+
+/// Has the client make each kind of call.
+fn call(server: &Running, kind: &str) {
+    let Some(python) = find_python() else { return };
+    let folder = Folder::new();
+    secure::leave_in(folder.as_path());
+    let mut command = command(&python);
+    let target = format!("{NAME}:{}", server.address().port());
+    command.args(["-c", include_str!("scripts/grpc_client.py"), &target, kind]);
+    let said = run(command.current_dir(folder.as_path()));
+    assert_eq!(said, "all is well\n");
+    eventually("no connection is left", || server.stats().open == 0);
+    let stats = server.stats();
+    // The client has cancelled two calls, and one was over by its deadline.
+    let failures: Vec<_> = stats.failures().filter(|(_, number)| *number > 0).collect();
+    assert_eq!((stats.accepted, failures), (1, vec![("downstream_gone", 3)]));
+}
+
+#[test]
+fn every_kind_of_call_passes_without_tls() {
+    let Some(peer) = plain() else { return };
+    let server = start(Server::builder().workers(1).at("/*path", Proxy::to(peer.group())));
+    call(&server, "plain");
+}
+
+#[test]
+fn every_kind_of_call_passes_over_tls_on_both_sides() {
+    let Some(peer) = over_tls() else { return };
+    let server = start_secure(Server::builder().workers(1).at("/*path", Proxy::to(peer.group())));
+    call(&server, "secure");
+}
