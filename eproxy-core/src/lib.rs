@@ -53,11 +53,12 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 7 | `testing`: a server with everything around it on one thread, for tests |
-//! | 6 | `server`: listeners, connections, exchanges |
-//! | 5 | `router`: which route |
-//! | 4 | `proxy`: passing requests on; `client`: asking others |
-//! | 3 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
+//! | 8 | `testing`: a server with everything around it on one thread, for tests |
+//! | 7 | `server`: listeners, connections, exchanges |
+//! | 6 | `router`: which route |
+//! | 5 | `proxy`: passing requests on; `client`: asking others |
+//! | 4 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
+//! | 3 | `http2`: HTTP/2, and what goes over it in the words of HTTP/1.1 |
 //! | 2 | `http1`: the wire; `tunnel`: bytes both ways; `telemetry`: counters |
 //! | 1 | `message`: the words of HTTP; `tls`: certificates, and what stands between streams and sockets |
 //! | 0 | `driver`: poll, tasks, timers, sockets; `error` |
@@ -96,8 +97,8 @@ pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tls::{
-    Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsVersion,
-    UpstreamTls,
+    Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
+    TlsVersion, UpstreamTls,
 };
 pub use tunnel::ProxyProtocol;
 #[cfg(feature = "dns")]

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use crate::identity::Identity;
+
 /// A program with its configuration for one mode.
 pub(crate) struct Contender {
     /// How the report calls it: the program's name, and what is special where a mode has the program twice.
@@ -22,6 +24,17 @@ pub(crate) enum Program {
     This,
     Nginx,
     Haproxy,
+    Envoy,
+}
+
+/// What a contender speaks to its clients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Http1,
+    /// HTTP/1.1 over TLS 1.3.
+    Tls,
+    /// HTTP/2 over TCP, with prior knowledge.
+    Http2,
 }
 
 /// Where a server is to stand.
@@ -32,7 +45,9 @@ pub(crate) struct Site<'a> {
     pub(crate) doors: u16,
     /// The loopback ports of the mode's upstreams.
     pub(crate) upstreams: &'a [u16],
-    /// How many connections will be open at the same time.
+    /// Who it is to TLS clients.
+    pub(crate) identity: &'a Identity,
+    /// How many connections, or streams of connections, will be open at the same time.
     pub(crate) connections: usize,
     /// How long `Body::Noise` is.
     pub(crate) body_mib: usize,

@@ -1,4 +1,4 @@
-//! The story of the idle modes: a fresh process, thousands of connections or WebSockets that are used once
+//! The story of the idle modes: a fresh process, thousands of connections over any wire, or WebSockets, that are used once
 //! and go quiet, and what each of them costs in resident memory. Memory that the kernel holds for sockets
 //! isn't in it; it is the same for everyone. What a server has set aside for connections before the first one
 //! comes (nginx's slots, HAProxy's table) is in the memory before, not in the difference: both columns belong
@@ -8,12 +8,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::contender::Contender;
-use crate::modes::Quiet;
 use crate::options::Options;
 use crate::pages::Expected;
-use crate::probe::Connection;
+use crate::probe::Probe;
 use crate::server::Server;
 use crate::stage::Stage;
+use crate::story::Quiet;
 use crate::tools::Tools;
 use crate::tunnel::Tunnel;
 use crate::{Outcome, procfs, report};
@@ -43,9 +43,12 @@ pub(crate) fn run(
     for _ in 0..options.rounds {
         for (lane, contender) in lanes.iter_mut().zip(contenders) {
             let server = stage.start(contender)?;
+            let (port, expected) = (server.port(), stage.expected());
             let sample = match quiet {
-                Quiet::Connections => measure::<Connection>(options, stage.expected(), &server),
-                Quiet::Tunnels => measure::<Tunnel>(options, stage.expected(), &server),
+                Quiet::Connections(_) => {
+                    measure(options, expected, &server, |_| stage.open(port).map_err(|err| err.to_string()))
+                }
+                Quiet::Tunnels => measure(options, expected, &server, |number| Tunnel::open(port, number)),
             };
             lane.samples.push(sample.map_err(|err| format!("{}: {err}", lane.name))?);
         }
@@ -58,35 +61,30 @@ pub(crate) fn run(
 }
 
 /// What can be open and say nothing.
-trait CanBeQuiet: Sized {
-    fn open(port: u16, number: usize) -> Outcome<Self>;
-
+trait CanBeQuiet {
     /// Uses it once, and compares what comes back.
     fn check(&mut self, expected: &Expected) -> Outcome<()>;
 }
 
-impl CanBeQuiet for Connection {
-    fn open(port: u16, _: usize) -> Outcome<Self> {
-        Self::open(port).map_err(|err| err.to_string())
-    }
-
+impl CanBeQuiet for Probe {
     fn check(&mut self, expected: &Expected) -> Outcome<()> {
         self.check(expected)
     }
 }
 
 impl CanBeQuiet for Tunnel {
-    fn open(port: u16, number: usize) -> Outcome<Self> {
-        Self::open(port, number)
-    }
-
     fn check(&mut self, _: &Expected) -> Outcome<()> {
         self.check()
     }
 }
 
 /// With `--test` one is enough, and its memory tells nothing.
-fn measure<C: CanBeQuiet>(options: &Options, expected: &Expected, server: &Server) -> Outcome<Sample> {
+fn measure<C: CanBeQuiet>(
+    options: &Options,
+    expected: &Expected,
+    server: &Server,
+    connect: impl Fn(usize) -> Outcome<C>,
+) -> Outcome<Sample> {
     let (count, rest) = match options.test {
         true => (1, Duration::ZERO),
         false => (options.connections, Duration::from_secs(options.seconds)),
@@ -95,7 +93,7 @@ fn measure<C: CanBeQuiet>(options: &Options, expected: &Expected, server: &Serve
     let mut open = Vec::with_capacity(count);
     for number in 1..=count {
         let context = |err: String| format!("connection {number} of {count}: {err}");
-        let mut connection = C::open(server.port(), number).map_err(context)?;
+        let mut connection = connect(number).map_err(context)?;
         connection.check(expected).map_err(context)?;
         open.push(connection);
     }

@@ -3,12 +3,15 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::callers::Callers;
 use crate::contender::Contender;
-use crate::modes::Load;
+use crate::h2load::H2load;
 use crate::options::Options;
+use crate::pages::Expected;
 use crate::procfs::{self, CpuTime};
 use crate::server::Server;
 use crate::stage::Stage;
+use crate::story::{Calls, Load};
 use crate::tools::Tools;
 use crate::tunnel::Tunnel;
 use crate::wrk::Wrk;
@@ -55,13 +58,16 @@ pub(crate) fn run(
     if options.test {
         return report::checked(options.mode.name, lanes.iter().map(|lane| lane.name));
     }
-    let Some(client) = Client::find(load, options, tools, &stage)? else {
-        println!("skipped: wrk is not installed (apt-get install wrk); nothing was measured");
-        return Ok(());
+    let client = match Client::find(load, options, tools, &stage)? {
+        Ok(client) => client,
+        Err(Absent(what)) => {
+            println!("skipped: {what}; nothing was measured");
+            return Ok(());
+        }
     };
     let bench =
-        Bench { load, client, path: options.mode.page.path, ticks_per_second: procfs::ticks_per_second() };
-    for lane in &lanes {
+        Bench { load, client, expected: stage.expected(), ticks_per_second: procfs::ticks_per_second() };
+    for lane in lanes.iter().filter(|_| !options.quick) {
         bench.measure(lane, WARM_UP_SECONDS)?;
     }
     for round in 0..options.rounds {
@@ -95,18 +101,23 @@ fn check_tunnel(lane: &Lane) -> Outcome<()> {
 }
 
 /// What all measurements of a run have in common.
-struct Bench {
+struct Bench<'a> {
     load: Load,
-    client: Client,
-    path: &'static str,
+    client: Client<'a>,
+    expected: &'a Expected,
     ticks_per_second: f64,
 }
 
 /// Who makes the load.
-enum Client {
+enum Client<'a> {
     Wrk(Wrk),
     Talkers { connections: usize },
+    H2load(H2load),
+    Callers { calls: Calls, connections: usize, stage: &'a Stage<'a> },
 }
+
+/// A client that is not installed, and what would help.
+struct Absent(&'static str);
 
 /// What the client saw in one run.
 struct Seen {
@@ -115,24 +126,57 @@ struct Seen {
     p99_us: f64,
 }
 
-impl Client {
-    /// None where it would be wrk, which is not installed.
-    fn find(load: Load, options: &Options, tools: &Tools, stage: &Stage<'_>) -> Outcome<Option<Self>> {
-        match (load, &tools.wrk) {
-            (Load::Messages, _) => Ok(Some(Self::Talkers { connections: options.connections })),
-            (Load::Requests | Load::Bytes, None) => Ok(None),
-            (Load::Requests | Load::Bytes, Some(wrk)) => {
-                Ok(Some(Self::Wrk(Wrk::new(wrk, stage.scratch().path(), options)?)))
+impl<'a> Client<'a> {
+    fn find(
+        load: Load,
+        options: &Options,
+        tools: &Tools,
+        stage: &'a Stage<'a>,
+    ) -> Outcome<Result<Self, Absent>> {
+        let connections = options.connections;
+        Ok(match load {
+            Load::Messages => Ok(Self::Talkers { connections }),
+            Load::Calls(calls) => Ok(Self::Callers { calls, connections, stage }),
+            Load::Requests | Load::Bytes => match &tools.wrk {
+                Some(wrk) => Ok(Self::Wrk(Wrk::new(wrk, stage.scratch().path(), options)?)),
+                None => Err(Absent("wrk is not installed (apt-get install wrk)")),
+            },
+            Load::Streams => match &tools.h2load {
+                Some(h2load) => Ok(Self::H2load(H2load::new(h2load, options))),
+                None => Err(Absent("h2load is not installed (apt-get install nghttp2-client)")),
+            },
+        })
+    }
+
+    /// Has whatever has to be there before CPU time is looked at: connections, or tickets.
+    fn prepare(&self, port: u16) -> Outcome<Ready<'_>> {
+        Ok(match *self {
+            Self::Wrk(ref wrk) => Ready::Wrk(wrk),
+            Self::Talkers { connections } => Ready::Talkers { connections },
+            Self::H2load(ref h2load) => Ready::H2load(h2load),
+            Self::Callers { calls, connections, stage } => {
+                let (identity, expected) = (stage.identity(), stage.expected());
+                Ready::Callers(Callers::open(calls, connections, port, identity, expected)?)
             }
-        }
+        })
     }
 }
 
-impl Bench {
+/// A client in front of a contender.
+enum Ready<'a> {
+    Wrk(&'a Wrk),
+    Talkers { connections: usize },
+    H2load(&'a H2load),
+    Callers(Callers<'a>),
+}
+
+impl Bench<'_> {
     fn measure(&self, lane: &Lane, seconds: u64) -> Outcome<Sample> {
-        let pid = lane.server.pid();
+        let (pid, port) = (lane.server.pid(), lane.server.port());
+        let context = |err| format!("{}: {err}", lane.name);
+        let ready = self.client.prepare(port).map_err(context)?;
         let before = CpuTime::of(pid)?;
-        let seen = self.load(lane.server.port(), seconds).map_err(|err| format!("{}: {err}", lane.name))?;
+        let seen = self.load(ready, port, seconds).map_err(context)?;
         sleep(SETTLE);
         let cpu_seconds = CpuTime::of(pid)?.since(&before, self.ticks_per_second);
         if cpu_seconds <= 0.0 {
@@ -146,17 +190,29 @@ impl Bench {
         })
     }
 
-    fn load(&self, port: u16, seconds: u64) -> Outcome<Seen> {
-        match &self.client {
-            Client::Wrk(wrk) => {
-                let run = wrk.run(&format!("http://127.0.0.1:{port}{}", self.path), seconds)?;
+    fn load(&self, ready: Ready<'_>, port: u16, seconds: u64) -> Outcome<Seen> {
+        let url = format!("http://127.0.0.1:{port}{}", self.expected.path);
+        match ready {
+            Ready::Wrk(wrk) => {
+                let run = wrk.run(&url, seconds)?;
                 // Bytes rather than answers: those that the end of the run cut short were work too.
                 let units = if self.load == Load::Bytes { run.bytes / MIB } else { run.requests };
                 Ok(Seen { units, seconds: run.seconds, p99_us: run.p99_us })
             }
-            Client::Talkers { connections } => {
-                let run = talkers::run(port, *connections, seconds)?;
+            Ready::Talkers { connections } => {
+                let run = talkers::run(port, connections, seconds)?;
                 Ok(Seen { units: run.messages, seconds: run.seconds, p99_us: run.p99_us })
+            }
+            // It tells of no percentiles.
+            Ready::H2load(h2load) => {
+                let run = h2load.run(&url, self.expected.body.len(), seconds)?;
+                Ok(Seen { units: run.requests, seconds: run.seconds, p99_us: f64::NAN })
+            }
+            Ready::Callers(callers) => {
+                let run = callers.run(seconds)?;
+                let counts_bytes = self.load == Load::Calls(Calls::Bytes);
+                let units = if counts_bytes { run.bytes / MIB } else { run.answers };
+                Ok(Seen { units, seconds: run.seconds, p99_us: run.p99_us })
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The table of modes: what is asked, how it is measured, who contends.
 
-use crate::configs::{eproxy, haproxy, nginx};
-use crate::contender::{Contender, Launch, Program, Site};
-use crate::pages::{BULK, FETCHED, HELLO, Page, READY, SMALL};
+use crate::configs::{envoy, eproxy, haproxy, nginx};
+use crate::contender::{Contender, Program, Wire};
+use crate::pages::{BULK, FETCHED, HELLO, KIB, Page, READY, SMALL};
+use crate::story::{Calls, Load, Quiet, Story, Upstream};
 
 /// One thing to measure.
 pub(crate) struct Mode {
@@ -23,58 +24,14 @@ pub(crate) struct Mode {
     pub(crate) contenders: &'static [Contender],
 }
 
-/// The ways of measuring; each is a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Story {
-    /// As much as the servers can do, in rounds.
-    Load(Load),
-    /// Many connections that stay open and say nothing.
-    Idle(Quiet),
-    /// Upstreams that are killed and started again while requests go on.
-    Restart,
-    /// Upstreams of which one is slow.
-    Balance,
-    /// Upstreams that are killed, hang, or become slow.
-    Chaos,
-    /// Upstreams that are restarted one after the other.
-    Rolling,
-}
-
-/// What a load consists of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// wrk; requests are counted.
-    Requests,
-    /// wrk; bytes of answers are counted.
-    Bytes,
-    /// A client of ours, each of whose WebSockets waits for the echo of its message before it sends the next.
-    Messages,
-}
-
-/// What the connections are that stay open.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quiet {
-    /// Kept-alive connections, after one request each.
-    Connections,
-    /// WebSockets, after one echo each.
-    Tunnels,
-}
-
-/// The servers that the contenders of a mode pass requests on to. They are never counted.
-pub(crate) enum Upstream {
-    None,
-    /// nginx, so often.
-    Nginx {
-        count: usize,
-        /// The ports that each has.
-        doors: u16,
-        page: Page,
-        launch: fn(&Site<'_>) -> Launch,
-    },
-    /// This program as an upstream that takes its time, so often.
-    Origins(usize),
-    /// The WebSocket echo that is part of this program.
-    Echo,
+/// Modes that are one question, and run one after the other.
+pub(crate) struct Family {
+    /// How the command line calls it.
+    pub(crate) name: &'static str,
+    /// One line for the usage text.
+    pub(crate) about: &'static str,
+    /// The names of the modes.
+    pub(crate) members: &'static [&'static str],
 }
 
 pub(crate) const MODES: &[Mode] = &[
@@ -225,18 +182,136 @@ pub(crate) const MODES: &[Mode] = &[
     Mode {
         name: "idle",
         about: "resident memory for each kept-alive connection that has made one GET /hello and gone quiet",
-        story: Story::Idle(Quiet::Connections),
+        story: Story::Idle(Quiet::Connections(Wire::Http1)),
         connections: (4_000, 1_000),
         page: HELLO,
         upstream: Upstream::None,
         contenders: &HELLO_CONTENDERS,
     },
+    Mode {
+        name: "idle-tls",
+        about: "the same over TLS",
+        story: Story::Idle(Quiet::Connections(Wire::Tls)),
+        connections: (4_000, 1_000),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_TLS_CONTENDERS,
+    },
+    Mode {
+        name: "idle-h2",
+        about: "the same over HTTP/2, without TLS",
+        story: Story::Idle(Quiet::Connections(Wire::Http2)),
+        connections: (4_000, 1_000),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_HTTP2_CONTENDERS,
+    },
+    Mode {
+        name: "tls-full",
+        about: "connections with a full TLS 1.3 handshake and one GET /hello",
+        story: Story::Load(Load::Calls(Calls::Full)),
+        connections: (64, 64),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_TLS_CONTENDERS,
+    },
+    Mode {
+        name: "tls-resumed",
+        about: "the same with handshakes that resume a session, by a ticket",
+        story: Story::Load(Load::Calls(Calls::Resumed)),
+        connections: (64, 64),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_TLS_CONTENDERS,
+    },
+    Mode {
+        name: "tls-requests",
+        about: "GET /kib, 1 KiB, through a reverse proxy that has TLS in front, on kept-alive connections",
+        story: Story::Load(Load::Calls(Calls::Requests)),
+        connections: (64, 64),
+        page: KIB,
+        upstream: Upstream::Nginx { count: 1, doors: 1, page: KIB, launch: nginx::kib_upstream },
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay_tls },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay_tls },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_tls },
+        ],
+    },
+    Mode {
+        name: "tls-bulk",
+        about: "GET /bulk, a file of 1 MiB, through such a proxy: the cost of encrypted bytes",
+        story: Story::Load(Load::Calls(Calls::Bytes)),
+        connections: (8, 8),
+        page: BULK,
+        upstream: Upstream::Nginx { count: 1, doors: 1, page: BULK, launch: nginx::bulk_upstream },
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay_tls },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::bulk_tls },
+            Contender { label: "nginx tuned", program: Program::Nginx, launch: nginx::bulk_tls_tuned },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_tls },
+            Contender { label: "haproxy tuned", program: Program::Haproxy, launch: haproxy::bulk_tls_tuned },
+        ],
+    },
+    Mode {
+        name: "h2",
+        about: "GET /hello over HTTP/2 without TLS, many streams at once",
+        story: Story::Load(Load::Streams),
+        connections: (10, 10),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &HELLO_HTTP2_CONTENDERS,
+    },
+    Mode {
+        name: "h2-proxy",
+        about: "GET /get over HTTP/2 through a reverse proxy, whose upstream speaks HTTP/1.1",
+        story: Story::Load(Load::Streams),
+        connections: (10, 10),
+        page: SMALL,
+        upstream: SMALL_UPSTREAM,
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },
+            Contender { label: "nginx", program: Program::Nginx, launch: nginx::relay_http2 },
+            Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::relay_http2 },
+            Contender { label: "envoy", program: Program::Envoy, launch: envoy::relay_http2 },
+        ],
+    },
+    Mode {
+        name: "swap",
+        about: "GETs over TLS, on kept-alive and new connections, while certificates are replaced: how many fail",
+        story: Story::Swap,
+        connections: (16, 16),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &[
+            Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello_tls },
+            Contender { label: "eproxy, 20 ms", program: Program::This, launch: eproxy::swapped },
+        ],
+    },
 ];
+
+pub(crate) const FAMILIES: &[Family] = &[Family {
+    name: "tls",
+    about: "what TLS costs, by handshakes, requests and bytes",
+    members: &["tls-full", "tls-resumed", "tls-requests", "tls-bulk"],
+}];
 
 const HELLO_CONTENDERS: [Contender; 3] = [
     Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello },
     Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello },
     Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello },
+];
+
+const HELLO_TLS_CONTENDERS: [Contender; 3] = [
+    Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello_tls },
+    Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello_tls },
+    Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello_tls },
+];
+
+/// eproxy speaks HTTP/2 on every listener.
+const HELLO_HTTP2_CONTENDERS: [Contender; 3] = [
+    Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::hello },
+    Contender { label: "nginx", program: Program::Nginx, launch: nginx::hello_http2 },
+    Contender { label: "haproxy", program: Program::Haproxy, launch: haproxy::hello_http2 },
 ];
 
 const CAREFUL_CONTENDER: [Contender; 1] =

@@ -1,10 +1,13 @@
-//! The command line: one mode, a few numbers.
+//! The command line: one mode or family of modes, a few numbers.
 
-use crate::modes::{MODES, Mode, Story, Upstream};
+use crate::h2load::STREAMS;
+use crate::modes::{FAMILIES, MODES, Mode};
+use crate::story::{Load, Story, Upstream};
 
 /// What the command line asks for.
 pub(crate) enum Command {
-    Run(Options),
+    /// One after the other; there is at least one.
+    Run(Vec<Options>),
     Help,
 }
 
@@ -21,11 +24,23 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     /// How long the bodies of the mode bulk are.
     pub(crate) body_mib: usize,
+    /// How the labels of those begin who take part; all of them where there are none.
+    pub(crate) contenders: Vec<String>,
+    /// Nobody will quote the figures.
+    pub(crate) quick: bool,
     /// Check the answers and time nothing.
     pub(crate) test: bool,
 }
 
 impl Options {
+    /// Requests that may be under way at the same time.
+    pub(crate) fn under_way(&self) -> usize {
+        match self.mode.story {
+            Story::Load(Load::Streams) => self.connections * STREAMS,
+            _ => self.connections,
+        }
+    }
+
     /// Open files that one process of the run may need: a proxy has two for each connection, and the upstream
     /// one for each that a contender keeps open while another is measured; some to spare.
     pub(crate) fn open_files(&self) -> u64 {
@@ -33,7 +48,7 @@ impl Options {
             Upstream::Nginx { .. } => self.mode.contenders.len().max(2),
             Upstream::None | Upstream::Echo | Upstream::Origins(_) => 2,
         };
-        (self.connections * each) as u64 + SPARE_FILES
+        (self.under_way() * each) as u64 + SPARE_FILES
     }
 }
 
@@ -54,8 +69,13 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             Some((flag, value)) => (flag, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
-        let mut number = |most| parse_number(flag, value.clone().or_else(|| arguments.next()), most);
+        let mut value = || value.clone().or_else(|| arguments.next());
+        let mut number = |most| parse_number(flag, value(), most);
         match flag {
+            "--contenders" => {
+                let names = value().ok_or("--contenders needs names")?;
+                given.contenders = names.split(',').map(str::to_owned).collect();
+            }
             "--rounds" => given.rounds = Some(number(1_000)?),
             "--seconds" => given.seconds = Some(number(3_600)?),
             "--connections" => given.connections = Some(number(MOST_CONNECTIONS)?),
@@ -66,10 +86,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--bench" => given.bench = true,
             "--help" | "-h" => return Ok(Command::Help),
             _ if flag.starts_with('-') => return Err(format!("the option {argument} is not known")),
-            _ if given.mode.is_some() => {
+            _ if !given.modes.is_empty() => {
                 return Err(format!("one mode at a time: {argument} is one too many"));
             }
-            _ => given.mode = Some(find_mode(&argument)?),
+            _ => given.modes = find_modes(&argument)?,
         }
     }
     Ok(Command::Run(given.into_options()))
@@ -79,21 +99,28 @@ pub(crate) fn usage() -> String {
     let mut text =
         String::from("usage: cargo bench -p eproxy-cli --bench peers -- [MODE] [OPTIONS]\n\nmodes:\n");
     for mode in MODES {
-        text.push_str(&format!("  {:<7} {}\n", mode.name, mode.about));
+        text.push_str(&format!("  {:<12} {}\n", mode.name, mode.about));
+    }
+    text.push_str("\nseveral of them:\n");
+    for family in FAMILIES {
+        let members = family.members.join(", ");
+        text.push_str(&format!("  {:<12} {}: {members}\n", family.name, family.about));
     }
     text.push_str(
         "\noptions:
-  --rounds N       measure each contender N times (7; idle and tunnels: 3, each with fresh processes), or
+  --rounds N       measure each contender N times (7; idle… and tunnels: 3, each with fresh processes), or
                    kill an upstream N times (restart: 6); chaos: N times 5,000 GETs after detection (20);
-                   rolling: restart all upstreams N times (3)
+                   rolling: restart all upstreams N times (3); swap: replace the certificate N times (100)
   --seconds S      the load's time in each round, or the quiet time before memory is read (3), or the time
-                   from one kill to the next (restart: 2)
-  --connections N  connections open at the same time (64; bulk: 8; balance: 16; chaos, rolling: 32; idle: 4000; tunnels: 2000)
+                   from one kill to the next (restart: 2), or until the last certificate is served (swap: 10)
+  --connections N  connections open at the same time (64; bulk, tls-bulk: 8; balance, swap: 16; chaos, rolling: 32;
+                   h2, h2-proxy: 10, with 100 streams each; idle…: 4000; tunnels: 2000)
   --threads N      wrk's threads, at most one for each connection (2, as wrk itself has it; with 1, wrk is
                    slower than the servers in hello)
-  --body-mib N     bulk: the length of the body (1)
-  --quick          1 round of 1 second (restart: 2 kills; idle: 1000 connections; tunnels: 500); a number
-                   given explicitly wins
+  --body-mib N     bulk, tls-bulk: the length of the body (1)
+  --contenders A,B only those whose names begin so; the first of them is compared with the others
+  --quick          1 round of 1 second, without a warm-up (restart: 2 kills; idle…: 1000 connections; tunnels: 500;
+                   swap: 20 certificates); a number given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
 
@@ -106,7 +133,9 @@ Each process may need some open files for each connection; the soft limit is rai
 /// The command line as it came, before defaults.
 #[derive(Default)]
 struct Given {
-    mode: Option<&'static Mode>,
+    /// None: the first of all.
+    modes: Vec<&'static Mode>,
+    contenders: Vec<String>,
     rounds: Option<u64>,
     seconds: Option<u64>,
     connections: Option<u64>,
@@ -119,8 +148,14 @@ struct Given {
 }
 
 impl Given {
-    fn into_options(self) -> Options {
-        let mode = self.mode.unwrap_or(&MODES[0]);
+    fn into_options(self) -> Vec<Options> {
+        match &self.modes[..] {
+            [] => vec![self.options(&MODES[0])],
+            modes => modes.iter().map(|mode| self.options(mode)).collect(),
+        }
+    }
+
+    fn options(&self, mode: &'static Mode) -> Options {
         let (rounds, seconds) = match (mode.story, self.quick) {
             (Story::Load(_), false) => (7, 3),
             (Story::Idle(_), false) => (3, 3),
@@ -130,6 +165,8 @@ impl Given {
             (Story::Balance, false) => (5, 3),
             (Story::Chaos, false) => (20, 1),
             (Story::Rolling, false) => (3, 2),
+            (Story::Swap, false) => (100, 10),
+            (Story::Swap, true) => (20, 10),
             (Story::Balance | Story::Chaos | Story::Rolling, true) => (1, 1),
         };
         let connections = if self.quick { mode.connections.1 } else { mode.connections.0 };
@@ -141,13 +178,20 @@ impl Given {
             connections,
             threads: (self.threads.unwrap_or(2) as usize).min(connections),
             body_mib: self.body_mib.unwrap_or(1) as usize,
-            test: self.test || (!self.bench && self.mode.is_none()),
+            contenders: self.contenders.clone(),
+            quick: self.quick,
+            test: self.test || (!self.bench && self.modes.is_empty()),
         }
     }
 }
 
-fn find_mode(name: &str) -> Result<&'static Mode, String> {
-    MODES.iter().find(|mode| mode.name == name).ok_or_else(|| format!("there is no mode {name}"))
+/// The mode of this name, or those of the family.
+fn find_modes(name: &str) -> Result<Vec<&'static Mode>, String> {
+    let family = FAMILIES.iter().find(|family| family.name == name);
+    let names = family.map_or(&[][..], |family| family.members);
+    let modes: Vec<&Mode> =
+        MODES.iter().filter(|mode| mode.name == name || names.contains(&mode.name)).collect();
+    if modes.is_empty() { Err(format!("there is no mode {name}")) } else { Ok(modes) }
 }
 
 fn parse_number(flag: &str, value: Option<String>, most: u64) -> Result<u64, String> {

@@ -93,6 +93,25 @@ pub(crate) const SMALL: Page = Page {
 /// The same, where eproxy's handler fetches it.
 pub(crate) const FETCHED: Page = Page { path: "/proxy", ..SMALL };
 
+/// 1 KiB of letters that follow no period, without any that a configuration would take for something else.
+pub(crate) const KIB: Page = Page { path: "/kib", content_type: "text/plain", body: Body::Text(LETTERS) };
+
+const LETTERS: &str = match str::from_utf8(&LETTERS_BYTES) {
+    Ok(text) => text,
+    Err(_) => panic!("letters are text"),
+};
+
+const LETTERS_BYTES: [u8; 1024] = {
+    let mut bytes = [0; 1024];
+    let (mut at, mut state) = (0, 1_u32);
+    while at < bytes.len() {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        bytes[at] = b'a' + (state >> 24) as u8 % 26;
+        at += 1;
+    }
+    bytes
+};
+
 pub(crate) const BULK: Page =
     Page { path: "/bulk", content_type: "application/octet-stream", body: Body::Noise };
 

@@ -1,10 +1,55 @@
-//! A small HTTP/1.1 client: one kept-alive connection, whole answers, checked byte for byte.
+//! Whole answers, checked byte for byte: a small HTTP/1.1 client with one kept-alive connection, in plain or over TLS, and
+//! whatever else a contender is spoken to by.
 
 use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::ClientConfig;
+
+use crate::contender::Wire;
 use crate::pages::Expected;
+use crate::{http2, identity, secure};
+
+/// A connection over any wire.
+pub(crate) enum Probe {
+    Http1(Connection),
+    Http2(Box<http2::Connection>),
+}
+
+impl Probe {
+    /// `tls` is for the wires that need it.
+    pub(crate) fn open(wire: Wire, port: u16, tls: &Arc<ClientConfig>) -> io::Result<Self> {
+        match wire {
+            Wire::Http1 => Connection::open(port).map(Self::Http1),
+            Wire::Tls => {
+                let stream = secure::open(port, tls)?;
+                Ok(Self::Http1(Connection::over(stream)))
+            }
+            Wire::Http2 => http2::Connection::open(port).map(|connection| Self::Http2(Box::new(connection))),
+        }
+    }
+
+    /// One GET.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
+        match self {
+            Self::Http1(connection) => connection.get(path),
+            Self::Http2(connection) => connection.get(path),
+        }
+    }
+
+    /// One GET whose answer has to be the expected one, and leave the connection open; otherwise a sentence
+    /// on what is wrong.
+    pub(crate) fn check(&mut self, expected: &Expected) -> Result<(), String> {
+        let answer = self.get(expected.path).map_err(|err| format!("the answer can't be read: {err}"))?;
+        answer.check(expected)?;
+        match answer.is_kept {
+            true => Ok(()),
+            false => Err("the answer ends its connection".to_owned()),
+        }
+    }
+}
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -31,23 +76,35 @@ impl Answer {
     }
 }
 
+/// HTTP/1.1.
 pub(crate) struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
+    host: &'static str,
 }
+
+/// What a connection is over.
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
 
 impl Connection {
     pub(crate) fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self::new(connect(port)?, "127.0.0.1"))
+    }
+
+    /// The same over TLS, which has shaken hands.
+    pub(crate) fn over(stream: secure::Stream) -> Self {
+        Self::new(stream, identity::NAME)
+    }
+
+    fn new(stream: impl Stream + 'static, host: &'static str) -> Self {
         // A small buffer: the idle mode holds thousands of these.
-        Ok(Self { stream: BufReader::with_capacity(1024, stream) })
+        Self { stream: BufReader::with_capacity(1024, Box::new(stream)), host }
     }
 
     /// One GET.
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n\r\n", self.host);
         self.stream.get_mut().write_all(request.as_bytes())?;
         let status = parse_status(&self.read_line()?)?;
         let mut content_type = String::new();
@@ -78,17 +135,6 @@ impl Connection {
             }
         };
         Ok(Answer { status, content_type, body, is_kept })
-    }
-
-    /// One GET whose answer has to be the expected one, and leave the connection open; otherwise a sentence
-    /// on what is wrong.
-    pub(crate) fn check(&mut self, expected: &Expected) -> Result<(), String> {
-        let answer = self.get(expected.path).map_err(|err| format!("the answer can't be read: {err}"))?;
-        answer.check(expected)?;
-        match answer.is_kept {
-            true => Ok(()),
-            false => Err("the answer ends its connection".to_owned()),
-        }
     }
 
     fn read_line(&mut self) -> io::Result<String> {
@@ -133,6 +179,15 @@ impl Connection {
     }
 }
 
+/// A socket whose peer may not be silent for long.
+pub(crate) fn connect(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
 fn parse_status(line: &str) -> io::Result<u16> {
     let code = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
     code.and_then(|code| code.parse().ok()).ok_or_else(|| malformed(line))
@@ -143,7 +198,7 @@ fn malformed(line: &str) -> Error {
 }
 
 /// How long a server may be silent before the probe gives up.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longer lines than this are no answer that was expected here.
 const LONGEST_LINE: u64 = 16 * 1024;

@@ -4,10 +4,11 @@
 
 use std::fmt;
 
-use crate::modes::{Load, Quiet};
+use crate::h2load::STREAMS;
 use crate::options::Options;
+use crate::story::{Calls, Load, Quiet};
 use crate::tools::Tools;
-use crate::{Outcome, balance, chaos, idle, load, procfs, restart};
+use crate::{Outcome, balance, chaos, idle, load, procfs, restart, swap};
 
 pub(crate) fn machine(tools: &Tools) {
     println!("{}; {}", procfs::machine(), tools.versions());
@@ -37,9 +38,10 @@ pub(crate) fn progress<'a>(
 /// What is counted, and what CPU time is divided by.
 fn unit(load: Load) -> &'static str {
     match load {
-        Load::Requests => "request",
-        Load::Bytes => "MiB",
+        Load::Requests | Load::Streams | Load::Calls(Calls::Requests) => "request",
+        Load::Bytes | Load::Calls(Calls::Bytes) => "MiB",
         Load::Messages => "message",
+        Load::Calls(Calls::Full | Calls::Resumed) => "handshake",
     }
 }
 
@@ -49,13 +51,18 @@ pub(crate) fn load(load: Load, options: &Options, lanes: &[load::Lane]) {
         Load::Requests => format!("wrk with {threads} threads"),
         Load::Bytes => format!("bodies of {body_mib} MiB, wrk with {threads} threads"),
         Load::Messages => "one message at a time on each".to_owned(),
+        Load::Streams => format!("h2load with {STREAMS} streams on each"),
+        Load::Calls(Calls::Full) => "each for one full handshake and one request".to_owned(),
+        Load::Calls(Calls::Resumed) => "each for one resumed handshake and one request".to_owned(),
+        Load::Calls(Calls::Requests) => "one request at a time on each".to_owned(),
+        Load::Calls(Calls::Bytes) => format!("bodies of {body_mib} MiB, one at a time on each"),
     };
     println!(
         "\n{}: {connections} connections, {client}, {seconds} s each, rounds: {rounds}; median (min..max)\n",
         mode.name
     );
     let unit = unit(load);
-    let units_per_second = if load == Load::Bytes { "MiB/s".to_owned() } else { format!("{unit}s/s") };
+    let units_per_second = if unit == "MiB" { "MiB/s".to_owned() } else { format!("{unit}s/s") };
     let mut rows = vec![
         ["contender", &format!("CPU µs/{unit}"), &units_per_second, "cores busy", "p99 µs", "RSS MiB"]
             .map(str::to_owned),
@@ -82,6 +89,10 @@ pub(crate) fn load(load: Load, options: &Options, lanes: &[load::Lane]) {
     for peer in peers {
         let ratio = |pick: fn(&load::Sample) -> f64| Spread::of_ratios(&ours.samples, &peer.samples, pick);
         let cpu = ratio(|sample| sample.cpu_us_per_unit);
+        if load == Load::Streams {
+            println!("{} / {}: CPU per {unit} {cpu:.2}", ours.name, peer.name);
+            continue;
+        }
         let p99 = ratio(|sample| sample.p99_us);
         println!("{} / {}: CPU per {unit} {cpu:.2}, p99 {p99:.2}", ours.name, peer.name);
     }
@@ -90,7 +101,7 @@ pub(crate) fn load(load: Load, options: &Options, lanes: &[load::Lane]) {
 pub(crate) fn idle(quiet: Quiet, options: &Options, lanes: &[idle::Lane]) {
     let Options { mode, rounds, seconds, connections, .. } = options;
     let (what, use_) = match quiet {
-        Quiet::Connections => ("connection", "request"),
+        Quiet::Connections(_) => ("connection", "request"),
         Quiet::Tunnels => ("tunnel", "message"),
     };
     println!(
@@ -218,6 +229,32 @@ pub(crate) fn restart(options: &Options, lanes: &[restart::Lane]) {
     }
 }
 
+pub(crate) fn swap(options: &Options, lanes: &[swap::Lane]) {
+    let Options { mode, rounds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} clients, half of which connect anew for each request; the certificate replaced {rounds} \
+         times\n",
+        mode.name
+    );
+    let head = ["contender", "requests", "failed", "handshakes", "certificates seen", "last seen after s"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for swap::Lane { name, tally, seen, last } in lanes {
+        rows.push([
+            (*name).to_owned(),
+            tally.requests.to_string(),
+            tally.failed.to_string(),
+            tally.handshakes.to_string(),
+            seen.to_string(),
+            format!("{:.1}", last.as_secs_f64()),
+        ]);
+    }
+    print_table(&rows);
+    for swap::Lane { name, tally, .. } in lanes.iter().filter(|lane| lane.tally.failed > 0) {
+        println!("\n{name} failed, among others:");
+        tally.complaints.iter().for_each(|complaint| println!("  {complaint}"));
+    }
+}
+
 /// A median with the extremes around it.
 struct Spread {
     median: f64,
@@ -247,6 +284,9 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
         let Self { median, min, max } = self;
+        if median.is_nan() {
+            return f.write_str("–");
+        }
         write!(f, "{median:.digits$} ({min:.digits$}..{max:.digits$})")
     }
 }

@@ -8,13 +8,17 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Outcome;
-use crate::contender::{Launch, Site};
+use rustls::client::ClientConfig;
+
+use crate::contender::{Launch, Site, Wire};
+use crate::identity::Identity;
 use crate::pages::Expected;
-use crate::probe::Connection;
+use crate::probe::Probe;
 use crate::procfs::{self, Process};
 
 /// A directory for configuration files and logs that is gone at the end of the run, failed or not.
@@ -68,6 +72,11 @@ pub(crate) struct Plan<'a> {
     pub(crate) launch: fn(&Site<'_>) -> Launch,
     /// How many ports it listens on.
     pub(crate) doors: u16,
+    /// What it is asked over.
+    pub(crate) wire: Wire,
+    pub(crate) identity: &'a Identity,
+    /// What it is asked by, over TLS.
+    pub(crate) tls: &'a Arc<ClientConfig>,
     pub(crate) expected: &'a Expected,
     pub(crate) upstreams: &'a [u16],
     pub(crate) connections: usize,
@@ -84,13 +93,13 @@ impl Server {
     pub(crate) fn start_at(port: u16, plan: &Plan<'_>, scratch: &Scratch) -> Outcome<Self> {
         // nginx takes paths as they come only if there is no space in them.
         let dir = scratch.path().join(format!("{}-{port}", plan.name.replace(' ', "-")));
-        let Plan { doors, upstreams, connections, body_mib, .. } = *plan;
-        let site = Site { port, doors, upstreams, connections, body_mib, dir: &dir };
+        let Plan { doors, upstreams, identity, connections, body_mib, .. } = *plan;
+        let site = Site { port, doors, upstreams, identity, connections, body_mib, dir: &dir };
         let mut server = Self::spawn(plan, &site)
             .map_err(|err| format!("{} ({}) can't be started: {err}", plan.name, plan.program.display()))?;
-        server.wait_until_it_answers(plan.expected)?;
+        server.wait_until_it_answers(plan)?;
         server.family = procfs::tree(server.pid())?;
-        server.check(plan.expected)?;
+        server.check(plan)?;
         Ok(server)
     }
 
@@ -130,7 +139,7 @@ impl Server {
         Ok(Self { name: plan.name.to_owned(), child, port, doors, log, family: Vec::new() })
     }
 
-    fn wait_until_it_answers(&mut self, expected: &Expected) -> Outcome<()> {
+    fn wait_until_it_answers(&mut self, plan: &Plan<'_>) -> Outcome<()> {
         let mut last = String::new();
         for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -140,7 +149,8 @@ impl Server {
                     self.last_words()
                 ));
             }
-            match Connection::open(self.port).and_then(|mut connection| connection.get(expected.path)) {
+            let probe = Probe::open(plan.wire, self.port, plan.tls);
+            match probe.and_then(|mut probe| probe.get(plan.expected.path)) {
                 Ok(_) => return Ok(()),
                 Err(err) => last = err.to_string(),
             }
@@ -156,11 +166,12 @@ impl Server {
 
     /// A wrong answer would make every figure after it worthless. The second request proves that the
     /// connection is kept.
-    fn check(&self, expected: &Expected) -> Outcome<()> {
+    fn check(&self, plan: &Plan<'_>) -> Outcome<()> {
+        let Plan { wire, tls, expected, .. } = plan;
         let context = |err: String| format!("{}, GET {}: {err}", self.name, expected.path);
-        let mut connection = Connection::open(self.port).map_err(|err| context(err.to_string()))?;
-        connection.check(expected).map_err(context)?;
-        connection.check(expected).map_err(|err| context(format!("on a kept-alive connection, {err}")))
+        let mut probe = Probe::open(*wire, self.port, tls).map_err(|err| context(err.to_string()))?;
+        probe.check(expected).map_err(context)?;
+        probe.check(expected).map_err(|err| context(format!("on a kept-alive connection, {err}")))
     }
 
     /// The end of what the server printed, for the error that its failure becomes.

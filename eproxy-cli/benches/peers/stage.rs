@@ -2,23 +2,31 @@
 //! expected.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::ClientConfig;
 
 use crate::configs::eproxy;
-use crate::contender::{Contender, Launch, Site};
+use crate::contender::{Contender, Launch, Site, Wire};
 use crate::echo::Echo;
-use crate::modes::Upstream;
+use crate::identity::{Authority, Identity};
 use crate::options::Options;
 use crate::pages::{Expected, Page, SMALL};
-use crate::probe::Connection;
+use crate::probe::{Connection, Probe};
 use crate::server::{Plan, Scratch, Server};
+use crate::story::Upstream;
 use crate::tools::Tools;
-use crate::{Outcome, origin};
+use crate::{Outcome, origin, secure};
 
 /// Contenders that were started on a stage have to end before it does.
 pub(crate) struct Stage<'a> {
     options: &'a Options,
     tools: &'a Tools,
     expected: Expected,
+    authority: Authority,
+    identity: Identity,
+    /// Trusts the authority.
+    tls: Arc<ClientConfig>,
     upstreams: Upstreams,
     // The last to be dropped: the upstreams write to it until they end.
     scratch: Scratch,
@@ -47,8 +55,17 @@ impl<'a> Stage<'a> {
 
     fn with(origins: usize, options: &'a Options, tools: &'a Tools) -> Outcome<Self> {
         let expected = options.mode.page.expected(options.body_mib);
-        let mut stage =
-            Self { options, tools, expected, upstreams: Upstreams::None, scratch: Scratch::new()? };
+        let authority = Authority::new()?;
+        let mut stage = Self {
+            options,
+            tools,
+            expected,
+            identity: authority.issue()?,
+            tls: secure::careful(&authority)?,
+            authority,
+            upstreams: Upstreams::None,
+            scratch: Scratch::new()?,
+        };
         stage.upstreams = match &options.mode.upstream {
             Upstream::None => Upstreams::None,
             Upstream::Echo => Upstreams::Echo(Echo::start()?),
@@ -72,6 +89,26 @@ impl<'a> Stage<'a> {
         &self.scratch
     }
 
+    /// Who the contenders are to TLS clients, in the beginning.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Who issues more of that kind.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// A client that trusts all of them.
+    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
+        &self.tls
+    }
+
+    /// A connection to a contender.
+    pub(crate) fn open(&self, port: u16) -> std::io::Result<Probe> {
+        Probe::open(self.options.mode.story.wire(), port, &self.tls)
+    }
+
     /// How many upstreams there are.
     pub(crate) fn upstreams(&self) -> usize {
         self.upstreams.ports().len()
@@ -84,9 +121,12 @@ impl<'a> Stage<'a> {
             program: self.tools.path(contender.program).expect("absent contenders were left out"),
             launch: contender.launch,
             doors: 1,
+            wire: self.options.mode.story.wire(),
+            identity: &self.identity,
+            tls: &self.tls,
             expected: &self.expected,
             upstreams: &self.upstreams.ports(),
-            connections: self.options.connections,
+            connections: self.options.under_way(),
             body_mib: self.options.body_mib,
         };
         Server::start(&plan, &self.scratch)
@@ -181,10 +221,13 @@ impl<'a> Stage<'a> {
             },
             launch,
             doors,
+            wire: Wire::Http1,
+            identity: &self.identity,
+            tls: &self.tls,
             expected: &page.expected(self.options.body_mib),
             upstreams: &[],
             // One contender after the other is loaded, but each may keep its pool meanwhile.
-            connections: self.options.connections * self.options.mode.contenders.len(),
+            connections: self.options.under_way() * self.options.mode.contenders.len(),
             body_mib: self.options.body_mib,
         };
         match port {

@@ -123,7 +123,7 @@ impl Talker {
     }
 }
 
-fn percentile(mut values: Vec<u32>, share: f64) -> f64 {
+pub(crate) fn percentile(mut values: Vec<u32>, share: f64) -> f64 {
     values.sort_unstable();
     let place = (values.len() as f64 * share) as usize;
     values.get(place.min(values.len().saturating_sub(1))).map_or(f64::NAN, |&value| f64::from(value))

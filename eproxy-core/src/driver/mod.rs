@@ -12,14 +12,14 @@
 //! | `batch.rs` | the calls of a turn, made in one (Linux; `no_batch.rs` elsewhere) |
 //! | `cipher.rs` | what may stand between the bytes of a stream and those of its socket |
 //! | `clock.rs` | the clock, read once a turn |
-//! | `timer.rs` | the wheel of coarse deadlines |
+//! | `timer.rs`, `sleep.rs` | the wheel of coarse deadlines; waiting for one |
 //! | `executor.rs`, `among.rs` | tasks, wakers, the run queue; tasks that wait for what others do |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
 //! | `socket.rs` | sockets, and the system calls on them |
 //! | `sealed.rs` | streams that wear a cipher |
 //! | `duct.rs` | streams between two owners on one core, without a socket |
-//! | `stream.rs` | streams, TCP and unix-domain |
+//! | `stream.rs`, `traits.rs`, `parking.rs` | streams, TCP and unix-domain; by the traits of others; that nobody reads |
 //! | `pipe.rs` | bytes from one socket to another without a copy (Linux; `no_pipe.rs` elsewhere) |
 //! | `connect.rs` | streams to somebody else's listener |
 //! | `network.rs` | a network in memory, for a core that is taken through its turns by hand |
@@ -42,6 +42,7 @@ mod listen;
 mod listener;
 mod network;
 mod outbox;
+mod parking;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod pipe;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -49,10 +50,12 @@ mod pipe;
 mod pipe;
 mod reactor;
 mod sealed;
+mod sleep;
 mod socket;
 mod source;
 mod stream;
 mod timer;
+mod traits;
 
 pub(crate) use cipher::{Cipher, Opened, Sink, Then};
 #[cfg(test)]

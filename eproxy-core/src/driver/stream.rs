@@ -2,16 +2,14 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::Instant;
 
 use super::cores::Core;
 use super::reactor::Reactor;
 use super::socket::{Next, Socket};
 use super::source::{Clear, Direction, Layer};
-use futures_io::{AsyncRead, AsyncWrite};
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +74,11 @@ impl Stream {
     /// Does something with the socket, which the reactor has.
     pub(super) fn with_socket<R>(&self, act: impl FnOnce(&Socket) -> R) -> R {
         self.core.reactor.with_socket(self.key, act)
+    }
+
+    /// The time at which this turn of its core began.
+    pub(crate) fn now(&self) -> Instant {
+        self.core.now()
     }
 
     /// The number under which the reactor knows it.
@@ -353,46 +356,6 @@ impl Stream {
     pub(crate) fn finish(&self) -> io::Result<()> {
         self.core.reactor.finish(self.key)
     }
-
-    /// Sets, moves or removes the deadline of a direction, counted from the beginning of this turn.
-    pub(crate) fn set_deadline(&self, direction: Direction, after: Option<Duration>) {
-        self.core.reactor.set_deadline(self.key, direction, after);
-    }
-
-    /// Whether the deadline of a direction has passed.
-    pub(crate) fn has_expired(&self, direction: Direction) -> bool {
-        self.core.reactor.has_expired(self.key, direction)
-    }
-
-    /// Leaves the connection without a task until it can be read or its read deadline passes; `number` then comes back
-    /// to the owner in a [`Wakeup`](super::Wakeup). Says no where it can be read right now.
-    pub(crate) fn park(&self, number: u32) -> bool {
-        if self.core.reactor.is_readable(self.key) {
-            return false;
-        }
-        self.core.reactor.park(self.key, number);
-        true
-    }
-
-    /// Has the owner told when more can be read or the read deadline passes, whether or not something can be read now.
-    pub(crate) fn watch(&self, number: u32) {
-        self.core.reactor.park(self.key, number);
-    }
-
-    /// Has the owner told, once, when more can be written.
-    pub(crate) fn watch_write(&self, number: u32) {
-        self.core.reactor.watch_write(self.key, number);
-    }
-
-    /// Ends [`watch`](Self::watch).
-    pub(crate) fn unwatch(&self) {
-        self.core.reactor.unwatch(self.key);
-    }
-
-    /// Takes the connection back from where it was parked: nobody is told of it any more.
-    pub(crate) fn unpark(&self) {
-        self.core.reactor.unpark(self.key);
-    }
 }
 
 impl Drop for Stream {
@@ -401,38 +364,10 @@ impl Drop for Stream {
     }
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        Self::poll_read(&self, cx, into)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        Self::poll_write(&self, cx, &[IoSlice::new(from)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Self::poll_write(&self, cx, from)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_sent(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_sent(cx))?;
-        Poll::Ready(self.finish())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::time::Duration;
 
     use super::super::cores::on_a_core;
     use super::super::listen::{Address, Bound};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 use crate::message::{Body, Field, Headers, RequestLine, Span, Version, hop, http_types_field};
-use crate::tls::{ClientCertificate, Session};
+use crate::tls::{ClientCertificate, Session, TlsSession};
 use crate::tunnel::{Fields, Handshake};
 
 /// A request: its head as it came, and its body as a stream.
@@ -37,8 +37,7 @@ struct Parts {
     text: String,
     params: Vec<(Span, Span)>,
     peer: Option<SocketAddr>,
-    is_secure: bool,
-    certificate: Option<ClientCertificate>,
+    tls: Option<TlsSession>,
     body: Option<Body>,
 }
 
@@ -67,8 +66,7 @@ impl Request {
         parts.headers.assign(incoming.head, incoming.fields);
         (parts.path, parts.query, parts.authority) = (incoming.path, incoming.query, incoming.authority);
         parts.peer = incoming.peer;
-        parts.is_secure = incoming.session.is_some();
-        parts.certificate = incoming.session.and_then(Session::client_certificate).cloned();
+        parts.tls = incoming.session.and_then(Session::agreed).cloned();
         parts.body = Some(body);
         for (name, value) in params {
             let start = parts.text.len();
@@ -207,14 +205,20 @@ impl Request {
     /// `https` where the client speaks TLS with us, else `http`. What a proxy in between says is in X-Forwarded-Proto.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
-        if self.parts().is_secure { "https" } else { "http" }
+        if self.parts().tls.is_some() { "https" } else { "http" }
+    }
+
+    /// What was agreed on with the client, if it speaks TLS with us.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsSession> {
+        self.parts().tls.as_ref()
     }
 
     /// The certificate with which the client has said who it is, where the listener asks for one
     /// ([`Tls::client_certificates`](crate::Tls::client_certificates)). It was verified.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.parts().certificate.as_ref()
+        self.tls()?.client_certificate()
     }
 
     /// Takes the body, a stream that is read from the client as it is wanted; an empty body the second time.
@@ -294,7 +298,7 @@ impl Spare {
         parts.headers.clear();
         parts.text.clear();
         parts.params.clear();
-        parts.certificate = None;
+        parts.tls = None;
         self.parts.push(parts);
     }
 }

@@ -14,6 +14,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `wire.rs` | a stream as the codec wants it |
+//! | `meter.rs` | what frames cost that do nothing |
 //! | `settings.rs` | what is announced, and what is borne of peers |
 //! | `request.rs`, `answer.rs` | heads, into the words of HTTP/1.1 and out of them |
 //! | `body.rs` | bodies and trailers, both ways |
@@ -23,12 +24,14 @@
 mod answer;
 mod ask;
 mod body;
+mod meter;
 mod request;
 mod serve;
 mod settings;
 mod wire;
 
 pub(crate) use ask::{Asking, ask};
+pub(crate) use body::Broken;
 pub(crate) use request::{Cargo, Target, encode as encode_request};
 pub(crate) use serve::{Serving, answer_at_once, carry};
 pub(crate) use settings::{client as client_settings, server as server_settings};

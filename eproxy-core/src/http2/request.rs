@@ -59,6 +59,10 @@ pub(crate) fn encode(
         Some(_) => return Err(Kind::BadUpgrade),
         None => (method == Method::CONNECT).then_some(Opens::Connect),
     };
+    // The codec takes an empty scheme for one (RFC 9113 §8.3.1).
+    if uri.scheme_str() == Some("") {
+        return Err(Kind::BadTarget);
+    }
     encode_line(out, method, uri, opens, target);
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
     if let Some(authority) = authority {
@@ -68,7 +72,7 @@ pub(crate) fn encode(
         }
         encode_field(out, b"Host", authority);
     }
-    encode_fields(out, fields, authority.is_some());
+    encode_fields(out, fields, authority.is_some())?;
     let cargo = match opens {
         Some(Opens::WebSocket) => {
             out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
@@ -108,8 +112,16 @@ fn encode_line(out: &mut Vec<u8>, method: &Method, uri: &Uri, opens: Option<Open
 }
 
 /// Appends the fields. Cookies that were sent in crumbs are put together (RFC 9113 §8.2.3).
-fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap, has_host: bool) {
+///
+/// # Errors
+///
+/// `BadHeaderValue`: there is space around a value (RFC 9113 §8.2.1), which could not be seen any more.
+fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap, has_host: bool) -> Result<(), Kind> {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     for (name, value) in fields {
+        if is_space(value.as_bytes().first()) || is_space(value.as_bytes().last()) {
+            return Err(Kind::BadHeaderValue);
+        }
         match name {
             &http::header::HOST if has_host => {}
             &http::header::COOKIE => {}
@@ -128,6 +140,7 @@ fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap, has_host: bool) {
         }
         out.extend_from_slice(b"\r\n");
     }
+    Ok(())
 }
 
 /// Makes the head of a request of one in the words of HTTP/1.1, which eproxy itself has written.

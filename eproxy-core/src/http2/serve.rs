@@ -62,7 +62,11 @@ pub(crate) fn answer_at_once(
 }
 
 /// Carries a stream until its answer has left or it is broken off.
-pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
+///
+/// # Errors
+///
+/// Why it was broken off.
+pub(crate) async fn carry(core: Rc<Core>, serving: Serving) -> Result<(), Broken> {
     let Serving { mut respond, body, cargo, is_head, duct, patience } = serving;
     let mut is_uploaded = false;
     let end = {
@@ -82,7 +86,7 @@ pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
     };
     let reason = match end {
         // What is left of the request is not wanted: the codec says so, behind the answer (RFC 9113 §8.1).
-        Ok(()) => return,
+        Ok(()) => return end,
         Err(Broken::Stalled | Broken::Refused) => Reason::CANCEL,
         Err(Broken::Engine) => Reason::INTERNAL_ERROR,
         Err(Broken::Peer(reason)) => reason,
@@ -90,6 +94,7 @@ pub(crate) async fn carry(core: Rc<Core>, serving: Serving) {
     // The engine need not go on.
     duct.reset_on_drop();
     respond.send_reset(reason);
+    end
 }
 
 /// Gives the engine what comes behind the head.

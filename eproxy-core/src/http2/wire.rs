@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::driver::{Direction, Stream};
 use crate::message::Buffer;
 
+use super::meter::{Meter, Verdict};
+
 /// A connection that the codec reads and writes.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -22,6 +24,9 @@ pub(crate) struct Wire {
     patience: Duration,
     waits: bool,
     is_late: Rc<Cell<bool>>,
+    /// What the frames of a client cost.
+    meter: Option<Meter>,
+    verdict: Rc<Cell<Verdict>>,
 }
 
 /// What the owner of a connection holds of it beside the codec.
@@ -29,13 +34,37 @@ pub(crate) struct Wire {
 pub(crate) struct Line {
     stream: Rc<Stream>,
     is_late: Rc<Cell<bool>>,
+    verdict: Rc<Cell<Verdict>>,
 }
 
 impl Wire {
+    /// A connection to a server.
     pub(crate) fn new(stream: Stream, before: Buffer, patience: Duration) -> (Self, Line) {
-        let (stream, is_late) = (Rc::new(stream), Rc::default());
-        let line = Line { stream: Rc::clone(&stream), is_late: Rc::clone(&is_late) };
-        (Self { stream, before, patience, waits: false, is_late }, line)
+        let line = Line { stream: Rc::new(stream), is_late: Rc::default(), verdict: Rc::default() };
+        let Line { stream, is_late, verdict } = line.clone();
+        (Self { stream, before, patience, waits: false, is_late, meter: None, verdict }, line)
+    }
+
+    /// A connection of a client.
+    pub(crate) fn of_client(stream: Stream, before: Buffer, patience: Duration) -> (Self, Line) {
+        let meter = Some(Meter::new(stream.now()));
+        let (wire, line) = Self::new(stream, before, patience);
+        (Self { meter, ..wire }, line)
+    }
+
+    /// Looks at bytes as they are read; says whether they may be gone on with.
+    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        match meter.look(bytes, self.stream.now()) {
+            Verdict::Fine => Ok(()),
+            // Nothing that follows means anything.
+            Verdict::NoSettings => Err(io::ErrorKind::InvalidData.into()),
+            // The owner says goodbye.
+            Verdict::Flood => {
+                self.verdict.set(Verdict::Flood);
+                Ok(())
+            }
+        }
     }
 
     /// Gives the peer its time; each byte that it takes begins it anew.
@@ -54,6 +83,11 @@ impl Line {
         self.stream.set_deadline(Direction::Read, patience);
     }
 
+    /// Whether the peer sends what does nothing but cost.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.verdict.get() == Verdict::Flood
+    }
+
     /// Whether it has said nothing for that long.
     pub(crate) fn is_late(&self) -> bool {
         self.is_late.get()
@@ -63,12 +97,13 @@ impl Line {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        let from = into.filled().len();
         if !wire.before.is_empty() {
             let n = wire.before.len().min(into.remaining());
             into.put_slice(&wire.before.data()[..n]);
             wire.before.consume(n);
             wire.before.release();
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(wire.look(&into.filled()[from..]));
         }
         match ready!(wire.stream.poll_read(cx, into.initialize_unfilled())) {
             Ok(n) => into.advance(n),
@@ -79,7 +114,7 @@ impl AsyncRead for Wire {
             }
             Err(error) => return Poll::Ready(Err(error)),
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(wire.look(&into.filled()[from..]))
     }
 }
 

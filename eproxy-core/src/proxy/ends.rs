@@ -13,6 +13,13 @@ pub(super) struct Ends<'a> {
     pub(super) out: &'a mut Vec<u8>,
 }
 
+impl Ends<'_> {
+    /// Whether the kernel has both.
+    pub(super) fn are_sockets(&self) -> bool {
+        self.from.is_plain() && self.to.is_plain()
+    }
+}
+
 /// Why a body did not arrive, and at which end that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {

@@ -244,8 +244,7 @@ impl Pump {
         self.splices |= self.decoder.raw_left() >= Some(SPLICE)
             && self.ahead == 0
             && self.content.is_plain()
-            && ends.from.is_plain()
-            && ends.to.is_plain();
+            && ends.are_sockets();
         self.splices
     }
 

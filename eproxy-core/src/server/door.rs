@@ -38,8 +38,10 @@ pub(super) struct Door {
 pub(super) enum Stage {
     /// A PROXY protocol header is to come; then TLS, where it is spoken.
     Introduces(Option<Acceptor>),
-    /// The handshake goes on; it has a place among those that do.
-    Shakes(Place),
+    /// The handshake goes on, and has its place among those that do.
+    Shakes {
+        _place: Place,
+    },
     Ready,
 }
 
@@ -56,7 +58,7 @@ pub(super) fn shake(
     }
     match acceptor.accept() {
         Ok((cipher, session)) => {
-            connection.stage = Stage::Shakes(worker.hand());
+            connection.stage = Stage::Shakes { _place: worker.hand() };
             connection.who.session = Some(session);
             connection.stream.set_deadline(Direction::Read, Some(worker.site.timeouts.handshake));
             connection.stream.wear(cipher, came);

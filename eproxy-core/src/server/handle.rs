@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_std::channel::Receiver;
 
 use crate::driver::{Address, Remote};
+use crate::error::Result;
 use crate::telemetry::{Counters, Stats};
+use crate::tls::{Acceptor, News};
 
 use super::worker::{Life, Phase};
 
@@ -19,6 +21,8 @@ pub struct Handle {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) control: Control,
     pub(super) counters: Vec<Arc<Counters>>,
+    /// What takes TLS connections in.
+    pub(super) acceptors: Vec<Acceptor>,
     /// Closed when the last worker has ended.
     pub(super) ended: Receiver<Infallible>,
 }
@@ -51,6 +55,22 @@ impl Handle {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Reads the certificates of all listeners again, now; that happens by itself when their files change.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first that can't be used, as [`start`](crate::Builder::start) would tell it; that listener's
+    /// stay as they were.
+    pub async fn reload_certificates(&self) -> Result<()> {
+        let mut wrong = None;
+        for acceptor in &self.acceptors {
+            if let Some(News::Kept(error)) = acceptor.reload_now().await {
+                wrong.get_or_insert(error);
+            }
+        }
+        wrong.map_or(Ok(()), Err)
     }
 
     /// Everything that is listened on, as text: `127.0.0.1:8080`, `unix:/run/app.sock`.

@@ -18,8 +18,10 @@
 //! | `seat.rs`, `desk.rs` | the tasks of the others, and their buffers |
 //! | `accept.rs` | the loop that takes connections in |
 //! | `trust.rs` | whose word is taken for where requests come from |
-//! | `introduce.rs` | the PROXY protocol at the beginning of a connection |
+//! | `who.rs` | who is at the other end |
+//! | `door.rs`, `introduce.rs` | what a connection begins with: TLS; the PROXY protocol |
 //! | `connection.rs` | a connection: one request after another |
+//! | `multiplex.rs` | a connection that speaks HTTP/2: many exchanges |
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
 //! | `pass.rs` | an exchange that is passed on and has to be waited for |

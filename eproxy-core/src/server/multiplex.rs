@@ -20,7 +20,7 @@ use http::{Method, Request};
 use crate::driver::Stream;
 use crate::error::Kind;
 use crate::http1;
-use crate::http2::{self, Cargo, Line, Serving, Target, Wire};
+use crate::http2::{self, Broken, Cargo, Line, Serving, Target, Wire};
 use crate::message::Buffer;
 use crate::router::RouteNumber;
 
@@ -37,6 +37,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Streams that are begun before others get their turn.
 const BATCH: usize = 100;
+
+/// Requests that a client may give up, beyond those that it lets be answered: each costs more than it (CVE-2023-44487).
+const RESETS: u32 = 200;
 
 /// How long a client that was told to go may take for that.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -74,7 +77,7 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     let who = Who { local, is_stream: true, ..connection.who.clone() };
     let (stream, place) = connection.into_parts();
     let timeouts = &worker.site.timeouts;
-    let (wire, line) = Wire::new(stream, before, timeouts.write_idle);
+    let (wire, line) = Wire::of_client(stream, before, timeouts.write_idle);
     line.set_patience(Some(timeouts.head));
     let mut handshake = std::pin::pin!(http2::server_settings().handshake::<_, Bytes>(wire));
     let codec = poll_fn(|cx| match handshake.as_mut().poll(cx) {
@@ -84,9 +87,17 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     });
     match codec.await {
         Some(Ok(codec)) => {
-            let begun = Vec::new();
-            let mut serving =
-                Multiplexed { worker, who, codec, line, begun, is_idle: false, is_leaving: false };
+            let mut serving = Multiplexed {
+                worker,
+                who,
+                codec,
+                line,
+                begun: Vec::new(),
+                credit: Rc::new(Cell::new(RESETS)),
+                is_idle: false,
+                is_leaving: false,
+                is_calmed: false,
+            };
             if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
                 serving.failed(&error);
             }
@@ -106,10 +117,14 @@ struct Multiplexed<'w> {
     line: Line,
     /// Requests whose exchanges are still to be begun.
     begun: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
+    /// Requests that the client may still give up.
+    credit: Rc<Cell<u32>>,
     /// There is no stream, and the client has its time to begin one.
     is_idle: bool,
     /// The client was told that no further stream is taken.
     is_leaving: bool,
+    /// It was told that it asks for too much.
+    is_calmed: bool,
 }
 
 impl Multiplexed<'_> {
@@ -125,7 +140,10 @@ impl Multiplexed<'_> {
             let is_full = self.begun.len() == BATCH;
             let has_begun = !self.begun.is_empty();
             for (request, respond) in self.begun.drain(..) {
-                begin(self.worker, &self.who, request, respond);
+                begin(self.worker, &self.who, &self.credit, request, respond);
+            }
+            if self.line.is_flooded() || self.credit.get() == 0 {
+                self.calm();
             }
             match end {
                 Poll::Ready(end) => return Poll::Ready(end),
@@ -165,6 +183,16 @@ impl Multiplexed<'_> {
         }
     }
 
+    /// Ends a connection whose client asks for too much (RFC 9113 §10.5).
+    fn calm(&mut self) {
+        if !std::mem::replace(&mut self.is_calmed, true) {
+            refuse::fail(self.worker, self.who.peer, RouteNumber::NONE, &Kind::Http2Flood.into());
+            self.codec.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.is_leaving = true;
+            self.line.set_patience(Some(GOODBYE));
+        }
+    }
+
     /// Gives a client without a stream its time.
     fn wait(&mut self) {
         let is_idle = !self.codec.has_streams();
@@ -178,6 +206,7 @@ impl Multiplexed<'_> {
     /// Counts why the connection was given up.
     fn failed(&self, error: &h2::Error) {
         let kind = match error.reason() {
+            _ if self.is_calmed => return,
             Some(Reason::ENHANCE_YOUR_CALM) => Kind::Http2Flood,
             _ if error.is_io() || error.is_remote() => return,
             _ => Kind::Http2Error,
@@ -187,7 +216,13 @@ impl Multiplexed<'_> {
 }
 
 /// Begins the exchange of a stream.
-fn begin(worker: &Rc<Worker>, who: &Who, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+fn begin(
+    worker: &Rc<Worker>,
+    who: &Who,
+    credit: &Rc<Cell<u32>>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
     worker.site.counters.http2_streams.add();
     let desk = &mut *worker.desk();
     let is_head = request.method() == Method::HEAD;
@@ -209,15 +244,28 @@ fn begin(worker: &Rc<Worker>, who: &Who, request: Request<RecvStream>, mut respo
         if http2::answer_at_once(&mut respond, out, fields, is_head).is_err() {
             respond.send_reset(Reason::INTERNAL_ERROR);
         }
+        earn(credit);
         return desk.clear();
     }
     let Ok(opening) = opening else { return };
     let (engine, duct) = Stream::duct(&worker.site.core, ROOM);
     let patience = worker.site.timeouts.write_idle;
     let serving = Serving { respond, body: request.into_body(), cargo, is_head, duct, patience };
-    worker.site.core.spawn(http2::carry(worker.site.core.clone(), serving));
+    let (core, credit) = (worker.site.core.clone(), credit.clone());
+    worker.site.core.spawn(async move {
+        match http2::carry(core, serving).await {
+            Ok(()) => earn(&credit),
+            Err(Broken::Peer(_)) => credit.set(credit.get().saturating_sub(1)),
+            Err(_) => {}
+        }
+    });
     let connection = worker.stream_of(engine, who);
     at_once::proceed(worker, connection, desk, opening);
+}
+
+/// A request that was answered allows another to be given up.
+fn earn(credit: &Cell<u32>) {
+    credit.set((credit.get() + 1).min(RESETS));
 }
 
 /// Puts the head of a request on the desk in the words of HTTP/1.1, and opens its exchange.

@@ -68,11 +68,12 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
         }
     }
     doors.iter().for_each(|door| door.look_after(&plan.journal, end.clone()));
+    let acceptors = doors.iter().filter_map(|door| door.tls.clone()).collect();
     let addresses = listeners.iter().filter_map(|listener| match listener {
         Address::Tcp(address) => Some(*address),
         Address::Unix(_) => None,
     });
-    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, ended: end })
+    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, acceptors, ended: end })
 }
 
 fn workers(builder: &Builder) -> Result<usize> {

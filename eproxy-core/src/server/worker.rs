@@ -282,7 +282,7 @@ impl Worker {
         let timeouts = &self.site.timeouts;
         let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
         // The time of a handshake is that of all of it.
-        if !matches!(connection.stage, Stage::Shakes(_)) {
+        if !matches!(connection.stage, Stage::Shakes { .. }) {
             connection.stream.set_deadline(Direction::Read, Some(patience));
         }
         {
@@ -295,7 +295,7 @@ impl Worker {
         }
         // It became readable in the meantime.
         match connection.stage {
-            Stage::Shakes(_) => door::on_shaking(self, connection, &mut Desk::new()),
+            Stage::Shakes { .. } => door::on_shaking(self, connection, &mut Desk::new()),
             _ => self.give_seat(connection, Job::Serve, &mut Desk::new()),
         }
     }
@@ -322,9 +322,9 @@ impl Worker {
         let Some(connection) = self.parked.borrow_mut().try_remove(index as usize) else { return };
         match (&connection.stage, is_late) {
             (Stage::Ready, false) => at_once::serve(self, connection, desk),
-            (Stage::Shakes(_), false) => door::on_shaking(self, connection, desk),
+            (Stage::Shakes { .. }, false) => door::on_shaking(self, connection, desk),
             (Stage::Introduces(_), false) => self.give_seat(connection, Job::Serve, desk),
-            (Stage::Shakes(_), true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
+            (Stage::Shakes { .. }, true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
             (_, true) if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
             (_, true) => {}
         }

@@ -46,6 +46,7 @@ pub use client_certificates::ClientCertificates;
 pub(crate) use connector::{Connector, failed};
 pub use options::Tls;
 pub use resolver::{CertificateResolver, Hello};
+pub use session::TlsSession;
 pub(crate) use session::{Alpn, Session};
 pub use upstream::UpstreamTls;
 pub use version::TlsVersion;

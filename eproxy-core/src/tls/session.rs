@@ -1,6 +1,7 @@
 //! What is known of a connection once its handshake is over.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
@@ -34,9 +35,13 @@ impl Alpn {
     }
 }
 
-/// What two sides have agreed on. Nothing is known before the handshake is over.
+/// What two sides will have agreed on. Nothing is known before the handshake is over.
 #[derive(Debug, Default)]
-pub(crate) struct Session(OnceCell<Agreed>);
+pub(crate) struct Session(OnceCell<TlsSession>);
+
+/// What was agreed on with the client of a connection that speaks TLS; see [`Request::tls`](crate::Request::tls).
+#[derive(Clone, Debug)]
+pub struct TlsSession(Arc<Agreed>);
 
 #[derive(Debug)]
 struct Agreed {
@@ -47,6 +52,44 @@ struct Agreed {
     is_resumed: bool,
     cipher_suite: &'static str,
     key_exchange: Option<&'static str>,
+}
+
+impl TlsSession {
+    /// The name that the client has asked for (RFC 6066 §3), in lower case and without a dot at its end.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.0.server_name.as_deref()
+    }
+
+    /// The certificate that the client has shown, and that was verified; of a resumed session, the one of its beginning.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.0.client_certificate.as_ref()
+    }
+
+    /// The version of TLS.
+    #[must_use]
+    pub fn version(&self) -> TlsVersion {
+        self.0.version
+    }
+
+    /// Whether it goes on with what was agreed on in an earlier connection.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.0.is_resumed
+    }
+
+    /// The cipher suite, as IANA calls it: `TLS_AES_128_GCM_SHA256`.
+    #[must_use]
+    pub fn cipher_suite(&self) -> &'static str {
+        self.0.cipher_suite
+    }
+
+    /// The group in which keys were exchanged: `X25519MLKEM768`. None where a resumed session of TLS 1.2 has exchanged none.
+    #[must_use]
+    pub fn key_exchange(&self) -> Option<&'static str> {
+        self.0.key_exchange
+    }
 }
 
 impl Session {
@@ -70,48 +113,34 @@ impl Session {
                 .negotiated_key_exchange_group()
                 .map(|group| group.name().as_str().unwrap_or("unknown")),
         };
-        let _is_first = self.0.set(agreed);
+        let _is_first = self.0.set(TlsSession(Arc::new(agreed)));
+    }
+
+    /// What was agreed on.
+    pub(crate) fn agreed(&self) -> Option<&TlsSession> {
+        self.0.get()
     }
 
     /// The protocol inside; none where nobody has asked for one, which means HTTP/1.1.
     pub(crate) fn alpn(&self) -> Option<Alpn> {
-        self.0.get()?.alpn
+        self.agreed()?.0.alpn
     }
 
-    /// The name that the client has asked for (RFC 6066 §3), in lower case and without a dot at its end.
-    pub(crate) fn server_name(&self) -> Option<&str> {
-        self.0.get()?.server_name.as_deref()
-    }
-
-    /// The certificate that the client has shown, and that was verified; of a resumed session, the one of its beginning.
+    /// The certificate that the client has shown.
     pub(crate) fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.0.get()?.client_certificate.as_ref()
+        self.agreed()?.client_certificate()
     }
 
-    pub(crate) fn version(&self) -> Option<TlsVersion> {
-        Some(self.0.get()?.version)
-    }
-
-    /// Whether it goes on with what was agreed on in an earlier connection.
+    /// Whether it goes on with an earlier one.
     pub(crate) fn is_resumed(&self) -> bool {
-        self.0.get().is_some_and(|agreed| agreed.is_resumed)
-    }
-
-    /// The name of the cipher suite, as IANA has it.
-    pub(crate) fn cipher_suite(&self) -> Option<&'static str> {
-        Some(self.0.get()?.cipher_suite)
-    }
-
-    /// The name of the group in which keys were exchanged; none where a resumed session of TLS 1.2 has exchanged none.
-    pub(crate) fn key_exchange(&self) -> Option<&'static str> {
-        self.0.get()?.key_exchange
+        self.agreed().is_some_and(TlsSession::is_resumed)
     }
 
     /// Whether a request for this host may come over the connection: it must be for the host that the client asked for
     /// when it was chosen which certificate it is shown (RFC 9110 §7.4); otherwise it is misdirected (§15.5.20). A client
     /// that has asked for none may ask for all.
     pub(crate) fn answers_for(&self, host: &str) -> bool {
-        let Some(name) = self.server_name() else { return true };
+        let Some(name) = self.agreed().and_then(TlsSession::server_name) else { return true };
         // A colon in brackets is part of an address, and no address is a server name.
         let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
         name.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host))
@@ -146,7 +175,7 @@ mod tests {
                 cipher_suite: "",
                 key_exchange: None,
             };
-            session.0.set(agreed).unwrap();
+            session.0.set(TlsSession(Arc::new(agreed))).unwrap();
             session.answers_for(host)
         };
         for host in ["a.test", "A.Test", "a.test:8443", "a.test.", "a.test.:443"] {

@@ -263,11 +263,12 @@ fn two_sides_agree_and_talk_however_the_bytes_come() {
             let client = speaking(versions, &authority, |config| config.alpn_protocols = Alpn::offer(true));
             let mut both = Both::new(&client, "Shop.Test.", &server).shake(pieces).expect_over();
             for session in [&both.client.session, &both.server.session] {
-                assert_eq!(session.server_name(), Some("shop.test"));
-                assert_eq!(session.version(), Some(version));
                 assert_eq!(session.alpn(), Some(Alpn::Http2));
+                let session = session.agreed().unwrap();
+                assert_eq!(session.server_name(), Some("shop.test"));
+                assert_eq!(session.version(), version);
                 assert!(!session.is_resumed() && session.client_certificate().is_none());
-                assert!(session.cipher_suite().unwrap().starts_with("TLS_"), "{session:?}");
+                assert!(session.cipher_suite().starts_with("TLS_"), "{session:?}");
             }
             both.talk();
         }
@@ -281,7 +282,7 @@ fn keys_are_exchanged_as_the_provider_likes_best() {
     let both =
         Both::new(&trusts(&authority).connector().unwrap(), "shop.test", &server).shake(9).expect_over();
     let expected = if cfg!(feature = "tls-aws-lc") { "X25519MLKEM768" } else { "X25519" };
-    assert_eq!(both.server.session.key_exchange(), Some(expected));
+    assert_eq!(both.server.session.agreed().unwrap().key_exchange(), Some(expected));
 }
 
 #[test]
@@ -344,7 +345,7 @@ fn a_name_without_a_certificate_is_refused_by_its_own_alert() {
         let both = Both::new(&trusts(&authority).connector().unwrap(), host, &server).shake(100_000);
         assert_eq!(both.server.then.unwrap_err(), format!("tls: {told}"));
         assert_eq!(both.client.then.unwrap_err(), format!("tls: the server gave up: {client}"));
-        assert_eq!(both.server.session.server_name(), None);
+        assert_eq!(both.server.session.agreed().unwrap().server_name(), None);
     }
 }
 
@@ -436,7 +437,7 @@ fn a_session_goes_on_in_another_connection_and_its_name_is_known() {
         let client = speaking(versions, &authority, |_| {});
         let is_resumed = |client: &Connector, host, server| {
             let mut both = Both::new(client, host, server).shake(100_000).expect_over();
-            assert_eq!(both.server.session.server_name(), Some(host));
+            assert_eq!(both.server.session.agreed().unwrap().server_name(), Some(host));
             both.talk();
             both.server.session.is_resumed()
         };
@@ -686,7 +687,7 @@ fn a_hello_with_changes_never_panics() {
         end.came = changed;
         end.open(dice.usize(1..2000));
         end.open(100_000);
-        assert!(end.session.version().is_none() && end.heard.is_empty());
+        assert!(end.session.agreed().is_none() && end.heard.is_empty());
     }
 }
 

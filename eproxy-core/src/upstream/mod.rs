@@ -17,7 +17,8 @@
 //! | `options.rs`, `registry.rs` | [`UpstreamOptions`]; the numbers under which cores know groups and places |
 //! | `discovery/`, `search.rs` | finding out which endpoints there are, while servers run; its use in groups |
 //! | `upstreams.rs` | [`Upstreams`]: all of it, as one core sees it |
-//! | `pool.rs` | connections between requests |
+//! | `pool.rs`, `multiplexed.rs` | connections between requests; those that have many at once |
+//! | `transport.rs`, `dial.rs` | how a place is spoken to; a connection that can be spoken over |
 //! | `connect.rs`, `race.rs`, `resolve.rs` | a place to a connection; happy eyeballs; names to addresses |
 //! | `guard.rs` | which addresses a client may have us connect to (a pure decider) |
 

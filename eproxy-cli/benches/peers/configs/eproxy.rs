@@ -3,8 +3,9 @@
 use crate::chaos::{FAILURES, SEEN, USUAL_MS};
 use crate::contender::{Launch, Site};
 use crate::hooked::NAME;
+use crate::identity::Identity;
 use crate::pages::SMALL;
-use crate::{grouped, origin};
+use crate::{grouped, origin, swapped};
 
 /// The demo.
 pub(crate) fn hello(site: &Site<'_>) -> Launch {
@@ -22,6 +23,16 @@ pub(crate) fn relay(site: &Site<'_>) -> Launch {
     let urls: Vec<String> = site.upstreams.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let flags: Vec<&str> = urls.iter().flat_map(|url| ["--to", url]).collect();
     launch(site, &flags)
+}
+
+/// The demo, over TLS.
+pub(crate) fn hello_tls(site: &Site<'_>) -> Launch {
+    with_tls(site, hello(site))
+}
+
+/// A reverse proxy of everything, over TLS.
+pub(crate) fn relay_tls(site: &Site<'_>) -> Launch {
+    with_tls(site, relay(site))
 }
 
 /// A reverse proxy of the first upstream alone.
@@ -56,12 +67,36 @@ pub(crate) fn origin(site: &Site<'_>) -> Launch {
     Launch { arguments: vec![origin::NAME.to_owned(), port, delay, site.path(SEEN)], files: Vec::new() }
 }
 
+/// This program as a server that often looks at its certificate.
+pub(crate) fn swapped(site: &Site<'_>) -> Launch {
+    let [certificate, key] = [CERTIFICATE, KEY].map(|name| site.path(name));
+    let arguments = vec![swapped::NAME.to_owned(), site.port.to_string(), certificate, key];
+    Launch { arguments, files: identity(site).into() }
+}
+
 fn grouped(site: &Site<'_>, kind: &str) -> Launch {
     let mut arguments =
         vec![grouped::NAME.to_owned(), site.port.to_string(), kind.to_owned(), site.path(FAILURES)];
     arguments.extend(site.upstreams.iter().map(u16::to_string));
     Launch { arguments, files: Vec::new() }
 }
+
+fn with_tls(site: &Site<'_>, mut launch: Launch) -> Launch {
+    for (flag, name) in [("--tls-cert", CERTIFICATE), ("--tls-key", KEY)] {
+        launch.arguments.extend([flag.to_owned(), site.path(name)]);
+    }
+    launch.files.extend(identity(site));
+    launch
+}
+
+fn identity(site: &Site<'_>) -> [(&'static str, Vec<u8>); 2] {
+    let Identity { certificate, key, .. } = site.identity;
+    [(CERTIFICATE, certificate.clone().into_bytes()), (KEY, key.clone().into_bytes())]
+}
+
+/// The files that TLS is told of.
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+pub(crate) const KEY: &str = "key.pem";
 
 fn launch(site: &Site<'_>, more: &[&str]) -> Launch {
     let port = site.port.to_string();

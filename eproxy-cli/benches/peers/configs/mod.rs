@@ -9,7 +9,9 @@
 //! | `eproxy.rs` | eproxy's flags |
 //! | `nginx.rs` | nginx as a server, as a proxy, and as the upstream behind everybody |
 //! | `haproxy.rs` | HAProxy as a server and as a proxy |
+//! | `envoy.rs` | Envoy as a proxy |
 
+pub(crate) mod envoy;
 pub(crate) mod eproxy;
 pub(crate) mod haproxy;
 pub(crate) mod nginx;

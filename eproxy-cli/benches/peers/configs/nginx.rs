@@ -1,10 +1,21 @@
 //! nginx as a server, as a proxy, and as the upstream behind everybody.
 
-use crate::contender::{Launch, Site};
-use crate::pages::{BULK, HELLO, Page, SMALL};
+use crate::contender::{Launch, Site, Wire};
+use crate::identity::Identity;
+use crate::pages::{BULK, HELLO, KIB, Page, SMALL};
 
 pub(crate) fn hello(site: &Site<'_>) -> Launch {
     launch(site, "", &answer(&HELLO))
+}
+
+/// The same over TLS.
+pub(crate) fn hello_tls(site: &Site<'_>) -> Launch {
+    launch_on(Wire::Tls, site, "", &answer(&HELLO))
+}
+
+/// The same over HTTP/2.
+pub(crate) fn hello_http2(site: &Site<'_>) -> Launch {
+    launch_on(Wire::Http2, site, "", &answer(&HELLO))
 }
 
 pub(crate) fn fetch(site: &Site<'_>) -> Launch {
@@ -15,6 +26,16 @@ pub(crate) fn fetch(site: &Site<'_>) -> Launch {
 /// A reverse proxy that tells its upstream what eproxy tells it.
 pub(crate) fn relay(site: &Site<'_>) -> Launch {
     everything(site, &[KEEP, FORWARDED])
+}
+
+/// The same over TLS.
+pub(crate) fn relay_tls(site: &Site<'_>) -> Launch {
+    launch_on(Wire::Tls, site, &group(site), &relaying(&[KEEP, FORWARDED]))
+}
+
+/// The same over HTTP/2 to clients; HTTP/1.1 to the upstream.
+pub(crate) fn relay_http2(site: &Site<'_>) -> Launch {
+    launch_on(Wire::Http2, site, &group(site), &relaying(&[KEEP, FORWARDED]))
 }
 
 /// A reverse proxy that tells its upstream nothing: the least work that nginx can do.
@@ -38,9 +59,17 @@ pub(crate) fn bulk(site: &Site<'_>) -> Launch {
 /// which every piece is passed on as soon as it was read. With buffering, through 8 such buffers, it costs
 /// nearly twice as much.
 pub(crate) fn bulk_tuned(site: &Site<'_>) -> Launch {
-    // The last two are what nginx insists on beside the first.
-    let buffers = "proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;";
-    everything(site, &[KEEP, FORWARDED, "proxy_buffering off;", buffers])
+    everything(site, &[KEEP, FORWARDED, UNBUFFERED])
+}
+
+/// The same over TLS; buffers by default.
+pub(crate) fn bulk_tls(site: &Site<'_>) -> Launch {
+    launch_on(Wire::Tls, site, &group(site), &relaying(&[KEEP, FORWARDED, "proxy_max_temp_file_size 0;"]))
+}
+
+/// The same over TLS; one buffer of 64 KiB.
+pub(crate) fn bulk_tls_tuned(site: &Site<'_>) -> Launch {
+    launch_on(Wire::Tls, site, &group(site), &relaying(&[KEEP, FORWARDED, UNBUFFERED]))
 }
 
 /// WebSockets, as nginx's own documentation has them; `map` leaves Connection empty for requests that ask for
@@ -58,6 +87,11 @@ pub(crate) fn upgrade(site: &Site<'_>) -> Launch {
 /// The upstream: one small answer.
 pub(crate) fn upstream(site: &Site<'_>) -> Launch {
     launch(site, "", &answer(&SMALL))
+}
+
+/// The upstream of answers of 1 KiB.
+pub(crate) fn kib_upstream(site: &Site<'_>) -> Launch {
+    launch(site, "", &answer(&KIB))
 }
 
 /// The upstream of long bodies: a file, straight from the page cache.
@@ -92,6 +126,12 @@ const FORWARDED: &str = "proxy_set_header Host $http_host;
             proxy_set_header Forwarded 'for=$remote_addr;host=\"$http_host\";proto=$scheme';
             proxy_set_header Via '1.1 nginx';";
 
+/// The last two are what nginx insists on beside the first.
+const UNBUFFERED: &str = "proxy_buffering off;
+            proxy_buffer_size 64k;
+            proxy_buffers 8 64k;
+            proxy_busy_buffers_size 128k;";
+
 fn answer(page: &Page) -> String {
     let Page { path, content_type, .. } = page;
     format!("location = {path} {{ default_type {content_type}; return 200 '{}'; }}", page.text())
@@ -118,10 +158,19 @@ fn group(site: &Site<'_>) -> String {
     )
 }
 
+fn launch(site: &Site<'_>, http: &str, location: &str) -> Launch {
+    launch_on(Wire::Http1, site, http, location)
+}
+
 /// Every path that a distribution compiles in is set, so that nginx touches nothing outside its directory and
 /// needs no root.
-fn launch(site: &Site<'_>, http: &str, location: &str) -> Launch {
+fn launch_on(wire: Wire, site: &Site<'_>, http: &str, location: &str) -> Launch {
     let dir = site.dir.display();
+    let (speaks, tuning) = match wire {
+        Wire::Http1 => ("", String::new()),
+        Wire::Tls => (" ssl", tls(site)),
+        Wire::Http2 => (" http2", "http2_max_concurrent_streams 128;".to_owned()),
+    };
     let config = format!(
         "worker_processes 1;
         daemon off;
@@ -140,16 +189,32 @@ fn launch(site: &Site<'_>, http: &str, location: &str) -> Launch {
             {http}
             server {{
                 {}
+                {tuning}
                 {location}
             }}
         }}\n",
         site.room_for_connections(),
         (site.port..site.port + site.doors)
-            .map(|port| format!("listen 127.0.0.1:{port};"))
+            .map(|port| format!("listen 127.0.0.1:{port}{speaks};"))
             .collect::<Vec<_>>()
             .join("\n                "),
     );
     let arguments =
         ["-p", &site.path(""), "-e", &site.path("error.log"), "-c", &site.path("config")].map(str::to_owned);
-    Launch { arguments: arguments.into(), files: vec![("config", config.into_bytes())] }
+    let Identity { certificate, key, .. } = site.identity;
+    let files = [("config", &config), ("certificate.pem", certificate), ("key.pem", key)];
+    let files = files.map(|(name, text)| (name, text.clone().into_bytes()));
+    Launch { arguments: arguments.into(), files: files.into() }
+}
+
+/// Tickets alone: a cache would keep each session in memory, too.
+fn tls(site: &Site<'_>) -> String {
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| site.path(name));
+    format!(
+        "ssl_certificate {certificate};
+                ssl_certificate_key {key};
+                ssl_protocols TLSv1.3;
+                ssl_session_tickets on;
+                ssl_session_cache off;"
+    )
 }
