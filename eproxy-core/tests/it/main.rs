@@ -26,6 +26,7 @@ mod group_retries;
 mod group_snapshot;
 mod group_sticky;
 mod group_tiers;
+mod grpc_failures;
 mod guard;
 mod handlers;
 mod http2_pairings;
