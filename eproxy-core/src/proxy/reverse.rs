@@ -154,7 +154,7 @@ async fn begin(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Outcome> 
 
 pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: First<'_>) -> Outcome {
     if reverse.buffering.requests > 0
-        && let Err(kind) = collect(relay, reverse.buffering.requests).await
+        && let Err(kind) = collect(relay, reverse).await
     {
         return give_up(relay, &kind.into(), Rest::Begun);
     }
