@@ -27,6 +27,7 @@ mod group_snapshot;
 mod group_sticky;
 mod group_tiers;
 mod grpc_failures;
+mod grpc_health;
 mod grpc_web;
 mod guard;
 mod handlers;

@@ -1,12 +1,14 @@
 //! The client and the server of gRPC's own library for Python, on both sides of a proxy.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use eproxy_core::{Proxy, Server};
+use eproxy_core::{Health, Probe, Proxy, Server};
 
 use crate::checks::Peer;
 use crate::program::{Folder, Program, command, find_with, run};
 use crate::secure::{self, NAME, start_secure};
+use crate::support::server::nobody;
 use crate::support::{Running, eventually, start};
 
 fn find_python() -> Option<PathBuf> {
@@ -61,4 +63,33 @@ fn every_kind_of_call_passes_over_tls_on_both_sides() {
     let Some(peer) = over_tls() else { return };
     let server = start_secure(Server::builder().workers(1).at("/*path", Proxy::to(peer.group())));
     call(&server, "secure");
+}
+
+#[test]
+fn an_endpoint_says_whether_it_is_serving() {
+    for peer in [plain, over_tls] {
+        for (service, health, trouble) in
+            [("", Health::Fit, None), ("nowhere", Health::Down, Some("answered with gRPC status NOT_FOUND"))]
+        {
+            let Some(peer) = peer() else { return };
+            let probe = Probe::grpc_service(service).interval(Duration::from_millis(20));
+            let group = peer.group().probe(probe);
+            let _server = start(Server::builder().workers(1).at("/*path", Proxy::to(group.clone())));
+            // Of an endpoint that is well, it only shows that it stays so.
+            eventually("it was asked", || {
+                let endpoint = &group.snapshot().endpoints[0];
+                (endpoint.health, endpoint.trouble.as_deref()) == (health, trouble)
+            });
+        }
+    }
+}
+
+#[test]
+fn the_client_understands_what_the_proxy_says_of_failures() {
+    let Some(python) = find_python() else { return };
+    let server = start(Server::builder().workers(1).at("/*path", Proxy::to(nobody())));
+    let mut command = command(&python);
+    let target = format!("{NAME}:{}", server.address().port());
+    let said = run(command.args(["-c", include_str!("scripts/grpc_failure.py"), &target]));
+    assert_eq!(said, "UNAVAILABLE: upstream refused the connection\n");
 }
