@@ -93,3 +93,16 @@ fn the_client_understands_what_the_proxy_says_of_failures() {
     let said = run(command.args(["-c", include_str!("scripts/grpc_failure.py"), &target]));
     assert_eq!(said, "UNAVAILABLE: upstream refused the connection\n");
 }
+
+#[test]
+fn a_client_of_grpc_web_makes_calls_in_both_formats() {
+    const WHAT: &str = "grpc-web for Node";
+    let with = ["-e", "require('grpc-web'); require('xhr2')"];
+    let Some(node) = find_with(&["node", "nodejs"], WHAT, &with) else { return };
+    let Some(peer) = plain() else { return };
+    let server = start(Server::builder().workers(1).at("/*path", Proxy::to(peer.group()).grpc_web()));
+    let mut command = command(&node);
+    let base = format!("http://{}", server.address());
+    let said = run(command.args(["-e", include_str!("scripts/grpc_web_client.js"), &base]));
+    assert_eq!(said, "all is well\n");
+}

@@ -119,10 +119,11 @@ pub(crate) fn find_with(names: &[&str], what: &str, arguments: &[&str]) -> Optio
     names.iter().find_map(|name| look_for(name, has)).or_else(|| skip(what))
 }
 
-/// A command that finds the libraries which the system has for Node.
+/// A command that finds the libraries which the system has for Node, and those that the environment names.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env("NODE_PATH", "/usr/share/nodejs:/usr/lib/nodejs:/usr/share/javascript");
+    let named = env::var("NODE_PATH").unwrap_or_default();
+    command.env("NODE_PATH", format!("{named}:/usr/share/nodejs:/usr/lib/nodejs:/usr/share/javascript"));
     command
 }
 
