@@ -9,6 +9,7 @@
 
 mod answer;
 mod connection;
+mod frames;
 mod proxied;
 mod proxy_header;
 mod sent;
@@ -20,6 +21,7 @@ use crate::message::{Field, RequestLine, Span, is_token, is_value};
 
 pub use answer::answer_head;
 pub use connection::connection;
+pub use frames::frames;
 pub use proxied::proxied;
 pub use proxy_header::proxy_header;
 
@@ -384,13 +386,14 @@ mod tests {
     fn seeds_that_were_damaged_at_random_are_dealt_with() {
         type Target = fn(&[u8]);
         let mut rng = fastrand::Rng::with_seed(1);
-        let targets: [(&str, Target, usize); 6] = [
+        let targets: [(&str, Target, usize); 7] = [
             ("request_head", request_head, 200),
             ("chunked", chunked, 200),
             ("answer_head", answer_head, 200),
             ("proxy_header", proxy_header, 500),
             ("proxied", proxied, 60),
             ("connection", connection, 30),
+            ("frames", frames, 20),
         ];
         for (name, target, rounds) in targets {
             let seeds: Vec<_> = seeds(name, 12).collect();
@@ -429,6 +432,16 @@ mod tests {
         for seed in seeds("connection", 12) {
             for end in 0..=seed.len() {
                 connection(&seed[..end]);
+            }
+        }
+    }
+    #[test]
+    fn connections_of_http_2_end_and_what_they_carry_are_frames() {
+        for seed in seeds("frames", 20) {
+            // All the same, some of which break off within a frame.
+            let step = seed.len() / 64 + 1;
+            for end in (0..=seed.len()).step_by(step) {
+                frames(&seed[..end]);
             }
         }
     }

@@ -274,3 +274,170 @@ impl Stream {
         Ok(sealed)
     }
 }
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::{Read as _, Write as _};
+
+    use crate::driver::{Opened, Wakeup, on_a_core};
+
+    use super::*;
+
+    /// Records are a length and so many bytes, upside down. Each side says `!` before anything else, and an empty record at
+    /// the end.
+    #[derive(Debug)]
+    struct Toy {
+        is_shaking: bool,
+        is_closed: bool,
+    }
+
+    const TOY: Toy = Toy { is_shaking: true, is_closed: false };
+
+    impl Cipher for Toy {
+        fn open(&mut self, came: &mut [u8], plain: &mut Sink<'_>, out: &mut Vec<u8>) -> Opened {
+            let mut taken = 0;
+            if self.is_shaking && !came.is_empty() {
+                if came[0] != b'!' {
+                    return Opened { taken: 1, then: Err(io::ErrorKind::InvalidData.into()) };
+                }
+                (self.is_shaking, taken) = (false, 1);
+                out.push(b'!');
+            }
+            while let [length, rest @ ..] = &came[taken..]
+                && let Some(record) = rest.get(..*length as usize)
+            {
+                taken += 1 + record.len();
+                if record.is_empty() {
+                    return Opened { taken, then: Ok(Then::End) };
+                }
+                plain.put(&record.iter().map(|byte| !byte).collect::<Vec<_>>());
+            }
+            Opened { taken, then: Ok(Then::More) }
+        }
+
+        fn seal(&mut self, plain: &[IoSlice<'_>], most: usize, out: &mut Vec<u8>) -> io::Result<usize> {
+            let bytes: Vec<_> = plain.iter().flat_map(|slice| slice.iter()).take(most).collect();
+            for record in bytes.chunks(100) {
+                out.push(record.len() as u8);
+                out.extend(record.iter().map(|byte| !**byte));
+            }
+            Ok(bytes.len())
+        }
+
+        fn close(&mut self, out: &mut Vec<u8>) {
+            if !std::mem::replace(&mut self.is_closed, true) && !self.is_shaking {
+                out.push(0);
+            }
+        }
+
+        fn is_shaking(&self) -> bool {
+            self.is_shaking
+        }
+    }
+
+    fn record(text: &[u8]) -> Vec<u8> {
+        [&[text.len() as u8][..], &text.iter().map(|byte| !byte).collect::<Vec<_>>()].concat()
+    }
+
+    async fn read(stream: &Stream, most: usize) -> io::Result<Vec<u8>> {
+        let mut into = vec![0; most];
+        let n = poll_fn(|cx| stream.poll_read(cx, &mut into)).await?;
+        into.truncate(n);
+        Ok(into)
+    }
+
+    #[test]
+    fn what_was_opened_and_not_asked_for_is_read_next_and_the_end_behind_it() {
+        on_a_core(async |core| {
+            let (stream, mut peer) = Stream::with_std_peer(&core).unwrap();
+            stream.wear(Box::new(TOY), &mut []);
+            assert!(stream.try_shake().is_none());
+            peer.write_all(&[b"!", &record(b"hello")[..], &record(b", world")[..4]].concat()).unwrap();
+            poll_fn(|cx| stream.poll_shake(cx)).await.unwrap();
+            assert!(!stream.park(7), "there is something to be read");
+            assert_eq!(read(&stream, 3).await.unwrap(), b"hel");
+            assert_eq!(read(&stream, 9).await.unwrap(), b"lo");
+            peer.write_all(&[&record(b", world")[4..], &[0]].concat()).unwrap();
+            assert_eq!(read(&stream, 99).await.unwrap(), b", world");
+            assert_eq!(read(&stream, 99).await.unwrap(), b"");
+            assert_eq!(read(&stream, 99).await.unwrap(), b"");
+        });
+    }
+
+    #[test]
+    fn an_end_without_a_goodbye_and_bytes_that_mean_nothing_are_failures() {
+        on_a_core(async |core| {
+            for (said, kind) in
+                [(&b"!"[..], io::ErrorKind::UnexpectedEof), (b"?", io::ErrorKind::InvalidData)]
+            {
+                let (stream, mut peer) = Stream::with_std_peer(&core).unwrap();
+                stream.wear(Box::new(TOY), &mut []);
+                peer.write_all(said).unwrap();
+                drop(peer);
+                assert_eq!(read(&stream, 9).await.unwrap_err().kind(), kind);
+                assert_eq!(read(&stream, 9).await.unwrap_err().kind(), kind);
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_written_and_posted_leaves_in_order_though_the_owner_has_gone() {
+        const LONG: usize = 4 * 1024 * 1024;
+        let heard = on_a_core(async |core| {
+            let (stream, mut peer) = Stream::with_std_peer(&core).unwrap();
+            stream.wear(Box::new(TOY), &mut b"!".to_vec());
+            assert!(stream.post(b"posted, "));
+            let reader = std::thread::spawn(move || {
+                let mut heard = Vec::new();
+                peer.read_to_end(&mut heard).unwrap();
+                heard
+            });
+            let long = vec![b'x'; LONG];
+            let mut written = 0;
+            while written < LONG {
+                written +=
+                    poll_fn(|cx| stream.poll_write(cx, &[IoSlice::new(&long[written..])])).await.unwrap();
+            }
+            drop(stream);
+            // What the kernel had no room for leaves in the turns that follow.
+            while !reader.is_finished() {
+                core.sleep(std::time::Duration::from_millis(1)).await;
+            }
+            reader.join().unwrap()
+        });
+        let mut plain = Vec::new();
+        let mut beyond = Vec::new();
+        let mut toy = TOY;
+        let opened = toy.open(&mut heard.clone(), &mut Sink::new(&mut [], &mut beyond), &mut plain);
+        assert!(matches!(opened.then, Ok(Then::End)) && opened.taken == heard.len());
+        assert!(beyond.starts_with(b"posted, xx") && beyond.len() == LONG + 8);
+    }
+
+    #[test]
+    fn what_is_for_the_cipher_alone_does_not_end_a_parked_connection() {
+        let core = crate::driver::Core::new().unwrap();
+        let (stream, mut peer) = Stream::with_std_peer(&core).unwrap();
+        stream.wear(Box::new(TOY), &mut []);
+        peer.write_all(b"!").unwrap();
+        assert!(stream.park(7));
+        let turns = std::cell::Cell::new(0);
+        core.run(
+            |wakeup| {
+                assert_eq!(wakeup, Wakeup::Readable(7));
+                let stays = stream.stays(7);
+                match turns.replace(turns.get() + 1) {
+                    0 => assert!(stays),
+                    _ => assert!(!stays && stream.holds_bytes()),
+                }
+                peer.write_all(&record(b"hello")).unwrap();
+            },
+            || match turns.get() {
+                0 | 1 => {}
+                _ => core.stop(),
+            },
+        )
+        .unwrap();
+    }
+}

@@ -22,6 +22,9 @@ use super::{Choices, Chunks, split_chunks};
 /// A connection does not end; a task of the engine panics; what comes back is not a sequence of HTTP/1.1 answers;
 /// handlers see other requests or other bodies than httparse; the first answer depends on the pieces.
 pub fn connection(input: &[u8]) {
+    if speaks_http2(input) {
+        return;
+    }
     thread_local! {
         static REHEARSAL: Rehearsal = rehearsal();
     }
@@ -53,6 +56,12 @@ pub fn connection(input: &[u8]) {
     if input.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
         assert!(statuses[0].is_some(), "no answer");
     }
+}
+
+/// Whether a client begins as one of HTTP/2 does: that is another target's.
+fn speaks_http2(input: &[u8]) -> bool {
+    let start = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(input.len());
+    input[start..].starts_with(b"PRI * HTTP/2.0\r\n")
 }
 
 /// Pieces that are sent at the most, more or less: each costs a turn.

@@ -98,3 +98,58 @@ pub(super) fn trailers(headers: &Headers) -> HeaderMap {
     }
     map
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http1::{Finder, find_answer};
+
+    use super::*;
+
+    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect::<HeaderMap>()
+    }
+
+    #[test]
+    fn how_a_body_ends_is_told_in_the_words_of_http_1() {
+        let told = fields(&[("content-length", "5")]);
+        for (status, fields, is_end, is_head, cargo, ends) in [
+            (200, HeaderMap::new(), false, false, Cargo::Nothing, Ends::Chunked),
+            (200, HeaderMap::new(), true, false, Cargo::Nothing, Ends::Now),
+            (200, told.clone(), false, false, Cargo::Chunked, Ends::Length),
+            (200, told, true, true, Cargo::Nothing, Ends::Known),
+            (204, HeaderMap::new(), true, false, Cargo::Nothing, Ends::Known),
+            (304, HeaderMap::new(), true, false, Cargo::Nothing, Ends::Known),
+            (103, HeaderMap::new(), false, false, Cargo::Nothing, Ends::Known),
+            (200, HeaderMap::new(), false, false, Cargo::Tunnel(Opens::Connect), Ends::Never),
+            (403, HeaderMap::new(), false, false, Cargo::Tunnel(Opens::WebSocket), Ends::Chunked),
+        ] {
+            let mut out = Vec::new();
+            assert_eq!(encode(&mut out, status, &fields, is_end, is_head, cargo), ends, "{status}");
+            out.extend_from_slice(b"\r\n");
+            let method: &[u8] = if is_head { b"HEAD" } else { b"" };
+            let found = find_answer(&mut Finder::new(), &out, &mut Vec::new(), method).unwrap().unwrap();
+            let length = found.1.framing.length();
+            match ends {
+                Ends::Known | Ends::Now => assert_eq!(length, Some(0)),
+                Ends::Length => assert_eq!(length, Some(5)),
+                Ends::Chunked => assert!(length.is_none() && !found.1.framing.ends_with_connection()),
+                Ends::Never => assert!(found.1.framing.ends_with_connection()),
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_loses_what_is_of_its_connection() {
+        let text = b"HTTP/1.1 200 OK\r\nDate: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n";
+        let mut fields = Vec::new();
+        let (line, _, length) = find_answer(&mut Finder::new(), text, &mut fields, b"").unwrap().unwrap();
+        let lines = Lines::of_head(&text[..length], &fields);
+        let answer = decode(&line, &lines, None).unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().len()), (200, 2));
+        let switched = StatusLine { status: 101, ..line };
+        assert_eq!(decode(&switched, &lines, Some(Opens::WebSocket)).unwrap().status(), 200);
+    }
+}

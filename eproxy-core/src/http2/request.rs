@@ -224,3 +224,91 @@ pub(super) fn decode_fields(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http1::parse_request;
+
+    use super::*;
+
+    fn request(uri: &str, fields: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn encoded(request: &Request<()>, is_end: bool, target: Target) -> (String, Cargo) {
+        let mut out = Vec::new();
+        let cargo = encode(&mut out, request, is_end, target).unwrap();
+        (String::from_utf8(out).unwrap(), cargo)
+    }
+
+    #[test]
+    fn a_request_is_put_into_the_words_of_http_1() {
+        let get = request("https://a.test/x?y", &[("accept", "*/*"), ("cookie", "a=1"), ("cookie", "b=2")]);
+        let text = "GET /x?y HTTP/1.1\r\nHost: a.test\r\naccept: */*\r\ncookie: a=1; b=2\r\n\r\n";
+        assert_eq!(encoded(&get, true, Target::Origin), (text.into(), Cargo::Nothing));
+        let (text, cargo) = encoded(&get, false, Target::Absolute);
+        assert!(text.starts_with("GET https://a.test/x?y HTTP/1.1\r\n"), "{text}");
+        assert!(text.ends_with("Transfer-Encoding: chunked\r\n\r\n") && cargo == Cargo::Chunked, "{text}");
+        let told = request("http://a.test/", &[("content-length", "5"), ("host", "A.test")]);
+        let text = "GET / HTTP/1.1\r\nHost: a.test\r\ncontent-length: 5\r\n\r\n";
+        assert_eq!(encoded(&told, false, Target::Origin), (text.into(), Cargo::Length));
+        let nobody = request("/x", &[("host", "b.test")]);
+        assert_eq!(encoded(&nobody, true, Target::Origin).0, "GET /x HTTP/1.1\r\nhost: b.test\r\n\r\n");
+    }
+
+    #[test]
+    fn tunnels_are_asked_for_as_in_http_1() {
+        let mut connect = request("a.test:443", &[]);
+        *connect.method_mut() = Method::CONNECT;
+        let text = "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n";
+        assert_eq!(encoded(&connect, false, Target::Origin), (text.into(), Cargo::Tunnel(Opens::Connect)));
+        let mut websocket = request("https://a.test/chat", &[("sec-websocket-version", "13")]);
+        *websocket.method_mut() = Method::CONNECT;
+        websocket.extensions_mut().insert(Protocol::from_static("websocket"));
+        let (text, cargo) = encoded(&websocket, false, Target::Origin);
+        assert_eq!(cargo, Cargo::Tunnel(Opens::WebSocket));
+        assert!(text.starts_with("GET /chat HTTP/1.1\r\nHost: a.test\r\nsec-websocket-version: 13\r\n"));
+        assert!(text.contains("Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: "), "{text}");
+        websocket.extensions_mut().insert(Protocol::from_static("connect-udp"));
+        assert_eq!(encode(&mut Vec::new(), &websocket, false, Target::Origin), Err(Kind::BadUpgrade));
+    }
+
+    #[test]
+    fn what_could_not_be_seen_any_more_is_refused() {
+        for (request, kind) in [
+            (request("http://a.test/", &[("host", "b.test")]), Kind::BadHost),
+            (request("http://a.test/", &[("x", " y")]), Kind::BadHeaderValue),
+            (request("http://a.test/", &[("x", "y\t")]), Kind::BadHeaderValue),
+        ] {
+            assert_eq!(encode(&mut Vec::new(), &request, true, Target::Origin), Err(kind));
+        }
+    }
+
+    #[test]
+    fn a_request_in_the_words_of_http_1_is_put_out_of_them() {
+        let decoded = |head: &str| {
+            let (bytes, mut fields) = (head.as_bytes(), Vec::new());
+            let (line, _) = parse_request(bytes, &mut fields, 1000, 100).unwrap().unwrap();
+            let facts = RequestFacts::read(bytes, &line, &fields).unwrap();
+            decode(bytes, &line, &Lines::of_head(bytes, &fields), &facts, "https").unwrap()
+        };
+        let (post, cargo) = decoded(
+            "POST /x?y HTTP/1.1\r\nHost: a.test:81\r\nX-A: b\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\
+             Connection: TE\r\n\r\n",
+        );
+        assert_eq!((post.uri().to_string().as_str(), cargo), ("https://a.test:81/x?y", Cargo::Chunked));
+        let names: Vec<_> = post.headers().keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(names, ["x-a", "te"]);
+        let (get, cargo) =
+            decoded("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!((get.method(), cargo), (&Method::CONNECT, Cargo::Tunnel(Opens::WebSocket)));
+        assert_eq!(get.extensions().get::<Protocol>().map(Protocol::as_str), Some("websocket"));
+        assert!(get.headers().is_empty());
+        let (connect, cargo) = decoded("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+        assert_eq!((connect.uri().to_string().as_str(), cargo), ("a:1", Cargo::Tunnel(Opens::Connect)));
+    }
+}

@@ -14,6 +14,10 @@ use crate::message::Buffer;
 
 use super::meter::{Meter, Verdict};
 
+/// What is read at a time at the least and at the most.
+const SPAN: usize = 1024;
+const MAX_SPAN: usize = 64 * 1024;
+
 /// A connection that the codec reads and writes.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -23,6 +27,8 @@ pub(crate) struct Wire {
     /// How long the peer may take nothing of what is written.
     patience: Duration,
     waits: bool,
+    /// Bytes that are read at a time: more of a peer who sends much, so that a quiet one has little memory.
+    span: usize,
     is_late: Rc<Cell<bool>>,
     /// What the frames of a client cost.
     meter: Option<Meter>,
@@ -42,7 +48,7 @@ impl Wire {
     pub(crate) fn new(stream: Stream, before: Buffer, patience: Duration) -> (Self, Line) {
         let line = Line { stream: Rc::new(stream), is_late: Rc::default(), verdict: Rc::default() };
         let Line { stream, is_late, verdict } = line.clone();
-        (Self { stream, before, patience, waits: false, is_late, meter: None, verdict }, line)
+        (Self { stream, before, patience, waits: false, span: SPAN, is_late, meter: None, verdict }, line)
     }
 
     /// A connection of a client.
@@ -105,8 +111,13 @@ impl AsyncRead for Wire {
             wire.before.release();
             return Poll::Ready(wire.look(&into.filled()[from..]));
         }
-        match ready!(wire.stream.poll_read(cx, into.initialize_unfilled())) {
-            Ok(n) => into.advance(n),
+        let span = wire.span.min(into.remaining());
+        match ready!(wire.stream.poll_read(cx, into.initialize_unfilled_to(span))) {
+            Ok(n) => {
+                into.advance(n);
+                wire.span =
+                    if n == span { (2 * span).min(MAX_SPAN) } else { n.next_power_of_two().max(SPAN) };
+            }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 // The owner, whose task this is, decides what that means.
                 wire.is_late.set(true);

@@ -40,6 +40,8 @@ pub(super) struct Answering<'a> {
 pub(super) struct From<'a> {
     pub(super) origin: &'a Origin,
     pub(super) paths: &'a PathRules,
+    /// That of the client's URLs.
+    pub(super) scheme: &'static str,
 }
 
 /// Appends the head of an answer as the client gets it.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::http1::{Lines, encode_field};
 use crate::message::Known;
+use crate::upstream::Scheme;
 
 use super::answer_head::From;
 
@@ -90,17 +91,22 @@ impl RedirectRules {
 /// A place in the client's terms; none where it stays as it is.
 fn location(text: &str, host: &[u8], from: From<'_>) -> Option<Cow<'static, [u8]>> {
     let origin = from.origin;
-    let absolute = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")).map(|_| &text[7..]);
-    let (path, is_absolute) = match absolute {
+    let rest_of = |scheme: &str| {
+        text.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme))?;
+        Some(&text[scheme.len()..])
+    };
+    let http = rest_of("http://").map(|rest| (rest, ":80"));
+    let (path, is_absolute) = match http.or_else(|| rest_of("https://").map(|rest| (rest, ":443"))) {
         // `//host/path`: another host's, or a way of writing what nobody writes of oneself.
         None if text.starts_with("//") => return None,
         None if text.starts_with('/') => (text, false),
         // A relative reference, or another scheme.
         None => return None,
-        Some(rest) => {
+        Some((rest, port)) => {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let is_ours = |known: &str| same_authority(&rest[..end], known);
-            if !is_ours(&origin.authority) && !std::str::from_utf8(host).is_ok_and(is_ours) {
+            let is = |known: &str| same_authority(&rest[..end], known, port);
+            let is_upstream = (origin.scheme == Scheme::Https) == (port == ":443") && is(&origin.authority);
+            if !is_upstream && !std::str::from_utf8(host).is_ok_and(is) {
                 return None;
             }
             (&rest[end..], true)
@@ -113,7 +119,8 @@ fn location(text: &str, host: &[u8], from: From<'_>) -> Option<Cow<'static, [u8]
     };
     match (back, is_absolute) {
         (Some(path), true) => {
-            let mut out = b"http://".to_vec();
+            let mut out = from.scheme.as_bytes().to_vec();
+            out.extend_from_slice(b"://");
             if host.is_empty() {
                 return None;
             }
@@ -126,9 +133,9 @@ fn location(text: &str, host: &[u8], from: From<'_>) -> Option<Cow<'static, [u8]
     }
 }
 
-/// Whether two authorities are the same, a port of 80 written or not.
-fn same_authority(one: &str, other: &str) -> bool {
-    let plain = |authority: &'_ str| authority.strip_suffix(":80").unwrap_or(authority).to_ascii_lowercase();
+/// Whether two authorities are the same, the default port written or not.
+fn same_authority(one: &str, other: &str, port: &str) -> bool {
+    let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
     plain(one) == plain(other)
 }
 
@@ -141,7 +148,7 @@ mod tests {
 
     fn rewritten(text: &str, paths: &PathRules, url: &str) -> String {
         let origin = Origin::parse(url).unwrap();
-        let from = From { origin: &origin, paths };
+        let from = From { origin: &origin, paths, scheme: "http" };
         match location(text, b"example.com:8080", from) {
             Some(value) => String::from_utf8(value.into_owned()).unwrap(),
             None => text.to_owned(),
@@ -173,6 +180,24 @@ mod tests {
             ("/login", "/login"),
         ] {
             assert_eq!(rewritten(from, &mapped, "http://APP.test/base"), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn places_of_an_upstream_over_tls_become_those_of_a_client_over_tls() {
+        let origin = Origin::parse("https://app.test").unwrap();
+        let paths = PathRules::default();
+        let from = From { origin: &origin, paths: &paths, scheme: "https" };
+        for (text, to) in [
+            ("https://app.test/a", Some("https://example.com/a")),
+            ("https://app.test:443/a", Some("https://example.com/a")),
+            // Somebody behind the upstream does not know that the client speaks TLS.
+            ("http://example.com/a", Some("https://example.com/a")),
+            ("http://app.test/a", None),
+            ("https://other.test/a", None),
+        ] {
+            let rewritten = location(text, b"example.com", from);
+            assert_eq!(rewritten.as_deref(), to.map(str::as_bytes), "{text}");
         }
     }
 

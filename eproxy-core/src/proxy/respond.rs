@@ -231,7 +231,11 @@ impl Answered<'_> {
         let cookie = ask::cookie(relay, self.reverse, &self.to);
         let cookie = cookie.as_deref();
         let answering = Answering { line, reason, coding, closes, upgrade, cookie, web: self.web(relay) };
-        let from = From { origin: &self.to.origin, paths: &self.reverse.request.path };
+        let from = From {
+            origin: &self.to.origin,
+            paths: &self.reverse.request.path,
+            scheme: relay.client.scheme(),
+        };
         answer_head::encode(&mut out, relay, &self.reverse.answer, &lines, from, &answering);
         (*relay.out, relay.desk.fields) = (out, fields);
         if let Some(hooked) = relay.hooked {

@@ -47,6 +47,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Bytes of a message that wait between the codec and the engine.
 const ROOM: usize = 64 * 1024;
 
+/// A stream that a client has begun.
+pub(super) type Begun = (Request<RecvStream>, SendResponse<Bytes>);
+
 type Codec = h2::server::Connection<Wire, Bytes>;
 
 /// Whether what can't be a request of HTTP/1 is the beginning of HTTP/2; where the end of the preface is still to come, the
@@ -79,33 +82,39 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     let timeouts = &worker.site.timeouts;
     let (wire, line) = Wire::of_client(stream, before, timeouts.write_idle);
     line.set_patience(Some(timeouts.head));
-    let mut handshake = std::pin::pin!(http2::server_settings().handshake::<_, Bytes>(wire));
-    let codec = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-        Poll::Pending if line.is_late() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(codec) => Poll::Ready(Some(codec)),
-    });
-    match codec.await {
-        Some(Ok(codec)) => {
-            let mut serving = Multiplexed {
-                worker,
-                who,
-                codec,
-                line,
-                begun: Vec::new(),
-                credit: Rc::new(Cell::new(RESETS)),
-                is_idle: false,
-                is_leaving: false,
-                is_calmed: false,
-            };
-            if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
-                serving.failed(&error);
-            }
+    // Only what stays is kept with the task.
+    if let Some(codec) = Box::pin(shake(worker, wire, &line)).await {
+        let mut serving = Multiplexed {
+            worker,
+            who,
+            codec,
+            line,
+            credit: Rc::new(Cell::new(RESETS)),
+            is_idle: false,
+            is_leaving: false,
+            is_calmed: false,
+        };
+        if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
+            serving.failed(&error);
         }
-        Some(Err(_)) => worker.site.counters.failure(Kind::Http2Error),
-        None => worker.site.counters.failure(Kind::HeadTimeout),
     }
     drop(place);
+}
+
+/// Waits for the client's preface.
+async fn shake(worker: &Worker, wire: Wire, line: &Line) -> Option<Box<Codec>> {
+    let mut handshake = std::pin::pin!(http2::server_settings().handshake(wire));
+    let failed = |kind| {
+        worker.site.counters.failure(kind);
+        None
+    };
+    poll_fn(|cx| match handshake.as_mut().poll(cx) {
+        Poll::Pending if line.is_late() => Poll::Ready(failed(Kind::HeadTimeout)),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(codec)) => Poll::Ready(Some(Box::new(codec))),
+        Poll::Ready(Err(_)) => Poll::Ready(failed(Kind::Http2Error)),
+    })
+    .await
 }
 
 /// A connection, and the requests that come on it.
@@ -113,10 +122,8 @@ struct Multiplexed<'w> {
     worker: &'w Rc<Worker>,
     /// Who sends them.
     who: Who,
-    codec: Codec,
+    codec: Box<Codec>,
     line: Line,
-    /// Requests whose exchanges are still to be begun.
-    begun: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
     /// Requests that the client may still give up.
     credit: Rc<Cell<u32>>,
     /// There is no stream, and the client has its time to begin one.
@@ -136,12 +143,13 @@ impl Multiplexed<'_> {
             }
             // The codec writes whenever it is asked for the next request: answers that are given in between would leave one
             // by one.
-            let end = self.accept(cx);
-            let is_full = self.begun.len() == BATCH;
-            let has_begun = !self.begun.is_empty();
-            for (request, respond) in self.begun.drain(..) {
+            let mut begun = self.worker.begun.take();
+            let end = self.accept(cx, &mut begun);
+            let (is_full, has_begun) = (begun.len() == BATCH, !begun.is_empty());
+            for (request, respond) in begun.drain(..) {
                 begin(self.worker, &self.who, &self.credit, request, respond);
             }
+            self.worker.begun.replace(begun);
             if self.line.is_flooded() || self.credit.get() == 0 {
                 self.calm();
             }
@@ -163,10 +171,10 @@ impl Multiplexed<'_> {
     }
 
     /// Takes the requests that there are; ready when the connection is over.
-    fn accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
-        while self.begun.len() < BATCH {
+    fn accept(&mut self, cx: &mut Context<'_>, begun: &mut Vec<Begun>) -> Poll<Result<(), h2::Error>> {
+        while begun.len() < BATCH {
             match ready!(self.codec.poll_accept(cx)) {
-                Some(Ok(begun)) => self.begun.push(begun),
+                Some(Ok(stream)) => begun.push(stream),
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
             }

@@ -33,6 +33,7 @@ use super::at_once;
 use super::desk::Desk;
 use super::door::{self, Door, Stage};
 use super::flight::{self, Flight};
+use super::multiplex::Begun;
 use super::owner::Owner;
 use super::refuse;
 use super::seat::{Job, SPARE_SEATS, Seat};
@@ -102,8 +103,9 @@ pub(super) struct Worker {
     seats: RefCell<Vec<Rc<Seat>>>,
     /// The tasks of connections that speak HTTP/2.
     pub(super) multiplexed: RefCell<HashSet<TaskId>>,
-    /// A head on its way into the words of HTTP/1.1.
+    /// A head on its way into the words of HTTP/1.1, and streams whose exchanges are still to be begun; empty in between.
     pub(super) head: RefCell<Vec<u8>>,
+    pub(super) begun: RefCell<Vec<Begun>>,
     /// The number of connections, and of the streams of some.
     open: Rc<Cell<usize>>,
     streams: Rc<Cell<usize>>,
@@ -162,6 +164,7 @@ impl Worker {
             seats: RefCell::default(),
             multiplexed: RefCell::default(),
             head: RefCell::default(),
+            begun: RefCell::default(),
             open: Rc::default(),
             streams: Rc::default(),
             shaking: Rc::default(),

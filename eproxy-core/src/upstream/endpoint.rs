@@ -127,7 +127,7 @@ mod tests {
     fn what_is_wrong_with_an_endpoint_is_said() {
         let good = || Endpoint::new("http://a");
         for (endpoint, what) in [
-            (Endpoint::new("https://a"), "TLS"),
+            (Endpoint::new("ftp://a"), "neither http://"),
             (good().weight(0), "the weight 0, expected 1 to 1000"),
             (good().weight(1001), "the weight 1001"),
             (good().zone(""), "the zone \"\""),

@@ -262,7 +262,7 @@ mod tests {
     fn what_is_wrong_with_a_group_is_said() {
         for (group, what) in [
             (Group::new(), "without an upstream"),
-            (Group::from("https://a"), "TLS"),
+            (Group::from("ftp://a"), "neither http://"),
             (Group::new().endpoint("http://a", 0), "weight 0"),
         ] {
             assert!(group.build().unwrap_err().to_string().contains(what));

@@ -68,7 +68,7 @@ pub use health::{AdaptiveLimit, Breaker, Ejection, Probe, RetryBudget};
 pub(crate) use member::Pick;
 pub use node::Mode;
 pub use options::UpstreamOptions;
-pub(crate) use origin::{Origin, Place};
+pub(crate) use origin::{Origin, Place, Scheme};
 pub(crate) use pool::Identity;
 pub(crate) use race::{HEAD_START, interleave, race};
 pub(crate) use registry::{GroupNumber, Registry};

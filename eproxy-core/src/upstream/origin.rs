@@ -22,7 +22,7 @@ pub(crate) enum Place {
 }
 
 /// How an upstream is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scheme {
     /// `http`: HTTP/1.1.
     Http,
@@ -30,6 +30,21 @@ pub(crate) enum Scheme {
     H2c,
     /// `https`: over TLS, HTTP/2 or HTTP/1.1 as it chooses.
     Https,
+}
+
+impl Scheme {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::H2c => "h2c",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that is meant where none is written.
+    pub(crate) fn port(self) -> u16 {
+        if self == Self::Https { 443 } else { 80 }
+    }
 }
 
 /// An upstream: where it is, and what requests to it are called.
@@ -62,7 +77,7 @@ impl Origin {
                 false => wrong("is not unix: and an absolute path"),
             };
         }
-        let neither = "is none of http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT and unix:/PATH";
+        let neither = "is neither http://HOST:PORT, https:// or h2c:// nor unix:/PATH";
         // What is no scheme of the Web would not be parsed as one.
         let h2c = text.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("h2c://"));
         let parsed = match h2c {
@@ -150,13 +165,14 @@ mod tests {
         assert_eq!(parsed("http://[::1]/"), expected("[::1]:80", "[::1]", ""));
         assert_eq!(parsed("http://App.test:80/a/b/"), expected("app.test:80", "app.test", "/a/b"));
         assert_eq!(parsed("unix:/run/app.sock"), expected("unix:/run/app.sock", "localhost", ""));
+        assert_eq!(parsed("https://App.test/a/"), expected("app.test:443", "app.test", "/a"));
+        assert_eq!(parsed("H2C://10.0.0.7:3000"), expected("10.0.0.7:3000", "10.0.0.7:3000", ""));
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         for (text, what) in [
-            ("https://a/", "TLS"),
-            ("ftp://a/", "neither"),
+            ("ftp://a/", "neither http://"),
             ("10.0.0.7:3000", "neither"),
             ("", "neither"),
             ("unix:app.sock", "absolute"),

@@ -241,7 +241,7 @@ mod tests {
     fn what_is_wrong_changes_nothing_and_each_change_is_another_version() {
         let roster = roster(0..2);
         let version = roster.version();
-        assert!(roster.set(NAMED, vec![endpoint(7), Endpoint::new("https://a.test")]).is_err());
+        assert!(roster.set(NAMED, vec![endpoint(7), Endpoint::new("ftp://a.test")]).is_err());
         assert!(roster.add(endpoint(0)).is_err());
         assert!(roster.add(endpoint(7).weight(0)).is_err());
         assert!(roster.change("nobody", |_| {}).is_err());

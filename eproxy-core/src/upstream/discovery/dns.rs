@@ -192,7 +192,7 @@ impl Default for Lookups {
 /// An endpoint like this one, at an address, which goes on to be called what the origin is called.
 pub(super) fn at(like: &Endpoint, address: SocketAddr, origin: &Origin) -> Endpoint {
     let mut endpoint = like.clone().host(&origin.authority);
-    endpoint.url = format!("http://{address}{}", origin.base);
+    endpoint.url = format!("{}://{address}{}", origin.scheme.name(), origin.base);
     endpoint
 }
 
@@ -207,13 +207,16 @@ mod tests {
         let endpoint = at(&like, "[2001:db8::1]:3000".parse().unwrap(), &origin);
         assert_eq!(endpoint, Endpoint::new("http://[2001:db8::1]:3000/v1").host("app.test:3000").zone("a"));
         assert!(endpoint.origin().is_ok());
+        let like = Endpoint::new("https://app.test");
+        let endpoint = at(&like, "10.0.0.7:443".parse().unwrap(), &like.origin().unwrap());
+        assert_eq!(endpoint, Endpoint::new("https://10.0.0.7:443").host("app.test"));
     }
 
     #[test]
     fn what_is_wrong_with_the_options_is_said_before_anything_is_asked() {
         let dns = || Dns::new("http://app.test");
         for (dns, what) in [
-            (Dns::new("https://app.test"), "TLS"),
+            (Dns::new("ftp://app.test"), "neither http://"),
             (Dns::new("unix:/run/app.sock"), "no name"),
             (dns().weight(0), "weight 0"),
             (dns().min_ttl(Duration::ZERO), "kept from 0ns"),

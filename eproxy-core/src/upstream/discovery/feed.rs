@@ -236,7 +236,7 @@ fn usable(endpoints: Vec<Endpoint>) -> Result<Vec<Endpoint>> {
     let mut usable = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
         let origin = endpoint.origin()?;
-        if places.insert((origin.place, origin.base, origin.authority)) {
+        if places.insert((origin.place, origin.scheme, origin.base, origin.authority)) {
             usable.push(endpoint);
         }
     }
@@ -300,8 +300,8 @@ mod tests {
     #[test]
     fn one_endpoint_that_is_not_usable_spoils_them_all() {
         let mut told = Told::default();
-        let news = told.hear(all(&["http://a", "https://b"]));
-        assert!(matches!(&news[..], [Found::Failed(reason)] if reason.contains("TLS")), "{news:?}");
+        let news = told.hear(all(&["http://a", "ftp://b"]));
+        assert!(matches!(&news[..], [Found::Failed(reason)] if reason.contains("ftp://b")), "{news:?}");
         assert_eq!(told.hear(all(&["http://a"])), found(&["http://a"]));
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::origin::Place;
+use crate::upstream::origin::{Place, Scheme};
 
 /// Reads an endpoint a line: a URL, and what is to be known of it. What stands behind a `#` is for people.
 ///
@@ -84,9 +84,9 @@ fn number<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, String> {
 }
 
 /// What tells it from the others.
-fn identity(endpoint: &Endpoint) -> Result<(Place, String, String), String> {
+fn identity(endpoint: &Endpoint) -> Result<(Place, Scheme, String, String), String> {
     let origin = endpoint.origin().map_err(|error| error.to_string())?;
-    Ok((origin.place, origin.base, origin.authority))
+    Ok((origin.place, origin.scheme, origin.base, origin.authority))
 }
 
 fn start_of(line: &str) -> &str {

@@ -106,8 +106,9 @@ impl Srv {
         let url = &self.like.url;
         let wrong = |what: &str| Err(Error::new(Kind::BadOption).detail(format!("{url:?} {what}")));
         self.lookups.check()?;
-        match self.like.origin()?.place {
-            Place::Name(name, 80) => Ok(name),
+        let origin = self.like.origin()?;
+        match origin.place {
+            Place::Name(name, port) if port == origin.scheme.port() => Ok(name),
             Place::Name(..) => wrong("has a port, which the records of a service say"),
             Place::Address(_) => wrong("has no name to look up"),
         }
@@ -233,11 +234,12 @@ mod tests {
     fn a_service_is_a_name_without_a_port() {
         let srv = |url: &str| Srv::new(url).service();
         assert_eq!(srv("http://_http._tcp.App.test/v1").unwrap(), "_http._tcp.app.test");
+        assert_eq!(srv("https://_https._tcp.app.test").unwrap(), "_https._tcp.app.test");
         for (url, what) in [
             ("http://_http._tcp.app.test:81", "has a port"),
             ("http://10.0.0.7", "no name"),
             ("unix:/run/app.sock", "no name"),
-            ("https://_http._tcp.app.test", "TLS"),
+            ("https://_http._tcp.app.test:80", "has a port"),
         ] {
             let error = srv(url).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
