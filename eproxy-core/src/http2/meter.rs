@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_first_frame_has_to_be_settings_however_it_comes() {
-        let now = Instant::now();
+        let now = crate::driver::Core::new().unwrap().now();
         for (first, verdict) in [
             (frame(SETTINGS, 0, &[0; 6]), Verdict::Fine),
             (frame(SETTINGS, ACK, b""), Verdict::NoSettings),
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn idle_frames_are_borne_at_a_rate_and_others_without_limit() {
-        let now = Instant::now();
+        let now = crate::driver::Core::new().unwrap().now();
         let mut meter = Meter::new(now);
         assert_eq!(meter.look(&[preface(), frame(SETTINGS, 0, b"")].concat(), now), Verdict::Fine);
         let data = frame(DATA, 0, b"something").repeat(3 * CREDIT as usize);

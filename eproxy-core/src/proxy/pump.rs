@@ -230,21 +230,17 @@ impl Pump {
 
     /// Reads what is there; says no where that is nothing.
     fn fill(&mut self, core: &Core, ends: &mut Ends<'_>) -> Result<bool, Fault> {
-        match ends.from.try_read(ends.input.space(self.room())) {
-            Some(read) => self.filled(core, ends, read).map(|()| true),
-            None => {
-                ends.input.release();
-                Ok(false)
-            }
-        }
+        let Some(read) = ends.from.try_read(ends.input.space(self.room())) else {
+            ends.input.release();
+            return Ok(false);
+        };
+        self.filled(core, ends, read).map(|()| true)
     }
 
     /// Whether what is left of the body can be moved by the kernel, and is or was long enough to be worth it.
     fn may_splice(&mut self, ends: &Ends<'_>) -> bool {
-        self.splices |= self.decoder.raw_left() >= Some(SPLICE)
-            && self.ahead == 0
-            && self.content.is_plain()
-            && ends.are_sockets();
+        let is_long = self.decoder.raw_left() >= Some(SPLICE) && self.ahead == 0;
+        self.splices |= is_long && self.content.is_plain() && ends.are_sockets();
         self.splices
     }
 

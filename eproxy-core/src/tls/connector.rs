@@ -63,7 +63,7 @@ impl Connector {
         Self(Arc::new(Shared {
             config: Arc::new(config),
             name: self.0.name.clone(),
-            identity: self.0.identity.clone(),
+            identity: self.0.identity,
         }))
     }
 

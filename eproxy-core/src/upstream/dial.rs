@@ -6,6 +6,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_lite::future;
+
 use crate::driver::{Core, Direction, Stream};
 use crate::error::{Error, Kind, Result};
 use crate::tls::{Alpn, Connector};
@@ -16,6 +18,7 @@ use super::guard::Guard;
 use super::multiplexed::Multiplexed;
 use super::options::UpstreamOptions;
 use super::pool::{Identity, Pool};
+use super::registry::ShelfNumber;
 use super::resolve::Resolver;
 use super::transport::{Target, Transport};
 
@@ -139,12 +142,13 @@ pub(super) async fn dial_for(
         };
     }
     let shelf = destination.shelf(pool);
-    // Of a target that speaks HTTP/2, somebody else may be making a connection that has room for this request.
-    while let Some(making) = pool.made(shelf).filter(|_| !wanted.for_websocket) {
-        if !core.among(making.wait()).await {
-            break;
-        }
-        if let Some(stream) = pool.take(shelf, wanted.identity, false) {
+    if !wanted.for_websocket {
+        let joined = join(core, pool, shelf, wanted.identity);
+        let too_late = async {
+            core.sleep(wanted.patience).await;
+            Err(Error::new(Kind::ConnectTimeout).detail(destination.target.place.to_string()))
+        };
+        if let Some(stream) = future::or(async { Ok(joined.await) }, too_late).await? {
             return Ok(stream);
         }
     }
@@ -161,6 +165,18 @@ pub(super) async fn dial_for(
     pool.add(shelf, &multiplexed);
     drop(maker);
     open(core, &multiplexed, wanted).await
+}
+
+/// Waits for those that somebody else is making to a target that speaks HTTP/2, until one of them has room; none where nobody
+/// makes one.
+async fn join(core: &Rc<Core>, pool: &Pool, shelf: ShelfNumber, identity: &Identity) -> Option<Stream> {
+    loop {
+        let making = pool.made(shelf).filter(|making| making.goes_on())?;
+        core.among(making.wait()).await;
+        if let Some(stream) = pool.take(shelf, identity, false) {
+            return Some(stream);
+        }
+    }
 }
 
 /// Opens a way over a new connection.

@@ -42,6 +42,7 @@ impl Scheme {
     }
 
     /// The port that is meant where none is written.
+    #[cfg(feature = "dns")]
     pub(crate) fn port(self) -> u16 {
         if self == Self::Https { 443 } else { 80 }
     }
