@@ -74,6 +74,16 @@ impl BodyFilter for FromText {
     }
 }
 
+/// Decodes a body in base64 that comes in pieces; none where it is malformed.
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) fn decode_text<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let (mut filter, mut out) = (FromText::default(), Vec::new());
+    for piece in pieces {
+        filter.filter(piece, &mut out).ok()?;
+    }
+    filter.finish(&mut out).ok().map(|()| out)
+}
+
 fn malformed() -> io::Error {
     Error::from(Kind::BadGrpcWeb).into()
 }
@@ -118,13 +128,8 @@ impl ToWeb {
 mod tests {
     use super::*;
 
-    fn decoded(pieces: &[&str]) -> io::Result<Vec<u8>> {
-        let (mut filter, mut out) = (FromText::default(), Vec::new());
-        for piece in pieces {
-            filter.filter(piece.as_bytes(), &mut out)?;
-        }
-        filter.finish(&mut out)?;
-        Ok(out)
+    fn decoded(pieces: &[&str]) -> Option<Vec<u8>> {
+        decode_text(pieces.iter().map(|piece| piece.as_bytes()))
     }
 
     #[test]
@@ -143,8 +148,7 @@ mod tests {
     #[test]
     fn what_is_no_base64_is_refused() {
         for text in ["QQ=", "Q", "QQ==Q", "Q*==", "====", "QQ= =", "Q=Q="] {
-            let error = Error::from(decoded(&[text]).unwrap_err());
-            assert_eq!(error.kind(), Kind::BadGrpcWeb, "{text}");
+            assert_eq!(decoded(&[text]), None, "{text}");
         }
     }
 

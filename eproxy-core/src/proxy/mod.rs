@@ -66,6 +66,8 @@ mod waiting;
 pub use filter::BodyFilter;
 pub(crate) use flight::{Arriving, Departing, Departure, arrive, depart, pass, resume};
 pub use forward::Forward;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use grpc_web::decode_text as decode_web_text;
 pub(crate) use hooked::{Hooked, tell};
 pub use hooks::{Flow, IntoFlow};
 pub use proxy::Proxy;

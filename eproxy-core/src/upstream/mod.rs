@@ -64,6 +64,8 @@ pub use discovery::{Discovery, Dns, EndpointsFile, Feed, Found};
 pub use endpoint::Endpoint;
 pub use group::Group;
 pub(crate) use guard::Guard;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use health::serving as health_status;
 pub use health::{AdaptiveLimit, Breaker, Ejection, Probe, RetryBudget};
 pub(crate) use member::Pick;
 pub use node::Mode;

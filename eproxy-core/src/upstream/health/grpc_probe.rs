@@ -125,7 +125,7 @@ fn code(fields: &Headers) -> Option<Code> {
 const SERVING: u64 = 1;
 
 /// What a body says with one message: `HealthCheckResponse { ServingStatus status = 1; }`. None where it is no such.
-fn serving(body: &[u8]) -> Option<u64> {
+pub(crate) fn serving(body: &[u8]) -> Option<u64> {
     let (begins, message) = body.split_first_chunk::<PREFIX>()?;
     // It was not compressed: nobody has offered that.
     if *begins != prefix(MESSAGE, message.len()) {

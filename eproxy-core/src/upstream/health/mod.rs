@@ -41,6 +41,8 @@ pub(super) use ejection::{Failure, Standing, sweep};
 pub use ejection_options::Ejection;
 pub(super) use gradient::Gradient;
 pub use gradient_options::AdaptiveLimit;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use grpc_probe::serving;
 pub(super) use outliers::Tally;
 pub(super) use probe::examine;
 pub use probe_options::Probe;
