@@ -1,7 +1,7 @@
 //! Bodies of gRPC that are looked into: those of browsers in base64, and what a server says of its health.
 
 use crate::proxy::decode_web_text;
-use crate::upstream::health_status;
+use crate::upstream::health;
 
 use super::Choices;
 
@@ -29,5 +29,5 @@ pub fn grpc(input: &[u8]) {
         assert_eq!(groups.collect::<Vec<_>>().concat(), decoded);
     }
     // It says something or nothing.
-    let _status = health_status(input);
+    let _status = health::serving(input);
 }

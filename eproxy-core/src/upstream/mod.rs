@@ -31,7 +31,7 @@ mod endpoint;
 mod field;
 mod group;
 mod guard;
-mod health;
+pub(crate) mod health;
 mod line;
 mod member;
 mod multiplexed;
@@ -64,8 +64,6 @@ pub use discovery::{Discovery, Dns, EndpointsFile, Feed, Found};
 pub use endpoint::Endpoint;
 pub use group::Group;
 pub(crate) use guard::Guard;
-#[cfg(all(unix, any(test, fuzzing)))]
-pub(crate) use health::serving as health_status;
 pub use health::{AdaptiveLimit, Breaker, Ejection, Probe, RetryBudget};
 pub(crate) use member::Pick;
 pub use node::Mode;
