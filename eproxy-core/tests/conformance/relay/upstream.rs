@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use eproxy_core::{Proxy, Server};
+use rustls::{ServerConfig, ServerConnection};
 
 use crate::support::{Connection, Helper, PATIENCE, Running, pause, start};
 
@@ -18,6 +19,7 @@ use super::seen::{End, Seen, field};
 /// when it is dropped: after the server that sends it requests, or the scripts that still run are cut short.
 pub(crate) struct Upstream {
     address: SocketAddr,
+    is_secure: bool,
     log: Arc<Log>,
     /// Joined, with its connections, when the upstream is dropped.
     acceptor: Option<Helper>,
@@ -48,6 +50,23 @@ pub(crate) fn upstream_at(
     address: SocketAddr,
     script: impl Fn(&mut Peer) + Send + Sync + 'static,
 ) -> Upstream {
+    start_at(address, None, script)
+}
+
+/// The same as [`upstream`], over TLS.
+pub(crate) fn secure_upstream(
+    tls: ServerConfig,
+    script: impl Fn(&mut Peer) + Send + Sync + 'static,
+) -> Upstream {
+    start_at("127.0.0.1:0".parse().expect("an address"), Some(Arc::new(tls)), script)
+}
+
+fn start_at(
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    script: impl Fn(&mut Peer) + Send + Sync + 'static,
+) -> Upstream {
+    let is_secure = tls.is_some();
     let listener = TcpListener::bind(address).expect("the port is free");
     let address = listener.local_addr().expect("the socket has an address");
     let log = Arc::new(Log::default());
@@ -59,7 +78,9 @@ pub(crate) fn upstream_at(
             if shared.is_over.load(Ordering::SeqCst) {
                 break;
             }
-            let mut peer = Peer::new(stream, &shared);
+            let tls =
+                tls.as_ref().map(|tls| ServerConnection::new(tls.clone()).expect("a good configuration"));
+            let mut peer = Peer::new(stream, tls, &shared);
             let (log, script) = (shared.clone(), script.clone());
             running.push(Helper::run(move || {
                 let end = catch_unwind(AssertUnwindSafe(|| script(&mut peer)));
@@ -75,7 +96,7 @@ pub(crate) fn upstream_at(
         drop(listener);
         running.into_iter().for_each(Helper::join);
     });
-    Upstream { address, log, acceptor: Some(acceptor) }
+    Upstream { address, is_secure, log, acceptor: Some(acceptor) }
 }
 
 /// An upstream that answers every request with its target, or with the body if it has one.
@@ -125,7 +146,7 @@ impl Upstream {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.is_secure { "https" } else { "http" }, self.address)
     }
 
     /// Connections that it has taken so far.
@@ -202,13 +223,19 @@ pub(crate) struct Peer {
 /// A stream whose bytes are recorded as they are read.
 struct Recorded {
     stream: Arc<TcpStream>,
+    /// What it wears, and whether that is to be ended with a goodbye.
+    tls: Option<ServerConnection>,
+    is_cut: bool,
     number: usize,
     log: Arc<Log>,
 }
 
 impl Read for Recorded {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = (&*self.stream).read(into)?;
+        let n = match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut &*self.stream).read(into)?,
+            None => (&*self.stream).read(into)?,
+        };
         let mut heard = self.log.heard.lock().expect("nobody panics while holding this");
         heard[self.number].extend_from_slice(&into[..n]);
         Ok(n)
@@ -217,7 +244,10 @@ impl Read for Recorded {
 
 impl Write for Recorded {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        (&*self.stream).write(from)
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut &*self.stream).write(from),
+            None => (&*self.stream).write(from),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -225,8 +255,25 @@ impl Write for Recorded {
     }
 }
 
+impl Recorded {
+    /// Says that nothing more will be said, if it wears TLS.
+    fn say_goodbye(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        tls.send_close_notify();
+        while tls.wants_write() && tls.write_tls(&mut &*self.stream).is_ok() {}
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if !self.is_cut {
+            self.say_goodbye();
+        }
+    }
+}
+
 impl Peer {
-    fn new(stream: TcpStream, log: &Arc<Log>) -> Self {
+    fn new(stream: TcpStream, tls: Option<ServerConnection>, log: &Arc<Log>) -> Self {
         stream.set_nodelay(true).expect("an option can be set");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -235,7 +282,7 @@ impl Peer {
         log.heard.lock().expect("nobody panics while holding this").push(Vec::new());
         log.open.fetch_add(1, Ordering::SeqCst);
         let number = log.accepted.fetch_add(1, Ordering::SeqCst);
-        let recorded = Recorded { stream: stream.clone(), number, log: log.clone() };
+        let recorded = Recorded { stream: stream.clone(), tls, is_cut: false, number, log: log.clone() };
         Self { number, stream, connection: Connection::over(recorded), log: log.clone() }
     }
 
@@ -308,7 +355,8 @@ impl Peer {
     }
 
     /// Says that nothing more will be said.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn finish(&mut self) {
+        self.connection.stream().say_goodbye();
         self.stream.shutdown(Shutdown::Write).expect("the connection is there");
     }
 
@@ -358,8 +406,19 @@ impl Peer {
         }
     }
 
+    /// Ends the connection without a goodbye, when the script returns.
+    pub(crate) fn cut(&mut self) {
+        self.connection.stream().is_cut = true;
+    }
+
+    /// What TLS has agreed on.
+    pub(crate) fn session(&mut self) -> &ServerConnection {
+        self.connection.stream().tls.as_ref().expect("it speaks TLS")
+    }
+
     /// Ends the connection with a reset, when the script returns.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
+        self.cut();
         socket2::SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO)).expect("an option can be set");
     }
 }

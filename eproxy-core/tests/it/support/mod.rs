@@ -6,6 +6,11 @@
 //! |---|---|
 //! | `wire.rs` | [`Connection`]: a client of raw bytes, and the answers that it gets |
 //! | `server.rs` | [`Running`]: a server on a free loopback port that ends with its test |
+//! | `secure.rs` | [`secure::TlsClient`]: clients that speak TLS |
+//! | `http2.rs` | [`http2::Http2`]: clients that speak HTTP/2 |
+//! | `http2_upstream.rs` | [`http2_upstream::Http2Upstream`]: an upstream that speaks HTTP/2 and follows a script |
+//! | `wires.rs` | streams for the HTTP/2 of the tests' side |
+//! | `certificates.rs` | certificates, and who certifies |
 //! | `folder.rs` | [`Folder`]: a folder of the test's own |
 //! | `dns.rs` | [`dns::Dns`]: a DNS server that says what the test wants |
 //! | `watch.rs` | [`watch::Watch`]: a discovery at work, and what it tells |
@@ -13,17 +18,22 @@
 //! | `lab.rs` | labs, written shorter |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
 
+pub(crate) mod certificates;
 #[cfg(feature = "dns")]
 pub(crate) mod dns;
 #[cfg(unix)]
 pub(crate) mod folder;
 mod helper;
+pub(crate) mod http2;
+pub(crate) mod http2_upstream;
 pub(crate) mod lab;
 pub(crate) mod notes;
+pub(crate) mod secure;
 pub(crate) mod server;
 #[cfg(unix)]
 pub(crate) mod watch;
 pub(crate) mod wire;
+mod wires;
 
 pub(crate) use helper::{Helper, eventually, pause};
 pub(crate) use server::{Running, start};

@@ -106,6 +106,11 @@ impl<S: Read + Write> Connection<S> {
         Self { stream, buffer: Vec::new() }
     }
 
+    /// What it is a connection over.
+    pub(crate) fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
     }
