@@ -85,6 +85,8 @@ pub(super) enum Reached {
     /// It was sent, and the connection ended before a byte of an answer. `was_reused` says that it had been used before,
     /// so that it may have been closed before the request arrived.
     Unanswered { was_reused: bool },
+    /// It was sent, and the upstream has said that it did not look at it (RFC 9113 §8.7).
+    Refused,
     /// There was an answer, or the beginning of one; or it is the client's fault.
     Somebody,
 }

@@ -91,7 +91,7 @@ async fn both<'r>(
     let end = head(relay, winner, upload).await;
     let (end, second_has_won) = match end {
         // It has ended without a byte: the other is still at it.
-        Err(Failure::Failed { reached: Reached::Unanswered { .. }, .. }) => {
+        Err(Failure::Failed { reached: Reached::Unanswered { .. } | Reached::Refused, .. }) => {
             relay.desk.input.clear();
             (head(relay, loser, upload).await, !second_is_first)
         }

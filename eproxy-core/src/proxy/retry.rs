@@ -3,6 +3,7 @@
 //! | what a try came to | who may take the request next |
 //! |---|---|
 //! | no connection | another endpoint, whatever the request is: nobody has seen it |
+//! | the upstream has said that it did not look at it | another endpoint, or the same over a new connection, whatever the request is |
 //! | a connection that had been used ended before a byte of the answer | another endpoint, or the same over a new connection, if it may be repeated |
 //! | a new connection ended so, or there was no answer in time | another endpoint, if it may be repeated |
 //! | an answer that counts as a failure | another endpoint, if it may be repeated |
@@ -43,6 +44,8 @@ pub(super) enum Came {
     Unanswered {
         was_reused: bool,
     },
+    /// It was sent, and the upstream did not look at it; it is there as a whole.
+    Refused,
     /// There was no answer in time.
     Late,
     Answered(u16),
@@ -56,6 +59,8 @@ pub(super) enum Next {
     Nobody,
     /// Another endpoint; nothing of the request was seen.
     Other,
+    /// The same, or the same endpoint over a new connection if there is no other.
+    OtherOrSame,
     /// Another endpoint, and that counts as a repetition.
     Repeat,
     /// The same, or the same endpoint over a new connection if there is no other.
@@ -77,6 +82,7 @@ impl Retry {
         match came {
             _ if so_far.tries >= MOST_TRIES => Next::Nobody,
             Came::Unreached => Next::Other,
+            Came::Refused => Next::OtherOrSame,
             Came::Unanswered { was_reused: true } if may => Next::RepeatOrSame,
             Came::Unanswered { was_reused: false } | Came::Late if may => Next::Repeat,
             Came::Answered(status) if may && self.statuses.contains(&status) => Next::Repeat,
@@ -95,6 +101,7 @@ mod tests {
     fn what_nobody_has_seen_goes_to_another_whatever_it_is_but_not_for_ever() {
         let retry = Retry { repeats: 0, ..Retry::default() };
         assert_eq!(retry.next(Came::Unreached, FIRST, false), Next::Other);
+        assert_eq!(retry.next(Came::Refused, FIRST, false), Next::OtherOrSame);
         let often = SoFar { tries: MOST_TRIES, repeats: 0 };
         assert_eq!(retry.next(Came::Unreached, often, true), Next::Nobody);
     }

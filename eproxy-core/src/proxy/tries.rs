@@ -116,7 +116,9 @@ pub(super) async fn try_all<'r>(
         }
         let other = match next {
             Next::Nobody => None,
-            Next::Other | Next::Repeat | Next::RepeatOrSame => reverse.other(relay, &tried),
+            Next::Other | Next::OtherOrSame | Next::Repeat | Next::RepeatOrSame => {
+                reverse.other(relay, &tried)
+            }
         };
         let next_one = match end {
             Ok((stream, reply)) => {
@@ -128,8 +130,8 @@ pub(super) async fn try_all<'r>(
             Err(failure) => {
                 let name = chosen.name.clone();
                 let (spare, other) = match (next, other) {
-                    (Next::RepeatOrSame, None) => (None, Some(chosen)),
-                    (Next::RepeatOrSame, other) => (Some(chosen), other),
+                    (Next::RepeatOrSame | Next::OtherOrSame, None) => (None, Some(chosen)),
+                    (Next::RepeatOrSame | Next::OtherOrSame, other) => (Some(chosen), other),
                     (_, other) => (None, other),
                 };
                 stale = spare.or(stale);
@@ -141,7 +143,7 @@ pub(super) async fn try_all<'r>(
                 other
             }
         };
-        so_far.repeats += u32::from(next != Next::Other);
+        so_far.repeats += u32::from(matches!(next, Next::Repeat | Next::RepeatOrSame));
         relay.site.counters.retries.add();
         upload.rewind();
         (chosen, means) = (next_one, Means::Fresh);
@@ -204,6 +206,8 @@ fn report(
         Err(Failure::Failed { reached, error }) => match reached {
             Reached::Nobody => Came::Unreached,
             Reached::Unanswered { was_reused } => Came::Unanswered { was_reused: *was_reused },
+            Reached::Refused if upload.can_begin_anew(relay) => Came::Refused,
+            Reached::Refused => Came::Spoilt,
             Reached::Somebody if error.kind() == Kind::AttemptTimeout => Came::Late,
             Reached::Somebody => Came::Spoilt,
         },
@@ -214,6 +218,8 @@ fn report(
             Ok((_, reply)) => pick.answered(now, reply.line.status),
             // A connection that was used before says nothing of its endpoint by ending.
             Err(_) if came == (Came::Unanswered { was_reused: true }) => false,
+            // Nor does a connection that takes no more by saying so.
+            Err(Failure::Failed { reached: Reached::Refused, .. }) => false,
             Err(Failure::Failed { error, .. }) if error.side() != Side::Upstream => false,
             Err(_) if came == Came::Unreached => pick.unreached(now),
             Err(_) => pick.unanswered(now),
@@ -227,7 +233,7 @@ fn report(
         phase: phase(relay, upload, came),
         bytes_sent: if came == Came::Unreached { 0 } else { upload.sent(relay) },
         end: end.map_err(Error::kind),
-        is_retryable: came == Came::Unreached
+        is_retryable: matches!(came, Came::Unreached | Came::Refused)
             || matches!(came, Came::Unanswered { .. } | Came::Late) && reverse.may_repeat(relay, upload),
         duration: chosen.age(relay),
     };

@@ -189,6 +189,11 @@ impl Upload {
         }
     }
 
+    /// Whether nothing of it is gone that another try would have to send.
+    pub(super) fn can_begin_anew(&self, relay: &Relay<'_>) -> bool {
+        self.is_in_hand() || self.rest(relay) == Rest::Untouched
+    }
+
     /// Takes the head, and what was sent with it, off the client's input.
     pub(super) fn take(&self, relay: &mut Relay<'_>) {
         relay.take_head(if let Source::Behind(length) = self.source { length } else { 0 });

@@ -161,7 +161,7 @@ impl Waiting {
             _ if self.has_heard => Err(Kind::UpstreamTruncated.into()),
             // It has said that it has not looked at it.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                Err(Failure::unseen(Kind::UpstreamRefused))
+                Err(Failure::Failed { error: Kind::UpstreamRefused.into(), reached: Reached::Refused })
             }
             // A reset before the first byte is what closing an idle connection can look like.
             _ => {

@@ -153,6 +153,11 @@ impl Multiplexed<'_> {
             let mut begun = self.worker.begun.take();
             let end = self.accept(cx, &mut begun);
             let (is_full, has_begun) = (begun.len() == BATCH, !begun.is_empty());
+            if has_begun {
+                // Its time begins anew behind the last of them.
+                self.is_idle = false;
+                self.line.set_patience(None);
+            }
             for (request, respond) in begun.drain(..) {
                 begin(self.worker, &self.who, &self.credit, request, respond);
             }

@@ -27,6 +27,7 @@ pub(crate) struct Http2 {
     send: SendRequest<Bytes>,
     socket: TcpStream,
     driver: Option<JoinHandle<Result<(), h2::Error>>>,
+    pings: std::sync::Mutex<Option<h2::PingPong>>,
     authority: String,
     scheme: &'static str,
 }
@@ -64,9 +65,11 @@ impl Http2 {
     }
 
     fn begin(wire: Wire, socket: TcpStream, scheme: &'static str, builder: &Builder) -> Self {
-        let (send, connection) = wait(builder.handshake::<_, Bytes>(wire)).expect("the connection begins");
+        let (send, mut connection) =
+            wait(builder.handshake::<_, Bytes>(wire)).expect("the connection begins");
+        let pings = std::sync::Mutex::new(connection.ping_pong());
         let driver = Some(task::spawn(connection));
-        Self { send, socket, driver, authority: "test".into(), scheme }
+        Self { send, socket, driver, pings, authority: "test".into(), scheme }
     }
 
     /// Asks for things of this host.
@@ -119,6 +122,11 @@ impl Http2 {
     /// How many requests the server takes at once.
     pub(crate) fn streams(&self) -> usize {
         self.send.current_max_send_streams()
+    }
+
+    /// What pings go through; it is to be had once.
+    pub(crate) fn pings(&self) -> h2::PingPong {
+        self.pings.lock().expect("nobody panics while holding this").take().expect("it is taken once")
     }
 
     /// Whether the server takes no further request.
@@ -206,24 +214,6 @@ impl Exchange {
             self.send.send_data(piece, ends && data.is_empty()).map_err(broken)?;
         }
         Ok(())
-    }
-
-    /// Sends data of which the server may take its time to take all; says how much of it there was room for.
-    pub(crate) fn send_until_stuck(&mut self, most: usize) -> usize {
-        let mut sent = 0;
-        while sent < most {
-            self.send.reserve_capacity((most - sent).min(16 * 1024));
-            let capacity = poll_fn(|cx| self.send.poll_capacity(cx));
-            match block_on(async_std::future::timeout(Duration::from_millis(300), capacity)) {
-                Ok(Some(Ok(room))) => {
-                    self.send.send_data(vec![b'x'; room].into(), false).expect("there is room");
-                    sent += room;
-                }
-                Ok(_) => panic!("the stream is gone"),
-                Err(_) => break,
-            }
-        }
-        sent
     }
 
     pub(crate) fn send(&mut self, data: impl Into<Vec<u8>>) {
