@@ -186,7 +186,6 @@ fn wrong_flags_are_one_line_and_exit_code_2() {
         &["--upstream", "nonsense"],
         &["--upstream", "http://"],
         &["--upstream", "/path"],
-        &["--upstream", "https://127.0.0.1/"],
         &["--upstream", "ftp://127.0.0.1/"],
         &["--upstream", "two\nlines"],
         &["--log-level", "loud"],

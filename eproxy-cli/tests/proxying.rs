@@ -137,7 +137,6 @@ fn an_upstream_that_cannot_be_one_is_one_line_and_exit_code_2() {
         ("127.0.0.1:80", "http://HOST:PORT"),
         ("", "http://HOST:PORT"),
         ("ftp://127.0.0.1", "unix:/PATH"),
-        ("https://127.0.0.1", "TLS"),
         ("http://", "http://HOST:PORT"),
         ("http://a:99999", "http://HOST:PORT"),
         ("http://a/?query", "more than a host"),

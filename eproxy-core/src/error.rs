@@ -279,6 +279,7 @@ kinds! {
     Misdirected "misdirected" Downstream 421 once close Debug "" "request for another host than the TLS handshake named";
     Http2Error "http2_error" Downstream 400 once close Debug "" "HTTP/2 connection given up for what the client sent";
     Http2Flood "http2_flood" Downstream 400 once close Info "" "HTTP/2 client sent frames that do nothing but cost";
+    BadGrpcWeb "bad_grpc_web" Downstream 400 once close Debug "" "gRPC-Web body is not valid base64";
     BodyWithTrace "body_with_trace" Downstream 400 once close Debug "" "TRACE or CONNECT with a body";
     LoopDetected "loop_detected" Downstream 508 once keep Warn "proxy_loop_detected" "request came by here several times";
     NotForward "not_forward" Downstream 400 once keep Debug "" "request is not one for a forward proxy";

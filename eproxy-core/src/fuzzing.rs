@@ -10,6 +10,7 @@
 mod answer;
 mod connection;
 mod frames;
+mod grpc;
 mod proxied;
 mod proxy_header;
 mod sent;
@@ -22,6 +23,7 @@ use crate::message::{Field, RequestLine, Span, is_token, is_value};
 pub use answer::answer_head;
 pub use connection::connection;
 pub use frames::frames;
+pub use grpc::grpc;
 pub use proxied::proxied;
 pub use proxy_header::proxy_header;
 
@@ -374,6 +376,13 @@ mod tests {
     }
 
     #[test]
+    fn bodies_of_grpc_are_read_alike_in_all_pieces() {
+        for seed in seeds("grpc", 20) {
+            run_around(grpc, &seed);
+        }
+    }
+
+    #[test]
     fn what_a_proxy_passes_on_has_one_reading_whatever_both_sides_say() {
         for seed in seeds("proxied", 20) {
             for end in 0..=seed.len() {
@@ -386,11 +395,12 @@ mod tests {
     fn seeds_that_were_damaged_at_random_are_dealt_with() {
         type Target = fn(&[u8]);
         let mut rng = fastrand::Rng::with_seed(1);
-        let targets: [(&str, Target, usize); 7] = [
+        let targets: [(&str, Target, usize); 8] = [
             ("request_head", request_head, 200),
             ("chunked", chunked, 200),
             ("answer_head", answer_head, 200),
             ("proxy_header", proxy_header, 500),
+            ("grpc", grpc, 500),
             ("proxied", proxied, 60),
             ("connection", connection, 30),
             ("frames", frames, 20),

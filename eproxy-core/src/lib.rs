@@ -111,10 +111,14 @@ pub use upstream::{
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
 mod guides {
+    #[doc = include_str!("../../docs/http2.md")]
+    struct Http2;
     #[doc = include_str!("../../docs/proxying.md")]
     struct Proxying;
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../docs/tls.md")]
+    struct Tls;
     #[cfg(feature = "dns")]
     #[doc = include_str!("../../docs/upstreams.md")]
     struct Upstreams;

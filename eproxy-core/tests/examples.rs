@@ -397,6 +397,30 @@ fn failover_loses_no_request_while_an_upstream_is_gone() {
 }
 
 #[test]
+fn tls_renews_its_certificate_while_it_runs() {
+    let (printed, promised) = printed_and_promised("tls");
+    assert_eq!(printed, promised);
+}
+
+#[test]
+fn mtls_tells_clients_by_their_certificates() {
+    let (printed, promised) = printed_and_promised("mtls");
+    assert_eq!(printed, promised);
+}
+
+#[test]
+fn http2_has_many_requests_on_one_connection() {
+    let (printed, promised) = printed_and_promised("http2");
+    assert_eq!(printed, promised);
+}
+
+#[test]
+fn grpc_translates_calls_and_tells_of_failures() {
+    let (printed, promised) = printed_and_promised("grpc");
+    assert_eq!(printed, promised);
+}
+
+#[test]
 fn load_balance_shares_by_weight_and_relieves_who_is_slow() {
     let (printed, promised) = printed_and_promised("load_balance");
     assert_eq!(printed[..2], promised[..2]);

@@ -27,7 +27,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::sealed::Wire;
 use super::socket::{Socket, on_socket};
-use super::source::{Clear, Direction, Parting, Source, Waiter, tell};
+use super::source::{Clear, Direction, Layer, Parting, Source, Waiter, tell};
 use super::timer::{Claim, NEVER, Wheel};
 
 /// What a parked socket's event asks its owner to do.
@@ -142,6 +142,15 @@ impl Reactor {
     /// Does something with the socket of a stream.
     pub(super) fn with_socket<R>(&self, key: u32, act: impl FnOnce(&Socket) -> R) -> R {
         act(self.sources.borrow()[key as usize].socket.as_ref().expect("streams have one"))
+    }
+
+    /// The same for a stream whose bytes are those of its socket; none for others.
+    pub(super) fn with_plain<R>(&self, key: u32, act: impl FnOnce(&Socket) -> R) -> Option<R> {
+        let source = &self.sources.borrow()[key as usize];
+        match (&source.layer, &source.socket) {
+            (Layer::Nothing, Some(socket)) => Some(act(socket)),
+            _ => None,
+        }
     }
 
     /// Forgets a source; its socket is deregistered by being closed. What was posted to it is sent before; what the kernel does
@@ -264,8 +273,7 @@ impl Reactor {
 
     /// Whether the read direction is ready and has not expired.
     pub(super) fn is_readable(&self, key: u32) -> bool {
-        let source = &self.sources.borrow()[key as usize];
-        (source.read.ready || source.holds_bytes()) && !source.read.expired
+        self.sources.borrow()[key as usize].is_readable()
     }
 
     /// Whether the write direction is ready and has not expired.

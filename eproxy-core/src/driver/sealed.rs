@@ -234,6 +234,9 @@ impl Stream {
     /// whoever reads on.
     fn receive_sealed(&self, into: &mut [u8]) -> Option<usize> {
         let reactor = self.reactor();
+        if !reactor.sources.borrow()[self.key() as usize].may_receive() {
+            return None;
+        }
         let mut came = reactor.wire.came.borrow_mut();
         let held = reactor.with_sealed(self.key(), |sealed| {
             let held = sealed.came.len();

@@ -124,6 +124,16 @@ impl Source {
         self.received.is_something() || is_unsealed
     }
 
+    /// Whether the read direction is ready and has not expired.
+    pub(super) fn is_readable(&self) -> bool {
+        (self.read.ready || self.holds_bytes()) && !self.read.expired
+    }
+
+    /// Whether something may come of the socket.
+    pub(super) fn may_receive(&self) -> bool {
+        (self.read.ready || self.received.is_something()) && !self.read.expired
+    }
+
     pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
         match direction {
             Direction::Read => &mut self.read,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::cores::Core;
 use super::reactor::Reactor;
 use super::socket::{Next, Socket};
-use super::source::{Clear, Direction, Layer};
+use super::source::{Clear, Direction, Layer, Source};
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,16 @@ enum Medium {
     Socket,
     Sealed,
     Duct,
+}
+
+impl Medium {
+    fn of(source: &Source) -> Self {
+        match source.layer {
+            Layer::Nothing => Self::Socket,
+            Layer::Sealed(_) => Self::Sealed,
+            Layer::Duct(_) => Self::Duct,
+        }
+    }
 }
 
 /// A connection registered with a core. Both directions work through a shared reference, so that an upload and a
@@ -49,11 +59,7 @@ impl Stream {
     }
 
     fn medium(&self) -> Medium {
-        match self.core.reactor.sources.borrow()[self.key as usize].layer {
-            Layer::Nothing => Medium::Socket,
-            Layer::Sealed(_) => Medium::Sealed,
-            Layer::Duct(_) => Medium::Duct,
-        }
+        Medium::of(&self.core.reactor.sources.borrow()[self.key as usize])
     }
 
     /// Whether it is one end of a duct.
@@ -130,25 +136,29 @@ impl Stream {
     /// Reads what is there, as [`poll_read`](Self::poll_read) does; `None` when that is nothing, and then nobody is
     /// told when there is more.
     pub(crate) fn try_read(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
-        match self.medium() {
+        match self.readable()? {
             Medium::Socket => self.try_receive(into),
-            Medium::Sealed if self.core.reactor.is_readable(self.key) => self.try_unseal(into),
-            Medium::Duct if self.core.reactor.is_readable(self.key) => {
-                self.core.reactor.read_duct(self.key, into)
-            }
-            _ => None,
+            Medium::Sealed => self.try_unseal(into),
+            Medium::Duct => self.core.reactor.read_duct(self.key, into),
         }
     }
 
-    /// Reads what is there of the socket.
+    /// What it is that can be read, if it can.
+    fn readable(&self) -> Option<Medium> {
+        let source = &self.core.reactor.sources.borrow()[self.key as usize];
+        source.is_readable().then(|| Medium::of(source))
+    }
+
+    /// Reads what is there of the socket, which is or was readable.
     pub(super) fn try_receive(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
-        while self.core.reactor.is_readable(self.key) {
+        loop {
             if let Some(read) = self.core.reactor.take(self.key, into) {
                 return Some(read);
             }
             match self.with_socket(|socket| socket.recv(into)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Read, Clear::WouldBlock);
+                    return None;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) => return Some(self.end()),
@@ -161,7 +171,6 @@ impl Stream {
                 Err(error) => return Some(Err(error)),
             }
         }
-        None
     }
 
     /// What a read has come to that gave nothing: the end, unless that was a reset on a network in memory, whose sockets
@@ -202,12 +211,11 @@ impl Stream {
         if !self.core.reactor.is_writable(self.key) {
             return None;
         }
-        match self.medium() {
-            Medium::Socket => {}
-            Medium::Sealed => return Some(self.seal(&[IoSlice::new(from)], Next::Nothing)),
-            Medium::Duct => return self.core.reactor.write_duct(self.key, &[IoSlice::new(from)]),
-        }
-        match self.with_socket(|socket| socket.send(from, Next::Nothing)) {
+        let Some(written) = self.core.reactor.with_plain(self.key, |socket| socket.send(from, Next::Nothing))
+        else {
+            return self.write_layer(&[IoSlice::new(from)], Next::Nothing);
+        };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
                 None
@@ -261,22 +269,19 @@ impl Stream {
         from: &[IoSlice<'_>],
         next: Next,
     ) -> Poll<io::Result<usize>> {
-        let medium = self.medium();
         loop {
             ready!(self.core.reactor.poll_ready(self.key, Direction::Write, cx))?;
-            match medium {
-                Medium::Socket => {}
-                Medium::Sealed => return Poll::Ready(self.seal(from, next)),
-                Medium::Duct => match self.core.reactor.write_duct(self.key, from) {
-                    Some(written) => return Poll::Ready(written),
-                    None => continue,
-                },
-            }
-            let written = self.with_socket(|socket| match from {
+            let written = self.core.reactor.with_plain(self.key, |socket| match from {
                 // Cheaper where one slice is all there is.
                 [one] => socket.send(one, next),
                 many => socket.send_vectored(many, next),
             });
+            let Some(written) = written else {
+                match self.write_layer(from, next) {
+                    Some(written) => return Poll::Ready(written),
+                    None => continue,
+                }
+            };
             match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.core.reactor.clear(self.key, Direction::Write, Clear::WouldBlock);
@@ -284,6 +289,14 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 written => return Poll::Ready(written),
             }
+        }
+    }
+
+    /// Writes to what is between this stream and a socket; none where that takes nothing for now.
+    fn write_layer(&self, from: &[IoSlice<'_>], next: Next) -> Option<io::Result<usize>> {
+        match self.medium() {
+            Medium::Duct => self.core.reactor.write_duct(self.key, from),
+            _ => Some(self.seal(from, next)),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, parts: &AnswerParts<'_>) {
             Known::Upgrade if parts.status == 426 => {}
             known if known.is_hop_by_hop() => continue,
             Known::Date => has_date = true,
-            Known::Other => has_type |= name.eq_ignore_ascii_case(b"content-type"),
+            Known::ContentType => has_type = true,
             _ => {}
         }
         encode_field(out, name, value);

@@ -1,7 +1,7 @@
 //! Where a message's body ends (RFC 9112 §6): decided here once, from the head, and nowhere else.
 
 use crate::error::Kind;
-use crate::message::{Field, Known, RequestLine, StatusLine, Version, hop, target};
+use crate::message::{Field, Grpc, Known, RequestLine, StatusLine, Version, hop, target};
 
 /// How the end of a body is marked. Only this file makes one, so whoever holds one need not look at the head again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) struct AnswerFacts {
     pub(crate) nominates: bool,
     /// It switches to another protocol, if its status says so, too.
     pub(crate) upgrades: bool,
+    /// What it speaks of gRPC.
+    pub(crate) grpc: Option<Grpc>,
 }
 
 impl AnswerFacts {
@@ -93,6 +95,7 @@ impl AnswerFacts {
             idle_seconds: facts.idle_seconds,
             nominates: facts.nominates,
             upgrades: facts.wants_upgrade,
+            grpc: facts.grpc,
         })
     }
 }
@@ -113,6 +116,8 @@ pub(crate) struct RequestFacts {
     pub(crate) nominates: bool,
     /// The client takes trailers (RFC 9110 §10.1.4).
     pub(crate) takes_trailers: bool,
+    /// What it speaks of gRPC.
+    pub(crate) grpc: Option<Grpc>,
 }
 
 impl RequestFacts {
@@ -152,6 +157,7 @@ impl RequestFacts {
             wants_upgrade: facts.wants_upgrade && is_11,
             nominates: facts.nominates,
             takes_trailers: facts.takes_trailers,
+            grpc: facts.grpc,
         })
     }
 }
@@ -196,6 +202,7 @@ struct Facts {
     nominates: bool,
     takes_trailers: bool,
     idle_seconds: Option<u32>,
+    grpc: Option<Grpc>,
 }
 
 impl Facts {
@@ -225,6 +232,7 @@ impl Facts {
                     facts.takes_trailers |=
                         hop::members(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
                 }
+                Known::ContentType => facts.grpc = Grpc::of(value).map(|(dialect, _)| dialect),
                 Known::KeepAlive => facts.idle_seconds = parse_idle_seconds(value).or(facts.idle_seconds),
                 _ => {}
             }

@@ -83,6 +83,11 @@ impl Wire {
 }
 
 impl Line {
+    /// The connection itself, for when the codec is done with it.
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// How long the peer may say nothing.
     pub(crate) fn set_patience(&self, patience: Option<Duration>) {
         self.is_late.set(false);

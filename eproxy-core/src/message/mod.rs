@@ -5,6 +5,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `grpc.rs` | the words of gRPC |
 //! | `known.rs` | [`Known`]: the fields that mean something to a proxy |
 //! | `headers.rs` | [`Headers`]: fields in their order and case, and the rules for a valid name or value |
 //! | `head.rs` | first lines, versions, spans of a buffer |
@@ -20,6 +21,7 @@
 mod answer;
 mod body;
 mod buffer;
+pub(crate) mod grpc;
 mod head;
 mod headers;
 pub(crate) mod hop;
@@ -34,6 +36,7 @@ pub(crate) use answer::{http_types_field, reason_phrase};
 pub use body::Body;
 pub(crate) use body::{BodySource, Content};
 pub(crate) use buffer::{Buffer, LARGE, SMALL, keep_buffers_of_this_thread};
+pub(crate) use grpc::Grpc;
 pub(crate) use head::{RequestLine, Span, StatusLine, Version};
 pub use headers::Headers;
 pub(crate) use headers::{Field, is_token, is_token_byte, is_value};

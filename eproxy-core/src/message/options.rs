@@ -66,7 +66,8 @@ pub struct Timeouts {
     /// How long a request body may bring no byte while its handler waits for one: 408. Default 60 s.
     pub body_idle: Duration,
     /// Bytes a second that a request body must bring on average, after a first [`body_idle`](Self::body_idle) or 10 s,
-    /// whichever is shorter; only time in which its handler waits for bytes counts. Default 100; 0 switches it off.
+    /// whichever is shorter; only time in which its handler waits for bytes counts, and nothing of a call of gRPC that is
+    /// passed on, whose messages come when there is something to say. Default 100; 0 switches it off.
     pub body_rate: u64,
     /// How long a client may take no byte of its answer: the connection is closed. Default 60 s.
     pub write_idle: Duration,

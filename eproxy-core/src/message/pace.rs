@@ -24,6 +24,11 @@ impl Pace {
         Self { idle, rate, received: 0, waited: Duration::ZERO, waits_since: None }
     }
 
+    /// For a body of messages, which come when there is something to say: only how long none comes counts.
+    pub(crate) fn of_messages(timeouts: &Timeouts) -> Self {
+        Self { rate: 0, ..Self::new(timeouts) }
+    }
+
     /// Says that it is waited for bytes now; how long they may take, unless that was said before.
     pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
         if self.waits_since.is_some() {
@@ -70,7 +75,9 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "some instant to count from")]
     fn without_a_rate_only_idleness_counts() {
-        let mut pace = Pace::new(&Timeouts { body_rate: 0, ..Timeouts::default() });
-        assert_eq!(pace.wait(Instant::now()), Some(Duration::from_secs(60)));
+        let without = Pace::new(&Timeouts { body_rate: 0, ..Timeouts::default() });
+        for mut pace in [without, Pace::of_messages(&Timeouts::default())] {
+            assert_eq!(pace.wait(Instant::now()), Some(Duration::from_secs(60)));
+        }
     }
 }

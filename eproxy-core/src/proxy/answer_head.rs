@@ -1,9 +1,10 @@
 //! The head of an answer on its way to the client.
 
 use crate::http1::{BodyCoding, Lines, encode_field, encode_number};
-use crate::message::{Known, StatusLine, Version};
+use crate::message::{Grpc, Known, StatusLine, Version};
 use crate::upstream::Origin;
 
+use super::grpc_web;
 use super::redirects::RedirectRules;
 use super::relay::Relay;
 use super::rules::{HeaderRules, PathRules};
@@ -30,6 +31,8 @@ pub(super) struct Answering<'a> {
     pub(super) upgrade: Option<&'a [u8]>,
     /// A cookie that tells the client who has answered it.
     pub(super) cookie: Option<&'a str>,
+    /// The dialect of gRPC-Web that it is translated to.
+    pub(super) web: Option<Grpc>,
 }
 
 /// Where the answer comes from, for what it says of places.
@@ -72,10 +75,14 @@ pub(super) fn encode(
             names_protocols |= answering.line.status == 426;
             answering.line.status == 426
         }
+        Known::ContentType => answering.web.is_none(),
         // Named trailers come with chunks only.
-        Known::Trailer => answering.coding == BodyCoding::Chunked,
+        Known::Trailer => answering.coding == BodyCoding::Chunked && answering.web.is_none(),
         known => !known.is_hop_by_hop(),
     });
+    if let Some(dialect) = answering.web.filter(|_| !rules.headers.decide(b"Content-Type")) {
+        grpc_web::encode_content_type(out, lines, dialect);
+    }
     if names_places {
         rules.redirects.encode(out, lines, &relay.desk.host, from);
     }

@@ -162,7 +162,7 @@ pub(super) async fn begin(
         None => connect(relay, reverse, chosen).await?,
     };
     if !is_sent {
-        encode_end(relay, upload);
+        encode_end(relay, reverse, upload);
     }
     Ok(Begun { stream, waiting })
 }
@@ -245,10 +245,17 @@ pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, destination: &Des
 }
 
 /// Collects the end of the head, and of the body what is in hand.
-pub(super) fn encode_end(relay: &mut Relay<'_>, upload: &Upload) {
+pub(super) fn encode_end(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
     let mut out = std::mem::take(&mut relay.desk.out);
     let expects_continue = relay.head.facts.expects_continue && !upload.is_in_hand();
-    request_head::encode_end(&mut out, relay, upload.coding, relay.desk.has_length, expects_continue);
+    request_head::encode_end(
+        &mut out,
+        relay,
+        &reverse.request,
+        upload.coding,
+        relay.desk.has_length,
+        expects_continue,
+    );
     upload.encode(&mut out, relay);
     relay.desk.out = out;
 }

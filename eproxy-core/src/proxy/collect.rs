@@ -13,7 +13,9 @@ use crate::http1::{
 use crate::message::{Headers, LARGE, Pace};
 
 use super::filter::Filters;
+use super::grpc_web;
 use super::relay::Relay;
+use super::reverse::Reverse;
 
 /// What was read of a body.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Collected {
     /// None where that is all of it.
     rest: Option<Decoder>,
     trailers: Option<Headers>,
+    /// What is done to the rest.
+    filters: Filters,
 }
 
 impl Collected {
@@ -41,14 +45,15 @@ impl Collected {
         }
     }
 
-    /// Passes it through filters, which are told of the end if that is all of it.
-    fn filter(&mut self, filters: &mut Filters) -> Result<(), Kind> {
+    /// Passes it through the filters, which are told of the end if that is all of it.
+    fn filter(&mut self) -> Result<(), Kind> {
+        let filters = &mut self.filters;
         let (may_resize, mut out) = (filters.may_resize(), Vec::with_capacity(self.body.len()));
         if !self.body.is_empty() {
-            filters.run(&self.body, &mut out).map_err(|_| Kind::FilterFailed)?;
+            filters.run(&self.body, &mut out)?;
         }
         if self.rest.is_none() {
-            std::mem::take(filters).finish(&mut out).map_err(|_| Kind::FilterFailed)?;
+            std::mem::take(filters).finish(&mut out, self.trailers.as_ref())?;
             if !may_resize && out.len() != self.body.len() {
                 return Err(Kind::FilterFailed);
             }
@@ -60,6 +65,11 @@ impl Collected {
     /// What decodes the rest, if there is one.
     pub(super) fn take_rest(&mut self) -> Option<Decoder> {
         self.rest.take()
+    }
+
+    /// What is done to the rest.
+    pub(super) fn take_filters(&mut self) -> Filters {
+        std::mem::take(&mut self.filters)
     }
 
     /// Appends it as it goes onto the wire; `is_all` says that nothing follows.
@@ -84,10 +94,11 @@ impl Collected {
 /// # Errors
 ///
 /// What is wrong at the client's end; `FilterFailed`.
-pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind> {
+pub(super) async fn collect(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Kind> {
+    let most = reverse.buffering.requests;
     let framing = relay.head.facts.framing;
     let behind = (relay.input.len() - relay.head.length) as u64;
-    let is_filtered = relay.hooked.as_ref().is_some_and(|hooked| !hooked.request_filters.is_empty());
+    let is_filtered = grpc_web::is_filtered(relay, &reverse.request);
     if framing.is_none()
         || framing.length().is_some_and(|length| length <= behind && !is_filtered || length > most)
     {
@@ -113,9 +124,10 @@ pub(super) async fn collect(relay: &mut Relay<'_>, most: u64) -> Result<(), Kind
     if rest.is_some() && body.len() as u64 == relay.head.body_limit {
         return Err(Kind::BodyTooLarge);
     }
-    let mut collected = Collected { moved: body.len() as u64, body, rest, trailers };
-    if let Some(hooked) = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty()) {
-        collected.filter(&mut hooked.request_filters)?;
+    let filters = grpc_web::take_filters(relay, &reverse.request);
+    let mut collected = Collected { moved: body.len() as u64, body, rest, trailers, filters };
+    if is_filtered {
+        collected.filter()?;
     }
     relay.desk.collected = Some(collected);
     Ok(())

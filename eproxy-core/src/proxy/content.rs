@@ -77,12 +77,12 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// `BodyTooLarge`, `FilterFailed`.
+    /// `BodyTooLarge`, `FilterFailed`, `BadGrpcWeb`.
     pub(super) fn take(&mut self, run: &[u8], out: &mut Vec<u8>, may_stay: bool) -> Result<Placed, Kind> {
         self.count(run.len() as u64)?;
         if let Some(filters) = &mut self.filters {
             let mut made = Vec::new();
-            filters.run(run, &mut made).map_err(|_| Kind::FilterFailed)?;
+            filters.run(run, &mut made)?;
             self.put_filtered(&made, out)?;
             return Ok(Placed::Collected);
         }
@@ -106,11 +106,12 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// `FilterFailed`.
-    pub(super) fn end(&mut self, out: &mut Vec<u8>, trailers: Option<&Headers>) -> Result<(), Kind> {
+    /// `FilterFailed`, `BadGrpcWeb`.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>, mut trailers: Option<&Headers>) -> Result<(), Kind> {
         if let Some(filters) = &mut self.filters {
             let mut made = Vec::new();
-            filters.finish(&mut made).map_err(|_| Kind::FilterFailed)?;
+            filters.finish(&mut made, trailers)?;
+            trailers = trailers.filter(|_| !filters.take_trailers());
             self.put_filtered(&made, out)?;
             if matches!(self.coding, BodyCoding::Length(length) if self.filtered < length) {
                 return Err(Kind::FilterFailed);

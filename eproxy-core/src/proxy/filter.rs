@@ -4,6 +4,11 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::error::{Error, Kind};
+use crate::message::Headers;
+
+use super::grpc_web::ToWeb;
+
 /// Changes a body as it passes; [`ProxyRequest::transform_body`](crate::ProxyRequest::transform_body) and
 /// [`ProxyResponse::transform_body`](crate::ProxyResponse::transform_body) take one for each message.
 ///
@@ -57,7 +62,12 @@ type Observer = Box<dyn FnMut(&[u8])>;
 
 enum Filter {
     Observe(Observer),
-    Transform { filter: Box<dyn BodyFilter>, may_resize: bool },
+    Transform {
+        filter: Box<dyn BodyFilter>,
+        may_resize: bool,
+    },
+    /// For a client of gRPC-Web; trailers end here.
+    Web(ToWeb),
 }
 
 impl Filters {
@@ -69,17 +79,38 @@ impl Filters {
         self.list.push(Filter::Transform { filter: Box::new(filter), may_resize });
     }
 
+    /// Puts one in front of all others.
+    pub(super) fn transform_first(&mut self, filter: impl BodyFilter) {
+        self.list.insert(0, Filter::Transform { filter: Box::new(filter), may_resize: true });
+    }
+
+    /// Translates an answer for a client of gRPC-Web.
+    pub(super) fn translate(&mut self, web: ToWeb) {
+        self.list.push(Filter::Web(web));
+    }
+
+    /// Whether trailers become a part of the body.
+    pub(super) fn take_trailers(&self) -> bool {
+        self.list.iter().any(|filter| matches!(filter, Filter::Web(_)))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Whether the length of what comes out is not that of what goes in.
     pub(super) fn may_resize(&self) -> bool {
-        self.list.iter().any(|filter| matches!(filter, Filter::Transform { may_resize: true, .. }))
+        let may_resize =
+            |filter: &Filter| matches!(filter, Filter::Transform { may_resize: true, .. } | Filter::Web(_));
+        self.list.iter().any(may_resize)
     }
 
     /// Passes a piece of the body through all filters, and appends what comes out to `out`.
-    pub(super) fn run(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// `FilterFailed`, `BadGrpcWeb`.
+    pub(super) fn run(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Kind> {
         contain(|| self.run_from(0, bytes, out))
     }
 
@@ -98,6 +129,11 @@ impl Filters {
                     filter.filter(&given, &mut made)?;
                     std::mem::swap(&mut given, &mut made);
                 }
+                Filter::Web(web) => {
+                    made.clear();
+                    web.encode(&given, &mut made);
+                    std::mem::swap(&mut given, &mut made);
+                }
             }
         }
         out.extend_from_slice(&given);
@@ -105,13 +141,19 @@ impl Filters {
         Ok(())
     }
 
-    /// Says to all filters that the body has ended, and appends what comes out of that.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+    /// Says to all filters that the body has ended, and with which trailers, and appends what comes out of that.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>, trailers: Option<&Headers>) -> Result<(), Kind> {
         contain(|| {
             for number in 0..self.list.len() {
                 let mut last = Vec::new();
-                if let Filter::Transform { filter, .. } = &mut self.list[number] {
-                    filter.finish(&mut last)?;
+                match &mut self.list[number] {
+                    Filter::Observe(_) => {}
+                    Filter::Transform { filter, .. } => filter.finish(&mut last)?,
+                    Filter::Web(web) => web.encode_trailers(trailers, &mut last),
                 }
                 if !last.is_empty() {
                     self.run_from(number + 1, &last, out)?;
@@ -122,9 +164,16 @@ impl Filters {
     }
 }
 
-/// Makes an error of a panic.
-fn contain(run: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(io::Error::other("the filter panicked")))
+/// Makes an error of a panic. Of a filter's errors, only one of our own tells more than that there was one.
+fn contain(run: impl FnOnce() -> io::Result<()>) -> Result<(), Kind> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => match Error::from(error).kind() {
+            Kind::BadGrpcWeb => Err(Kind::BadGrpcWeb),
+            _ => Err(Kind::FilterFailed),
+        },
+        Err(_) => Err(Kind::FilterFailed),
+    }
 }
 
 impl fmt::Debug for Filters {
@@ -184,7 +233,7 @@ mod tests {
         filters.run(b"a", &mut out).unwrap();
         filters.run(b"b", &mut out).unwrap();
         assert!(out.is_empty());
-        filters.finish(&mut out).unwrap();
+        filters.finish(&mut out, None).unwrap();
         assert_eq!(out, b"aaaabbbb!!!");
         assert_eq!(*seen.lock().unwrap(), b"aabb!");
     }

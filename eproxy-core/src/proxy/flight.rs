@@ -12,6 +12,7 @@ use crate::upstream::{Choice, Pick, Tried};
 
 use super::ask::ask;
 use super::attempt::{self, Failure, Reply};
+use super::grpc_web;
 use super::hooked::{self, at_once};
 use super::mirror;
 use super::relay::{Method, Outcome, Relay, Rest};
@@ -59,7 +60,7 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
     {
         return Departing::Ended(ended(relay, reverse, outcome));
     }
-    if relay.hooked.as_ref().is_some_and(|hooked| !hooked.request_filters.is_empty()) {
+    if grpc_web::is_filtered(relay, &reverse.request) {
         return Departing::Stays(None);
     }
     let upload = Upload::new(relay, reverse);
@@ -83,7 +84,7 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
             }
         }
     }
-    attempt::encode_end(relay, &upload);
+    attempt::encode_end(relay, reverse, &upload);
     let message = &relay.desk.out;
     // That a posted request did not leave is found out as late as that nobody answers it.
     let is_sent = reverse.may_repeat(relay, &upload) && stream.post(message)

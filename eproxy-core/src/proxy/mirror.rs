@@ -47,7 +47,7 @@ pub(super) fn start(relay: &mut Relay<'_>, reverse: &Reverse, upload: &Upload) {
     let mut head = Vec::new();
     let origin = &mirror.destination.origin;
     let has_length = request_head::encode(&mut head, relay, &reverse.request, origin, upload.coding);
-    request_head::encode_end(&mut head, relay, upload.coding, has_length, false);
+    request_head::encode_end(&mut head, relay, &reverse.request, upload.coding, has_length, false);
     if relay.desk.upload.is_some() {
         // The body is read from behind the head, which is still to be sent to the upstream.
         relay.keep_head();

@@ -11,6 +11,7 @@
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
 //! | `attempt.rs`, `waiting.rs` | story 3: one try to have it answered by one endpoint |
 //! | `repeating.rs` | what a [`Proxy`] can be told of requests that are sent again |
+//! | `grpc.rs`, `grpc_web.rs` | failures of calls, in the words of gRPC; calls of browsers |
 //! | `hedge.rs` | a second endpoint that is asked as well |
 //! | `relay.rs` | [`Relay`]: what an exchange that is passed on has to work with |
 //! | `upload.rs` | a request on its way to an upstream |
@@ -38,6 +39,8 @@ mod filter;
 mod flight;
 mod forward;
 mod forwarding;
+mod grpc;
+mod grpc_web;
 mod hedge;
 mod hooked;
 mod hooks;
@@ -63,6 +66,8 @@ mod waiting;
 pub use filter::BodyFilter;
 pub(crate) use flight::{Arriving, Departing, Departure, arrive, depart, pass, resume};
 pub use forward::Forward;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use grpc_web::decode_text as decode_web_text;
 pub(crate) use hooked::{Hooked, tell};
 pub use hooks::{Flow, IntoFlow};
 pub use proxy::Proxy;

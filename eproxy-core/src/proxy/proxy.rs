@@ -303,6 +303,24 @@ impl Proxy {
         self
     }
 
+    /// Translates calls of gRPC-Web, as browsers make them, for upstreams that speak gRPC: `application/grpc-web` and
+    /// `application/grpc-web-text`, from clients of HTTP/1.1 and HTTP/2. Answers get their trailers as the last frame of the
+    /// body; everything passes as it comes. A body that is not in base64, though its content type says so, gets 400,
+    /// `bad_grpc_web`. Other requests and answers stay as they are. Off unless set.
+    ///
+    /// What a browser wants to know before it calls another origin (CORS) is for [hooks](Self::on_request) and
+    /// [rules](Self::response_header) to say.
+    ///
+    /// ```
+    /// use eproxy_core::Proxy;
+    ///
+    /// let proxy = Proxy::to("h2c://10.0.0.7:50051").grpc_web();
+    /// ```
+    pub fn grpc_web(mut self) -> Self {
+        self.request.grpc_web = true;
+        self
+    }
+
     fn check_attribute(&mut self, value: &str) {
         if !value.bytes().all(|byte| matches!(byte, 0x20..=0x7E) && byte != b';') {
             self.refuse(format!("cookie attribute {value:?}"));

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use crate::driver::Peer;
 use crate::http1::{BodyCoding, Lines, encode_field, encode_number};
-use crate::message::{Field, Known, Version, hop};
+use crate::message::{Field, Grpc, Known, Version, hop};
 use crate::tls::Session;
 use crate::upstream::Origin;
 
+use super::grpc_web;
 use super::relay::{Head, Method, NAME, Relay};
 use super::rules::{HeaderRules, PathRules};
 
@@ -35,6 +36,8 @@ pub(super) struct RequestRules {
     pub(super) keeps_target: bool,
     /// What the upstream is told of who we are (RFC 9110 §11.7.2).
     pub(super) proxy_authorization: Option<Vec<u8>>,
+    /// Calls of gRPC-Web become calls of gRPC.
+    pub(super) grpc_web: bool,
 }
 
 /// What upstreams are told of where a request comes from.
@@ -80,10 +83,12 @@ pub(super) fn encode(
     // So may the Content-Length, unless hooks may have had their hands on it.
     let may_stay = matches!(coding, BodyCoding::Length(_)) && lines.end.is_some();
     let mut has_length = false;
+    let web = grpc_web::dialect(relay, rules);
     rules.headers.encode(out, &lines, |field| match field.known {
         Known::Other | Known::Via => true,
         Known::Host => !std::mem::replace(&mut has_host, true),
         Known::ContentLength => may_stay && !std::mem::replace(&mut has_length, true),
+        Known::ContentType => web.is_none(),
         // Written anew, or together with ours.
         Known::Expect | Known::MaxForwards | Known::Forwarded | Known::XForwardedFor => false,
         // Meant for us (RFC 9110 §11.7.2).
@@ -95,6 +100,9 @@ pub(super) fn encode(
         Known::Trailer => coding == BodyCoding::Chunked,
         known => !known.is_hop_by_hop(),
     });
+    if web.is_some() && !rules.headers.decide(b"Content-Type") {
+        grpc_web::encode_content_type(out, &lines, Grpc::Native);
+    }
     if let Some(credentials) = &rules.proxy_authorization {
         encode_field(out, b"Proxy-Authorization", credentials);
     }
@@ -124,6 +132,7 @@ pub(super) fn encode(
 pub(super) fn encode_end(
     out: &mut Vec<u8>,
     relay: &Relay<'_>,
+    rules: &RequestRules,
     coding: BodyCoding,
     has_length: bool,
     expects_continue: bool,
@@ -142,7 +151,9 @@ pub(super) fn encode_end(
     if expects_continue {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
-    match (&relay.desk.upgrade, relay.head.facts.takes_trailers) {
+    // Trailers of an answer in gRPC are for us.
+    let takes_trailers = relay.head.facts.takes_trailers || grpc_web::dialect(relay, rules).is_some();
+    match (&relay.desk.upgrade, takes_trailers) {
         (Some(upgrade), _) => {
             out.extend_from_slice(b"Connection: upgrade\r\n");
             encode_field(out, b"Upgrade", &upgrade.protocols);

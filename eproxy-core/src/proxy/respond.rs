@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::driver::Stream;
 use crate::error::Kind;
 use crate::http1::{AnswerFacts, BodyCoding, Decoder, Lines};
-use crate::message::{Answer, hop, reason_phrase};
+use crate::message::{Answer, Grpc, hop, reason_phrase};
 
 use super::answer_head::{self, Answering, From};
 use super::ask;
@@ -21,6 +21,7 @@ use super::attempt::Reply;
 use super::content::Content;
 use super::ends::{Ends, Fault};
 use super::filter::Filters;
+use super::grpc_web::{self, ToWeb};
 use super::hooked;
 use super::pump::Pump;
 use super::relay::{Method, Outcome, Relay, Rest};
@@ -47,7 +48,7 @@ impl Answered<'_> {
         if upload.is_over() && self.reply.is_there(relay) {
             return self.respond_at_once(relay, upload.rest(relay));
         }
-        let filters = take_filters(relay);
+        let filters = self.filters(relay);
         let coding = self.coding(relay, &filters);
         // They make no body where there is none.
         let filters = if self.has_body(relay) { filters } else { Filters::default() };
@@ -107,16 +108,16 @@ impl Answered<'_> {
         relay: &mut Relay<'_>,
         length: usize,
     ) -> Result<(BodyCoding, Option<Vec<u8>>), Kind> {
-        let mut filters = take_filters(relay);
+        let mut filters = self.filters(relay);
         if filters.is_empty() || !self.has_body(relay) {
             return Ok((self.coding(relay, &filters), None));
         }
         let body = &relay.desk.input.data()[self.reply.length..][..length];
         let mut out = Vec::with_capacity(length);
         if !body.is_empty() {
-            filters.run(body, &mut out).map_err(|_| Kind::FilterFailed)?;
+            filters.run(body, &mut out)?;
         }
-        filters.finish(&mut out).map_err(|_| Kind::FilterFailed)?;
+        filters.finish(&mut out, None)?;
         match filters.may_resize() || out.len() == length {
             true => Ok((BodyCoding::Length(out.len() as u64), Some(out))),
             false => Err(Kind::FilterFailed),
@@ -174,6 +175,22 @@ impl Answered<'_> {
         }
     }
 
+    /// The dialect of gRPC-Web that an answer to a call is translated to.
+    fn web(&self, relay: &Relay<'_>) -> Option<Grpc> {
+        let is_grpc = self.reply.facts.grpc == Some(Grpc::Native);
+        grpc_web::dialect(relay, &self.reverse.request).filter(|_| is_grpc)
+    }
+
+    /// What is done to the body.
+    fn filters(&self, relay: &mut Relay<'_>) -> Filters {
+        let hooked = relay.hooked.as_mut().map(|hooked| std::mem::take(&mut hooked.answer_filters));
+        let mut filters = hooked.unwrap_or_default();
+        if let Some(dialect) = self.web(relay) {
+            filters.translate(ToWeb::new(dialect));
+        }
+        filters
+    }
+
     /// Whether it has a body, be it an empty one (RFC 9110 §6.4.1).
     fn has_body(&self, relay: &Relay<'_>) -> bool {
         relay.head.method != Method::Head && !matches!(self.reply.line.status, 204 | 304)
@@ -213,7 +230,7 @@ impl Answered<'_> {
         }
         let cookie = ask::cookie(relay, self.reverse, &self.to);
         let cookie = cookie.as_deref();
-        let answering = Answering { line, reason, coding, closes, upgrade, cookie };
+        let answering = Answering { line, reason, coding, closes, upgrade, cookie, web: self.web(relay) };
         let from = From {
             origin: &self.to.origin,
             paths: &self.reverse.request.path,
@@ -267,11 +284,6 @@ impl Answered<'_> {
         }
         passed
     }
-}
-
-/// What the hooks do to the body of the answer.
-fn take_filters(relay: &mut Relay<'_>) -> Filters {
-    relay.hooked.as_mut().map_or_else(Filters::default, |hooked| std::mem::take(&mut hooked.answer_filters))
 }
 
 /// How long the connection may be kept: a second less than the upstream says it keeps it.

@@ -21,6 +21,7 @@ use super::ask::ask;
 use super::attempt::Failure;
 use super::collect::collect;
 use super::forwarding::{Forwarding, challenge, forward};
+use super::grpc;
 use super::hooked;
 use super::hooks::AllHooks;
 use super::max_forwards;
@@ -153,7 +154,7 @@ async fn begin(relay: &mut Relay<'_>, reverse: &Reverse) -> Result<(), Outcome> 
 
 pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: First<'_>) -> Outcome {
     if reverse.buffering.requests > 0
-        && let Err(kind) = collect(relay, reverse.buffering.requests).await
+        && let Err(kind) = collect(relay, reverse).await
     {
         return give_up(relay, &kind.into(), Rest::Begun);
     }
@@ -240,6 +241,9 @@ pub(super) fn refuse(relay: &mut Relay<'_>, error: &Error, rest: Rest) -> Outcom
         let details = format!("{tries} attempts, the last: {phase}, {sent} bytes sent");
         let status = format!("{NAME}; error={name}; details=\"{details}\"");
         let _valid = answer.headers_mut().insert("Proxy-Status", status);
+    }
+    if let Some(dialect) = relay.head.facts.grpc {
+        answer = grpc::translate(answer, dialect, error.kind());
     }
     Outcome::Answer(Box::new(answer), rest)
 }

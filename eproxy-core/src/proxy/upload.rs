@@ -12,6 +12,7 @@ use crate::message::Pace;
 use super::collect::Collected;
 use super::content::Content;
 use super::ends::{Ends, Fault};
+use super::grpc_web;
 use super::pump::Pump;
 use super::relay::{Relay, Rest};
 use super::reverse::Reverse;
@@ -63,22 +64,28 @@ impl Upload {
     fn stream(relay: &mut Relay<'_>, reverse: &Reverse) -> Option<BodyCoding> {
         let facts = &relay.head.facts;
         let behind = (relay.input.len().saturating_sub(relay.head.length)) as u64;
-        let hooked = relay.hooked.as_mut().filter(|hooked| !hooked.request_filters.is_empty());
+        let is_filtered = grpc_web::is_filtered(relay, &reverse.request);
         let (mut coding, decoder) = match (&mut relay.desk.collected, facts.framing.length()) {
             (Some(collected), _) => (collected.coding(), collected.take_rest()?),
             // Filters are told of the end of a body that is empty, but there must be one (RFC 9110 §6.4).
-            (None, Some(0)) if hooked.is_none() || !facts.has_length => return None,
-            (None, Some(length)) if length <= behind && hooked.is_none() => return None,
+            (None, Some(0)) if !is_filtered || !facts.has_length => return None,
+            (None, Some(length)) if length <= behind && !is_filtered => return None,
             (None, Some(length)) => (BodyCoding::Length(length), Decoder::new(facts.framing)),
             (None, None) => (BodyCoding::Chunked, Decoder::new(facts.framing)),
         };
-        let filters = hooked.map(|hooked| std::mem::take(&mut hooked.request_filters)).unwrap_or_default();
+        let filters = match &mut relay.desk.collected {
+            Some(collected) => collected.take_filters(),
+            None => grpc_web::take_filters(relay, &reverse.request),
+        };
         if filters.may_resize() {
             coding = BodyCoding::Chunked;
         }
         let collected = relay.desk.collected.as_ref().map_or(0, Collected::moved);
         let allowed = relay.head.body_limit - collected;
-        let pace = Pace::new(&relay.site.timeouts);
+        let pace = match relay.head.facts.grpc {
+            Some(_) => Pace::of_messages(&relay.site.timeouts),
+            None => Pace::new(&relay.site.timeouts),
+        };
         let mut content = Content::new(coding, allowed);
         content.filter(filters);
         relay.desk.upload = Some(Pump::upload(decoder, content, pace, reverse.options.write_idle));

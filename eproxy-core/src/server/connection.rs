@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
-use crate::message::SMALL;
+use crate::message::{Buffer, SMALL};
 use crate::router::RouteNumber;
 use crate::tls::Acceptor;
 
@@ -121,21 +121,28 @@ async fn flush(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Result<(), 
 /// Sends the answer, says that it was the last, and reads for a while what the client is still sending: a reset would
 /// destroy the answer on its way (RFC 9112 §9.6).
 async fn linger(worker: &Worker, stream: &Stream, desk: &mut Desk) {
+    if flush(worker, stream, desk).await.is_ok() && stream.finish().is_ok() {
+        hear_out(stream, &mut desk.input).await;
+    }
+}
+
+/// Reads for a while what a client is still sending who was told the last thing.
+pub(super) async fn hear_out(stream: &Stream, input: &mut Buffer) {
     /// How long, and how many bytes at the most.
     const PATIENCE: Duration = Duration::from_secs(2);
     const BYTES: usize = 1024 * 1024;
-    if flush(worker, stream, desk).await.is_err() || stream.finish().is_err() {
-        return;
-    }
     stream.set_deadline(Direction::Read, Some(PATIENCE));
     let mut read = 0;
     poll_fn(|cx| {
         while read < BYTES {
-            desk.input.clear();
-            match stream.poll_read(cx, desk.input.space(SMALL)) {
+            input.clear();
+            match stream.poll_read(cx, input.space(SMALL)) {
                 Poll::Ready(Ok(n)) if n > 0 => read += n,
                 Poll::Ready(_) => break,
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    input.clear();
+                    return Poll::Pending;
+                }
             }
         }
         Poll::Ready(())

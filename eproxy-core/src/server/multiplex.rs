@@ -25,6 +25,7 @@ use crate::message::Buffer;
 use crate::router::RouteNumber;
 
 use super::at_once;
+use super::connection::hear_out;
 use super::desk::Desk;
 use super::exchange;
 use super::open::{Opening, open};
@@ -96,6 +97,12 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
         };
         if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
             serving.failed(&error);
+        }
+        let line = serving.line;
+        drop(serving.codec);
+        // What the codec has said last must not be destroyed by what the client is still sending.
+        if line.stream().finish().is_ok() {
+            hear_out(line.stream(), &mut Buffer::new()).await;
         }
     }
     drop(place);

@@ -18,6 +18,7 @@ use super::guard::Guard;
 use super::multiplexed::Multiplexed;
 use super::options::UpstreamOptions;
 use super::pool::{Identity, Pool};
+use super::registry::ShelfNumber;
 use super::resolve::Resolver;
 use super::transport::{Target, Transport};
 
@@ -144,17 +145,13 @@ pub(super) async fn dial_for(
     if destination.target.transport == Transport::Http2 {
         pool.speaks(shelf, Alpn::Http2);
     }
-    // Of a target that speaks HTTP/2, somebody else may be making a connection that has room for this request.
-    let begun = core.now();
-    while let Some(making) = pool.made(shelf).filter(|_| !wanted.for_websocket) {
-        let late = async {
-            core.sleep(wanted.patience.saturating_sub(core.now() - begun)).await;
-            false
+    if !wanted.for_websocket {
+        let joined = join(core, pool, shelf, wanted.identity);
+        let too_late = async {
+            core.sleep(wanted.patience).await;
+            Err(Error::new(Kind::ConnectTimeout).detail(destination.target.place.to_string()))
         };
-        if !future::or(core.among(making.wait()), late).await {
-            break;
-        }
-        if let Some(stream) = pool.take(shelf, wanted.identity, false) {
+        if let Some(stream) = future::or(async { Ok(joined.await) }, too_late).await? {
             return Ok(stream);
         }
     }
@@ -171,6 +168,18 @@ pub(super) async fn dial_for(
     pool.add(shelf, &multiplexed);
     multiplexed.keep(maker);
     open(core, &multiplexed, wanted).await
+}
+
+/// Waits for those that somebody else is making to a target that speaks HTTP/2, until one of them has room; none where nobody
+/// makes one.
+async fn join(core: &Rc<Core>, pool: &Pool, shelf: ShelfNumber, identity: &Identity) -> Option<Stream> {
+    loop {
+        let making = pool.made(shelf).filter(|making| making.goes_on())?;
+        core.among(making.wait()).await;
+        if let Some(stream) = pool.take(shelf, identity, false) {
+            return Some(stream);
+        }
+    }
 }
 
 /// Opens a way over a new connection.

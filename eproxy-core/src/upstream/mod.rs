@@ -31,7 +31,7 @@ mod endpoint;
 mod field;
 mod group;
 mod guard;
-mod health;
+pub(crate) mod health;
 mod line;
 mod member;
 mod multiplexed;

@@ -204,6 +204,8 @@ async fn drive(mut codec: Codec, multiplexed: Weak<Multiplexed>, line: Line) {
 #[derive(Debug, Default)]
 pub(super) struct Making {
     makers: Cell<usize>,
+    /// How many have come to an end.
+    made: Cell<u64>,
     waiters: RefCell<Vec<Waker>>,
 }
 
@@ -216,27 +218,29 @@ impl Making {
         Maker(self.clone())
     }
 
-    /// Ready when one that is being made is there, or is not to be had; at once where nobody makes one. Says whether it was
-    /// waited for.
-    pub(super) async fn wait(&self) -> bool {
-        let makers = self.makers.get();
-        if makers == 0 {
-            return false;
-        }
+    /// Whether somebody makes one.
+    pub(super) fn goes_on(&self) -> bool {
+        self.makers.get() > 0
+    }
+
+    /// Ready when the next one is there, or is not to be had.
+    pub(super) async fn wait(&self) {
+        let before = self.made.get();
         poll_fn(|cx| {
-            if self.makers.get() < makers {
-                return Poll::Ready(true);
+            if self.made.get() != before {
+                return Poll::Ready(());
             }
             self.waiters.borrow_mut().push(cx.waker().clone());
             Poll::Pending
         })
-        .await
+        .await;
     }
 }
 
 impl Drop for Maker {
     fn drop(&mut self) {
         self.0.makers.set(self.0.makers.get() - 1);
+        self.0.made.set(self.0.made.get() + 1);
         let waiters = self.0.waiters.take();
         waiters.into_iter().for_each(Waker::wake);
     }

@@ -335,8 +335,8 @@ fn what_is_wrong_with_a_forward_proxy_is_said_when_the_server_starts() {
         ("denied destination", Forward::new().deny("host")),
         ("colon", Forward::new().user("a:b", "c")),
         ("control", Forward::new().user("a", "b\r\n")),
-        ("neither", Forward::new().parent("10.0.0.1:3128")),
-        ("TLS", Forward::new().parent("https://10.0.0.1")),
+        ("is neither", Forward::new().parent("10.0.0.1:3128")),
+        ("is neither", Forward::new().parent("ftp://10.0.0.1")),
     ];
     for (what, forward) in wrong {
         let error = Server::builder().forward(forward).bind("127.0.0.1:0").start().unwrap_err();

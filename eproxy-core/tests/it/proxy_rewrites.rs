@@ -264,8 +264,8 @@ fn an_upstream_may_be_a_socket_of_the_file_system() {
 fn what_can_not_be_done_is_said_when_the_server_starts() {
     let proxies: [(&str, Proxy); 9] = [
         ("without an upstream", Proxy::to(Group::new())),
-        ("TLS", Proxy::to("https://a.example")),
-        ("neither", Proxy::to("a.example:80")),
+        ("is neither", Proxy::to("ftp://a.example")),
+        ("is neither", Proxy::to("a.example:80")),
         ("weight", Proxy::to(Group::new().endpoint("http://a.example", 0))),
         ("host", Proxy::to("http://a.example").host("a b")),
         ("path prefix", Proxy::to("http://a.example").strip_prefix("/a?b")),

@@ -13,10 +13,11 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::LazyLock;
 
-use eproxy_core::{Proxy, Server};
+use eproxy_core::{Group, Proxy, Server};
 
 use crate::library::Library;
 use crate::program::Program;
+use crate::secure::trusting;
 use crate::support::wire::Reply;
 use crate::support::{Connection, Helper, Running, crlf, eventually, get, post, post_chunked, start};
 
@@ -38,13 +39,17 @@ pub(crate) use checks;
 /// A server that somebody else has written.
 pub(crate) enum Peer {
     Program(Program),
+    /// A program that speaks TLS, and inside HTTP/2.
+    Secure(Program),
+    /// A program that speaks HTTP/2 without TLS.
+    H2c(Program),
     Library(Library),
 }
 
 impl Peer {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
-            Self::Program(program) => program.address(),
+            Self::Program(program) | Self::Secure(program) | Self::H2c(program) => program.address(),
             Self::Library(library) => library.address(),
         }
     }
@@ -52,15 +57,24 @@ impl Peer {
     /// Closes every connection that it has, whatever it takes.
     fn close_connections(&mut self) {
         match self {
-            Self::Program(program) => program.restart(),
+            Self::Program(program) | Self::Secure(program) | Self::H2c(program) => program.restart(),
             Self::Library(library) => library.close_connections(),
         }
     }
 
     /// A proxy in front of it.
     pub(crate) fn proxied(&self) -> Running {
-        let proxy = Proxy::to(format!("http://{}", self.address()));
-        start(Server::builder().workers(1).at("/*path", proxy))
+        start(Server::builder().workers(1).at("/*path", Proxy::to(self.group())))
+    }
+
+    /// It as an upstream.
+    pub(crate) fn group(&self) -> Group {
+        let address = self.address();
+        match self {
+            Self::Program(_) | Self::Library(_) => Group::from(format!("http://{address}")),
+            Self::Secure(_) => Group::from(format!("https://{address}")).tls(trusting()),
+            Self::H2c(_) => Group::from(format!("h2c://{address}")),
+        }
     }
 }
 

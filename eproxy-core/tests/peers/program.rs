@@ -119,10 +119,11 @@ pub(crate) fn find_with(names: &[&str], what: &str, arguments: &[&str]) -> Optio
     names.iter().find_map(|name| look_for(name, has)).or_else(|| skip(what))
 }
 
-/// A command that finds the libraries which the system has for Node.
+/// A command that finds the libraries which the system has for Node, and those that the environment names.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env("NODE_PATH", "/usr/share/nodejs:/usr/lib/nodejs:/usr/share/javascript");
+    let named = env::var("NODE_PATH").unwrap_or_default();
+    command.env("NODE_PATH", format!("{named}:/usr/share/nodejs:/usr/lib/nodejs:/usr/share/javascript"));
     command
 }
 
@@ -158,10 +159,10 @@ fn free_port() -> u16 {
 }
 
 /// A folder that is gone when it is dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("eproxy-peers-{}-{number}", process::id()));
@@ -169,7 +170,11 @@ impl Folder {
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

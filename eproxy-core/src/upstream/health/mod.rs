@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `probe_options.rs` | [`Probe`]: what is asked of an endpoint to see whether it is well |
 //! | `probe.rs` | one probe, from the connection to the answer |
+//! | `grpc_probe.rs` | the question that gRPC has for this |
 //! | `rise_fall.rs` | what the results of probes say, and when the next one is due |
 //! | `ejection_options.rs` | [`Ejection`]: when endpoints rest because of how they treated requests |
 //! | `ejection.rs`, `outliers.rs` | how an endpoint stands; who answers worse than the others |
@@ -25,6 +26,7 @@ mod ejection;
 mod ejection_options;
 mod gradient;
 mod gradient_options;
+mod grpc_probe;
 mod millis;
 mod outliers;
 mod probe;
@@ -39,6 +41,8 @@ pub(super) use ejection::{Failure, Standing, sweep};
 pub use ejection_options::Ejection;
 pub(super) use gradient::Gradient;
 pub use gradient_options::AdaptiveLimit;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use grpc_probe::serving;
 pub(super) use outliers::Tally;
 pub(super) use probe::examine;
 pub use probe_options::Probe;

@@ -10,9 +10,11 @@ use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 use crate::driver::{Address, Core, Stream};
 use crate::error::{Error, Kind, Result};
 use crate::http1::{Decoder, Step, encode_field, read_answer};
+use crate::message::grpc::Code;
 use crate::message::{Buffer, SMALL};
 use crate::upstream::origin::{Origin, Place};
 
+use super::grpc_probe;
 use super::probe_options::{Asks, BODY, Probe, Question};
 
 /// Why an endpoint is not well.
@@ -28,6 +30,10 @@ pub(in crate::upstream) enum Unwell {
     Status(u16),
     /// The body does not contain what was expected.
     Body,
+    /// The call ended with another code than OK.
+    Code(Code),
+    /// It says of itself that it is not serving.
+    NotServing,
 }
 
 impl fmt::Display for Unwell {
@@ -36,6 +42,8 @@ impl fmt::Display for Unwell {
             Self::Unreachable(error) | Self::Failed(error) => error.fmt(f),
             Self::Late(timeout) => write!(f, "no answer within {timeout:?}"),
             Self::Status(status) => write!(f, "answered with status {status}"),
+            Self::Code(code) => write!(f, "answered with gRPC status {code}"),
+            Self::NotServing => f.write_str("says that it is not serving"),
             Self::Body => f.write_str("answered without what was expected in the body"),
         }
     }
@@ -72,6 +80,10 @@ pub(in crate::upstream) async fn examine(
         match &probe.asks {
             Asks::Connection => Ok(()),
             Asks::Http(question) => ask(&mut stream, question, probe, origin).await,
+            Asks::Grpc(check) => {
+                let host = check.host.clone().unwrap_or_else(|| authority(probe, origin));
+                grpc_probe::ask(&mut stream, check, &host, &origin.base).await
+            }
         }
     };
     let late = async {

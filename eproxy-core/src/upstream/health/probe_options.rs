@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::message::{Known, is_token, is_value, target};
 
+use super::grpc_probe::Check;
+
 /// A question that is put to each endpoint of a group again and again, whether or not there are requests for it: active
 /// health checking.
 ///
@@ -39,6 +41,8 @@ pub(super) enum Asks {
     Connection,
     /// Whether it answers a request as expected.
     Http(Question),
+    /// Whether it says that it is serving.
+    Grpc(Check),
 }
 
 /// A request, and the answer that is expected.
@@ -103,6 +107,28 @@ impl Probe {
         Self::new(Asks::Connection)
     }
 
+    /// Asks a server that speaks gRPC whether it is serving, as a whole: its own protocol for that,
+    /// `grpc.health.v1.Health/Check`. An endpoint is well that says `SERVING`.
+    ///
+    /// gRPC is spoken over HTTP/2: this is for endpoints of `h2c://`, and for those of `https://` that choose HTTP/2.
+    ///
+    /// ```
+    /// use eproxy_core::{Group, Probe};
+    ///
+    /// let group = Group::from(["h2c://10.0.0.7:50051", "h2c://10.0.0.8:50051"]).probe(Probe::grpc());
+    /// ```
+    pub fn grpc() -> Self {
+        Self::grpc_service("")
+    }
+
+    /// The same for one of its services, by its full name: `shop.v1.Orders`, up to 1,000 bytes. An empty name stands for all
+    /// of it.
+    pub fn grpc_service(name: impl Into<String>) -> Self {
+        let service = name.into();
+        let wrong = (service.len() > 1000).then(|| "the name of a service that is too long".to_owned());
+        Self { wrong, ..Self::new(Asks::Grpc(Check { service, host: None, headers: Vec::new() })) }
+    }
+
     fn new(asks: Asks) -> Self {
         Self {
             asks,
@@ -121,7 +147,10 @@ impl Probe {
         if host.is_empty() || !target::is_authority(host.as_bytes()) {
             self.refuse(format!("the host {host:?}"));
         }
-        self.question("a host", |question| question.host = Some(host));
+        match &mut self.asks {
+            Asks::Grpc(check) => check.host = Some(host),
+            _ => self.question("a host", |question| question.host = Some(host)),
+        }
         self
     }
 
@@ -131,11 +160,15 @@ impl Probe {
         let (name, value) = (name.into(), value.into());
         let known = Known::of(name.as_bytes());
         let is_ours = known.is_hop_by_hop()
-            || matches!(known, Known::Host | Known::ContentLength | Known::Trailer | Known::Expect);
+            || matches!(known, Known::Host | Known::ContentLength | Known::Trailer | Known::Expect)
+            || matches!((known, &self.asks), (Known::ContentType, Asks::Grpc(_)));
         if !is_token(name.as_bytes()) || is_ours || !is_value(value.as_bytes()) {
             self.refuse(format!("the header {name:?} of {value:?}"));
         }
-        self.question("headers", |question| question.headers.push((name, value)));
+        match &mut self.asks {
+            Asks::Grpc(check) => check.headers.push((name, value)),
+            _ => self.question("headers", |question| question.headers.push((name, value))),
+        }
         self
     }
 
@@ -241,11 +274,12 @@ impl Probe {
         }
     }
 
-    /// Changes what is asked; `what` can't be asked for where that is a connection.
+    /// Changes what is asked in HTTP; `what` can't be asked for otherwise.
     fn question(&mut self, what: &str, change: impl FnOnce(&mut Question)) {
         match &mut self.asks {
             Asks::Http(question) => change(question),
             Asks::Connection => self.refuse(format!("{what}, of which TCP has none")),
+            Asks::Grpc(_) => self.refuse(format!("{what}, which gRPC has its own of")),
         }
     }
 
@@ -277,6 +311,7 @@ mod tests {
             .port(8081);
         assert!(probe.check().is_ok());
         assert!(Probe::tcp().interval(DAY).port(1).check().is_ok());
+        assert!(Probe::grpc_service("a.B").host("app.test").header("a", "b").port(1).check().is_ok());
     }
 
     #[test]
@@ -309,6 +344,10 @@ mod tests {
             (Probe::tcp().host("a"), "a host, of which TCP has none"),
             (Probe::tcp().expect_status([200]), "statuses, of which"),
             (Probe::tcp().expect_body("a"), "a body, of which"),
+            (Probe::grpc().expect_status([200]), "statuses, which gRPC"),
+            (Probe::grpc().method("GET"), "a method, which gRPC"),
+            (Probe::grpc().header("content-type", "a"), "header \"content-type\""),
+            (Probe::grpc_service("a".repeat(1001)), "service that is too long"),
         ] {
             let error = probe.check().unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
@@ -325,7 +364,7 @@ mod tests {
     fn statuses_are_a_range_or_a_list() {
         let expected = |probe: Probe| match probe.asks {
             Asks::Http(question) => (100..=599).filter(|status| question.statuses.has(*status)).collect(),
-            Asks::Connection => Vec::new(),
+            Asks::Connection | Asks::Grpc(_) => Vec::new(),
         };
         assert_eq!(expected(http()), (200..400).collect::<Vec<_>>());
         assert_eq!(expected(http().expect_status(200..=204)), [200, 201, 202, 203, 204]);
