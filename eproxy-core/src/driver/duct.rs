@@ -1,7 +1,8 @@
 //! Two streams of one core that are connected with each other, without a socket: what is written to one can be read of the
 //! other. Whoever owns an end waits, parks and sets deadlines as with any other stream.
 //!
-//! An end that is dropped leaves what it has written to be read, then the end; one that is dropped with a reset leaves an error.
+//! An end that is dropped leaves what it has written to be read, then the end; one that is dropped with a reset leaves an error
+//! there.
 
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -199,11 +200,8 @@ impl Reactor {
             let peer = &mut sources[other as usize];
             if let Some(there) = duct(peer) {
                 there.other = None;
-                there.end = there.end.or(Some(end));
-                if end != End::Over {
-                    // As of a socket: what was not read is gone with it.
-                    (there.came, there.taken, there.end) = (Vec::new(), 0, Some(end));
-                }
+                // What was written before is still read.
+                there.end = if end == End::Over { there.end.or(Some(end)) } else { Some(end) };
             }
             (peer.broken, peer.read.closed) = (true, true);
             news.readable(other, peer);
@@ -299,10 +297,11 @@ mod tests {
             other.set_deadline(Direction::Read, Some(std::time::Duration::from_millis(20)));
             assert_eq!(read(&other).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
             other.set_deadline(Direction::Read, None);
-            write(&one, b"lost").await.unwrap();
+            write(&one, b"before").await.unwrap();
             one.reset_on_drop();
             drop(one);
             poll_fn(|cx| other.poll_broken(cx)).await;
+            assert_eq!(read(&other).await.unwrap(), b"before");
             assert_eq!(read(&other).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         });
     }

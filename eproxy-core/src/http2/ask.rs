@@ -173,8 +173,8 @@ async fn download(
     body::write(duct, [&out, b"", b""]).await?;
     match ends {
         Ends::Known | Ends::Now => Ok(()),
-        Ends::Length => body::receive(&mut body, duct, Words::Plain).await,
-        Ends::Chunked => body::receive(&mut body, duct, Words::Chunks).await,
+        Ends::Length => body::receive_answer(&mut body, duct, Words::Plain).await,
+        Ends::Chunked => body::receive_answer(&mut body, duct, Words::Chunks).await,
         Ends::Never => {
             body::receive(&mut body, duct, Words::Plain).await?;
             duct.finish().map_err(|_| Broken::Engine)?;

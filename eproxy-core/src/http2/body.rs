@@ -174,9 +174,28 @@ pub(crate) enum Words {
 
 /// Gives what comes in frames to `to`, up to the end of the stream. What was taken there gives the peer room for more.
 pub(crate) async fn receive(from: &mut RecvStream, to: &Stream, words: Words) -> Result<(), Broken> {
+    receive_until(from, to, words, |_| false).await
+}
+
+/// The same for an answer. A server that has given one without having heard all of the request may reset the stream behind
+/// it, with NO_ERROR (RFC 9113 §8.1); if that comes together with the end, the codec tells of the reset only.
+pub(super) async fn receive_answer(from: &mut RecvStream, to: &Stream, words: Words) -> Result<(), Broken> {
+    receive_until(from, to, words, |error| error.is_reset() && error.reason() == Some(Reason::NO_ERROR)).await
+}
+
+async fn receive_until(
+    from: &mut RecvStream,
+    to: &Stream,
+    words: Words,
+    is_end: impl Fn(&h2::Error) -> bool,
+) -> Result<(), Broken> {
     let mut head = Vec::new();
     while let Some(data) = poll_fn(|cx| from.poll_data(cx)).await {
-        let data = data.map_err(|error| Broken::of(&error))?;
+        let data = match data {
+            Ok(data) => data,
+            Err(error) if is_end(&error) => break,
+            Err(error) => return Err(Broken::of(&error)),
+        };
         if data.is_empty() {
             continue;
         }
@@ -191,7 +210,11 @@ pub(crate) async fn receive(from: &mut RecvStream, to: &Stream, words: Words) ->
         // Of a stream that is gone there is none to be given back.
         let _gone = from.flow_control().release_capacity(data.len());
     }
-    let trailers = poll_fn(|cx| from.poll_trailers(cx)).await.map_err(|error| Broken::of(&error))?;
+    let trailers = match poll_fn(|cx| from.poll_trailers(cx)).await {
+        Ok(trailers) => trailers,
+        Err(error) if is_end(&error) => None,
+        Err(error) => return Err(Broken::of(&error)),
+    };
     if words == Words::Chunks {
         head.clear();
         head.extend_from_slice(b"0\r\n");

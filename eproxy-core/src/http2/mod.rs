@@ -34,5 +34,5 @@ pub(crate) use ask::{Asking, ask};
 pub(crate) use body::Broken;
 pub(crate) use request::{Cargo, Target, encode as encode_request};
 pub(crate) use serve::{Serving, answer_at_once, carry};
-pub(crate) use settings::{client as client_settings, server as server_settings};
+pub(crate) use settings::{UNKNOWN as UNKNOWN_STREAMS, client as client_settings, server as server_settings};
 pub(crate) use wire::{Line, Wire};

@@ -25,6 +25,9 @@ const ERROR_RESETS: usize = 1024;
 const RESET_STREAMS: usize = 50;
 const RESET_MEMORY: Duration = Duration::from_secs(5);
 
+/// The streams that an upstream takes before it has said how many that are; no upstream can say this.
+pub(crate) const UNKNOWN: usize = usize::MAX - 1;
+
 /// For connections of clients.
 pub(crate) fn server() -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
@@ -47,6 +50,7 @@ pub(crate) fn client() -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
         .enable_push(false)
+        .initial_max_send_streams(UNKNOWN)
         .max_header_list_size(2 * HEADER_LIST)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -142,6 +142,9 @@ pub(super) async fn dial_for(
         };
     }
     let shelf = destination.shelf(pool);
+    if destination.target.transport == Transport::Http2 {
+        pool.speaks(shelf, Alpn::Http2);
+    }
     if !wanted.for_websocket {
         let joined = join(core, pool, shelf, wanted.identity);
         let too_late = async {
@@ -163,7 +166,7 @@ pub(super) async fn dial_for(
     };
     pool.speaks(shelf, Alpn::Http2);
     pool.add(shelf, &multiplexed);
-    drop(maker);
+    multiplexed.keep(maker);
     open(core, &multiplexed, wanted).await
 }
 

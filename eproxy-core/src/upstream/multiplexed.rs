@@ -40,6 +40,8 @@ pub(super) struct Multiplexed {
     active: Cell<usize>,
     /// How many it is given at the most.
     most: usize,
+    /// Has others wait until it is known how many it takes.
+    maker: RefCell<Option<Maker>>,
     keep_alive: Duration,
     write_idle: Duration,
     scheme: &'static str,
@@ -69,6 +71,7 @@ impl Multiplexed {
             line,
             active: Cell::new(0),
             most: options.streams,
+            maker: RefCell::new(None),
             keep_alive: options.keep_alive,
             write_idle: options.write_idle,
             scheme,
@@ -100,7 +103,12 @@ impl Multiplexed {
             *open = None;
             return None;
         }
-        let most = self.most.min(send.current_max_send_streams());
+        // More than the upstream takes would be refused; how many that are stands in its first frame (RFC 9113 §3.4), which
+        // one request does not wait for.
+        let most = match send.current_max_send_streams() {
+            http2::UNKNOWN_STREAMS => 1,
+            known => known.min(self.most),
+        };
         if self.active.get() >= most || (for_websocket && !send.is_extended_connect_protocol_enabled()) {
             return None;
         }
@@ -117,9 +125,26 @@ impl Multiplexed {
         Some(engine)
     }
 
+    /// Has others wait until it is known how many requests it takes.
+    pub(super) fn keep(&self, maker: Option<Maker>) {
+        self.maker.replace(maker);
+        self.settle();
+    }
+
+    /// Lets them go on if that is known; says whether it is.
+    fn settle(&self) -> bool {
+        let is_known = |send: &SendRequest<Bytes>| send.current_max_send_streams() != http2::UNKNOWN_STREAMS;
+        let is_settled = self.send.borrow().as_ref().is_none_or(is_known);
+        if is_settled {
+            self.maker.take();
+        }
+        is_settled
+    }
+
     /// Takes no new requests; the connection is closed with the last that it has.
     fn close(&self) {
         self.send.borrow_mut().take();
+        self.maker.take();
     }
 }
 
@@ -153,13 +178,14 @@ impl Drop for Busy {
 
 /// Moves the frames of a connection until it is over.
 async fn drive(mut codec: Codec, multiplexed: Weak<Multiplexed>, line: Line) {
-    let mut is_leaving = false;
+    let (mut is_leaving, mut is_settled) = (false, false);
     poll_fn(|cx| {
         loop {
             // What has ended it, those whose requests it had are told.
             if Future::poll(std::pin::Pin::new(&mut codec), cx).is_ready() {
                 return Poll::Ready(());
             }
+            is_settled = is_settled || multiplexed.upgrade().is_none_or(|multiplexed| multiplexed.settle());
             if !line.is_late() {
                 return Poll::Pending;
             }

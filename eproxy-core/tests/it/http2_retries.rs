@@ -198,3 +198,51 @@ fn a_connection_that_leaves_between_requests_costs_none() {
     assert_eq!(client.ask(post("/y", "body")).text(), "here");
     assert_eq!(upstream.accepted(), 2);
 }
+
+#[test]
+fn an_answer_is_whole_although_a_reset_without_an_error_comes_with_its_end() {
+    // 200, with a length of 4 in the second one; RFC 9113 §8.1: the rest of the request is not wanted.
+    for head in [&b"\x88"[..], b"\x88\x5c\x014"] {
+        let upstream = upstream(move |peer| {
+            peer.raw(24);
+            peer.say([frame(4, 0, 0, b""), frame(4, 1, 0, b"")].concat());
+            let mut came = Vec::new();
+            while let Some(stream) = next_request(peer, &mut came) {
+                let answer = [frame(1, 4, stream, head), frame(0, 1, stream, b"here")].concat();
+                peer.say([answer, frame(3, 0, stream, &[0; 4])].concat());
+            }
+        });
+        let server = serve(Group::from(upstream.url().replace("http://", "h2c://")));
+        let http2 = Http2::to(server.address());
+        for _ in 0..20 {
+            let mut client = server.connect();
+            let _cut = client.try_send(post("/", vec![b'x'; 300_000]));
+            assert_eq!(client.reply().text(), "here");
+            let mut exchange = http2.open("POST", "/");
+            let _cut = exchange.try_send(vec![b'x'; 300_000], true);
+            assert_eq!(exchange.whole().text(), "here");
+            assert_eq!(http2.get("/").text(), "here");
+        }
+        assert_eq!(upstream.accepted(), 1);
+    }
+}
+
+#[test]
+fn what_has_come_of_an_answer_is_passed_on_before_it_breaks_off() {
+    let upstream = upstream(move |peer| {
+        peer.raw(24);
+        peer.say([frame(4, 0, 0, b""), frame(4, 1, 0, b"")].concat());
+        let mut came = Vec::new();
+        while let Some(stream) = next_request(peer, &mut came) {
+            let answer = [frame(1, 4, stream, b"\x88"), frame(0, 0, stream, b"half")].concat();
+            peer.say([answer, frame(3, 0, stream, &[0, 0, 0, 2])].concat());
+        }
+    });
+    let server = serve(Group::from(upstream.url().replace("http://", "h2c://")));
+    for _ in 0..20 {
+        let mut client = server.connect();
+        client.send(get("/"));
+        let reply = client.next(false).expect("an answer");
+        assert_eq!((reply.status, reply.text(), reply.is_whole), (200, "half", false));
+    }
+}

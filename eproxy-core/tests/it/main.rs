@@ -33,6 +33,8 @@ mod guard;
 mod handlers;
 mod http2_pairings;
 mod http2_requests;
+mod http2_retries;
+mod http2_upstreams;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;

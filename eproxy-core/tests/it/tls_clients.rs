@@ -100,7 +100,7 @@ fn upstreams_are_told_who_the_client_is_and_never_what_it_says() {
         // The second request is sent over a connection that is there.
         ask(TlsClient::showing(&known).connect(server.address()));
         let seen = upstream.last();
-        assert_eq!(seen.values("client-cert"), [expected.clone()]);
+        assert_eq!(seen.values("client-cert"), std::slice::from_ref(&expected));
         assert_eq!(seen.values("x-client-subject"), ["CN=billing,O=Example"]);
         assert!(seen.values("client-cert-chain").is_empty());
         ask(TlsClient::new().connect(server.address()));
