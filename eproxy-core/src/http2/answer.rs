@@ -61,6 +61,8 @@ pub(crate) fn encode(
         (200..300, Cargo::Tunnel(_)) => Ends::Never,
         (100..200 | 204 | 304, _) => Ends::Known,
         _ if is_head => Ends::Known,
+        // Trailers come with chunks only (RFC 9110 §6.5.1).
+        _ if fields.contains_key(http::header::TRAILER) && !is_end => Ends::Chunked,
         _ if fields.contains_key(http::header::CONTENT_LENGTH) => Ends::Length,
         _ if is_end => Ends::Now,
         _ => Ends::Chunked,
@@ -73,7 +75,9 @@ pub(crate) fn encode(
     out.extend_from_slice(reason_phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
     for (name, value) in fields {
-        encode_field(out, name.as_str().as_bytes(), value.as_bytes());
+        if ends != Ends::Chunked || name != http::header::CONTENT_LENGTH {
+            encode_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
     }
     match ends {
         Ends::Now => out.extend_from_slice(b"content-length: 0\r\n"),
@@ -115,11 +119,13 @@ mod tests {
     #[test]
     fn how_a_body_ends_is_told_in_the_words_of_http_1() {
         let told = fields(&[("content-length", "5")]);
+        let with_trailer = fields(&[("content-length", "5"), ("trailer", "x")]);
         for (status, fields, is_end, is_head, cargo, ends) in [
             (200, HeaderMap::new(), false, false, Cargo::Nothing, Ends::Chunked),
             (200, HeaderMap::new(), true, false, Cargo::Nothing, Ends::Now),
             (200, told.clone(), false, false, Cargo::Chunked, Ends::Length),
-            (200, told, true, true, Cargo::Nothing, Ends::Known),
+            (200, told.clone(), true, true, Cargo::Nothing, Ends::Known),
+            (200, with_trailer, false, false, Cargo::Nothing, Ends::Chunked),
             (204, HeaderMap::new(), true, false, Cargo::Nothing, Ends::Known),
             (304, HeaderMap::new(), true, false, Cargo::Nothing, Ends::Known),
             (103, HeaderMap::new(), false, false, Cargo::Nothing, Ends::Known),

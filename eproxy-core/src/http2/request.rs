@@ -72,7 +72,15 @@ pub(crate) fn encode(
         }
         encode_field(out, b"Host", authority);
     }
-    encode_fields(out, fields, authority.is_some())?;
+    // Trailers come with chunks only (RFC 9110 §6.5.1).
+    let is_chunked =
+        fields.contains_key(http::header::TRAILER) || !fields.contains_key(http::header::CONTENT_LENGTH);
+    let is_chunked = is_chunked && !is_end && opens.is_none();
+    encode_fields(out, fields, |name| match *name {
+        http::header::HOST => authority.is_none(),
+        http::header::CONTENT_LENGTH => !is_chunked,
+        _ => true,
+    })?;
     let cargo = match opens {
         Some(Opens::WebSocket) => {
             out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
@@ -82,11 +90,11 @@ pub(crate) fn encode(
         }
         Some(opens) => Cargo::Tunnel(opens),
         None if is_end => Cargo::Nothing,
-        None if fields.contains_key(http::header::CONTENT_LENGTH) => Cargo::Length,
-        None => {
+        None if is_chunked => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
             Cargo::Chunked
         }
+        None => Cargo::Length,
     };
     out.extend_from_slice(b"\r\n");
     Ok(cargo)
@@ -111,23 +119,27 @@ fn encode_line(out: &mut Vec<u8>, method: &Method, uri: &Uri, opens: Option<Open
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-/// Appends the fields. Cookies that were sent in crumbs are put together (RFC 9113 §8.2.3).
+/// Appends the fields that `keep` says yes to. Cookies that were sent in crumbs are put together (RFC 9113 §8.2.3).
 ///
 /// # Errors
 ///
 /// `BadHeaderValue`: there is space around a value (RFC 9113 §8.2.1), which could not be seen any more.
-fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap, has_host: bool) -> Result<(), Kind> {
+fn encode_fields(
+    out: &mut Vec<u8>,
+    fields: &HeaderMap,
+    keep: impl Fn(&HeaderName) -> bool,
+) -> Result<(), Kind> {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     for (name, value) in fields {
         if is_space(value.as_bytes().first()) || is_space(value.as_bytes().last()) {
             return Err(Kind::BadHeaderValue);
         }
         match name {
-            &http::header::HOST if has_host => {}
             &http::header::COOKIE => {}
             // Of this connection, and not allowed in HTTP/2 (RFC 9113 §8.2.2); the codec refuses the others.
             name if name.as_str() == "http2-settings" => {}
-            name => encode_field(out, name.as_str().as_bytes(), value.as_bytes()),
+            name if keep(name) => encode_field(out, name.as_str().as_bytes(), value.as_bytes()),
+            _ => {}
         }
     }
     let mut crumbs = fields.get_all(http::header::COOKIE).iter();
@@ -256,6 +268,9 @@ mod tests {
         let told = request("http://a.test/", &[("content-length", "5"), ("host", "A.test")]);
         let text = "GET / HTTP/1.1\r\nHost: a.test\r\ncontent-length: 5\r\n\r\n";
         assert_eq!(encoded(&told, false, Target::Origin), (text.into(), Cargo::Length));
+        let told = request("http://a.test/", &[("content-length", "5"), ("trailer", "x")]);
+        let text = "GET / HTTP/1.1\r\nHost: a.test\r\ntrailer: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(encoded(&told, false, Target::Origin), (text.into(), Cargo::Chunked));
         let nobody = request("/x", &[("host", "b.test")]);
         assert_eq!(encoded(&nobody, true, Target::Origin).0, "GET /x HTTP/1.1\r\nhost: b.test\r\n\r\n");
     }

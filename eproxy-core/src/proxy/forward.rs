@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
+use crate::tls::UpstreamTls;
 use crate::upstream::{Destination, Guard, Origin, Registry, UpstreamOptions};
 
 use super::answer_head::AnswerRules;
@@ -181,7 +182,11 @@ impl Forward {
             return Err(Error::new(Kind::BadOption).detail(what));
         }
         let parent = match &self.parent {
-            Some(url) => Some(Destination::fixed(Origin::parse(url)?, None, registry)),
+            Some(url) => {
+                // Requests go there with absolute targets, which HTTP/2 has no words for.
+                let connector = UpstreamTls::new().http2(false).connector()?;
+                Some(Destination::fixed(Origin::parse(url)?, Some(&connector), registry))
+            }
             None => None,
         };
         let request = RequestRules {

@@ -328,10 +328,6 @@ pub(super) fn answer_for(error: &Error) -> Answer {
         // Tokens make a valid value.
         let _valid = answer.headers_mut().insert("Proxy-Status", value);
     }
-    if matches!(error.kind(), Kind::Overloaded | Kind::QueueFull | Kind::QueueTimeout) {
-        // It is a matter of moments (RFC 9110 §10.2.3).
-        let _valid = answer.headers_mut().insert("Retry-After", "1");
-    }
     if error.kind() == Kind::WebSocketVersion {
         // RFC 6455 §4.4, RFC 9110 §15.5.22.
         let _valid = answer.headers_mut().insert("Sec-WebSocket-Version", "13");
