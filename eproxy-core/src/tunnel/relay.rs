@@ -90,11 +90,23 @@ impl Tunnel {
         let up = self.up.advance(&self.client, &self.upstream, scratch);
         let down = self.down.advance(&self.upstream, &self.client, scratch);
         match (up, down) {
-            (Err(_), _) | (_, Err(_)) => Next::Over,
+            (Err(_), _) | (_, Err(_)) => {
+                self.break_off();
+                Next::Over
+            }
             _ if self.up.state == State::Shut && self.down.state == State::Shut => Next::Over,
             (Ok(Next::Again), _) | (_, Ok(Next::Again)) => Next::Again,
             _ => Next::Wait,
         }
+    }
+
+    /// A stream of HTTP/2 tells an end from a reset (RFC 9113 §8.5), and loses nothing that was written before. A reset of a
+    /// socket would take that along.
+    fn break_off(&self) {
+        [&self.client, &self.upstream]
+            .into_iter()
+            .filter(|stream| stream.is_duct())
+            .for_each(Stream::reset_on_drop);
     }
 
     /// Has the owner told, under these numbers, when there is something to be moved.
