@@ -129,6 +129,9 @@ async fn download(
             (101, _) => return Err(Broken::Engine),
             _ => None,
         };
+        // A success that has switched to nothing would be taken for an open WebSocket (RFC 8441 §5).
+        let is_mute = matches!((line.status, cargo), (200..300, Cargo::Tunnel(Opens::WebSocket)));
+        let line = if is_mute { StatusLine { status: 501, ..line } } else { line };
         let head = answer::decode(&line, &lines, opened).map_err(|_| Broken::Engine)?;
         input.consume(length);
         if opened.is_none() && line.status < 200 {

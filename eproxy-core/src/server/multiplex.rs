@@ -251,6 +251,8 @@ fn begin(
         Err(kind) => (Err(kind), Cargo::Nothing),
     };
     let is_answered = match &opening {
+        // What was asked for a tunnel has to be told what another answer means.
+        Ok(Opening::Asked(_)) if matches!(cargo, Cargo::Tunnel(_)) => false,
         Ok(Opening::Asked(opened)) => exchange::answer_at_once(worker, desk, opened).is_some(),
         Ok(Opening::Passing(_)) => false,
         Err(kind) => {
