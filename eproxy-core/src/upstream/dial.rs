@@ -199,7 +199,7 @@ pub(super) async fn open(core: &Rc<Core>, multiplexed: &Rc<Multiplexed>, wanted:
         if !multiplexed.is_open() {
             return Err(Kind::UpstreamIo.into());
         }
-        if core.now() - begun >= PATIENCE {
+        if multiplexed.settle() || core.now() - begun >= PATIENCE {
             return Err(Error::new(Kind::UpgradeFailed).detail("WebSockets over HTTP/2 are not supported"));
         }
         // It is about a WebSocket: whether these are carried stands in the first frame of the upstream.

@@ -132,7 +132,7 @@ impl Multiplexed {
     }
 
     /// Lets them go on if that is known; says whether it is.
-    fn settle(&self) -> bool {
+    pub(super) fn settle(&self) -> bool {
         let is_known = |send: &SendRequest<Bytes>| send.current_max_send_streams() != http2::UNKNOWN_STREAMS;
         let is_settled = self.send.borrow().as_ref().is_none_or(is_known);
         if is_settled {

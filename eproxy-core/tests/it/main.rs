@@ -35,6 +35,7 @@ mod http2_pairings;
 mod http2_requests;
 mod http2_retries;
 mod http2_upstreams;
+mod http2_websockets;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;

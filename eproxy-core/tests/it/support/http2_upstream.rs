@@ -123,7 +123,8 @@ pub(crate) fn http2_upstream(
             let (log, script, tls) = (shared.clone(), script.clone(), tls.clone());
             let codec = settings.codec.clone();
             task::spawn(async move {
-                serve(socket, number, tls, codec, &log, &script).await;
+                serve(socket.clone(), number, tls, codec, &log, &script).await;
+                let _gone = socket.shutdown(Shutdown::Both);
                 log.open.fetch_sub(1, Ordering::SeqCst);
             });
         }

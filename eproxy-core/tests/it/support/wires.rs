@@ -76,9 +76,9 @@ impl Wire {
         let taken = self.tls.as_mut().expect("it speaks TLS").read_tls(&mut rest)?;
         self.came.drain(..taken);
         let processed = self.session().process_new_packets();
-        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        // An answer of the handshake's.
+        // An answer of the handshake's, or an alert.
         let _sent = self.poll_out(cx)?;
+        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         Poll::Ready(Ok(is_some))
     }
 }
