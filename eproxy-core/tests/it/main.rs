@@ -78,6 +78,7 @@ mod tls_certificates;
 mod tls_clients;
 mod tls_listener;
 mod tls_transfers;
+mod tls_upstreams;
 mod trusted_proxies;
 mod tunnels;
 mod turns;
