@@ -382,6 +382,11 @@ impl Peer {
         self.connection.send(bytes);
     }
 
+    /// A handle to write to the connection with, beside this one, where it is a plain one.
+    pub(crate) fn writer(&self) -> Arc<TcpStream> {
+        self.stream.clone()
+    }
+
     /// Says something that the proxy may not listen to any more; says whether it could be said.
     pub(crate) fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.connection.try_send(bytes).is_ok()

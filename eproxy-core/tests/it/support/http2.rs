@@ -94,6 +94,13 @@ impl Http2 {
         Exchange { answer: Some(answer), send: stream, body: None, interim: Vec::new() }
     }
 
+    /// Begins a request without a body, if the connection still takes one.
+    pub(crate) fn try_ask(&self, method: &str, target: &str) -> Option<Exchange> {
+        let mut send = wait(self.send.clone().ready()).ok()?;
+        let (answer, stream) = send.send_request(self.request(method, target), true).ok()?;
+        Some(Exchange { answer: Some(answer), send: stream, body: None, interim: Vec::new() })
+    }
+
     /// Begins a request that has a body.
     pub(crate) fn open(&self, method: &str, target: &str) -> Exchange {
         self.begin_request(self.request(method, target), false)
