@@ -100,7 +100,7 @@ fn so_many_streams_as_the_options_say_and_then_another_connection() {
 fn no_more_streams_than_the_upstream_wants() {
     for settings in BOTH {
         let (open, gate) = gate();
-        let upstream = gated(settings().codec(|codec| drop(codec.max_concurrent_streams(2))), gate);
+        let upstream = gated(settings().codec(|codec| codec.max_concurrent_streams(2)), gate);
         let server = serve(Proxy::to(to(&upstream)));
         let client = Http2::to(server.address());
         // What is wanted is known from the first answer on.
@@ -236,6 +236,30 @@ fn a_connection_that_leaves_finishes_what_it_has() {
 }
 
 #[test]
+fn a_connection_that_is_given_up_takes_its_requests_along_and_no_more() {
+    for settings in BOTH {
+        let upstream = http2_upstream(settings(), |asked| match &*asked.seen.target.clone() {
+            "/wait" => {
+                asked.was_reset();
+            }
+            "/abort" => asked.connection_aborts(Reason::INTERNAL_ERROR),
+            target => asked.answer(200, &[], target),
+        });
+        let server = serve(Proxy::to(to(&upstream)));
+        let client = Http2::to(server.address());
+        let mut waiting = client.open("POST", "/wait");
+        waiting.send_end("body");
+        eventually("it is asked", || upstream.count() == 1);
+        assert_eq!(client.post("/abort", "body").status, 502);
+        assert_eq!(waiting.whole().status, 502);
+        for _ in 0..3 {
+            assert_eq!(client.post("/x", "body").text(), "/x");
+        }
+        assert_eq!((upstream.accepted(), upstream.count()), (2, 5));
+    }
+}
+
+#[test]
 fn a_client_that_is_gone_resets_its_stream_and_no_other() {
     for settings in BOTH {
         let resets = Arc::new(Mutex::new(Vec::new()));
@@ -338,7 +362,7 @@ fn probes_speak_what_the_endpoint_speaks() {
 #[test]
 fn what_an_upstream_announces_late_holds_for_those_who_come_then() {
     // Nothing is known of it but that it speaks HTTP/2: requests wait in the codec rather than be lost.
-    let upstream = echoing2(Settings::plain().codec(|codec| drop(codec.max_concurrent_streams(1))));
+    let upstream = echoing2(Settings::plain().codec(|codec| codec.max_concurrent_streams(1)));
     let server = serve(Proxy::to(to(&upstream)));
     let client = Http2::to(server.address());
     let exchanges: Vec<_> = (0..30).map(|number| client.ask("GET", &format!("/{number}"))).collect();

@@ -39,7 +39,7 @@ impl Settings {
         Self { tls: Some(pair().server(&["h2"])), ..Self::plain() }
     }
 
-    pub(crate) fn codec(mut self, change: impl FnOnce(&mut Builder)) -> Self {
+    pub(crate) fn codec(mut self, change: impl FnOnce(&mut Builder) -> &mut Builder) -> Self {
         change(&mut self.codec);
         self
     }
