@@ -100,7 +100,12 @@ fn so_many_streams_as_the_options_say_and_then_another_connection() {
 fn no_more_streams_than_the_upstream_wants() {
     for settings in BOTH {
         let (open, gate) = gate();
-        let upstream = gated(settings().codec(|codec| drop(codec.max_concurrent_streams(2))), gate);
+        let upstream = gated(
+            settings().codec(|codec| {
+                codec.max_concurrent_streams(2);
+            }),
+            gate,
+        );
         let server = serve(Proxy::to(to(&upstream)));
         let client = Http2::to(server.address());
         // What is wanted is known from the first answer on.
@@ -338,7 +343,9 @@ fn probes_speak_what_the_endpoint_speaks() {
 #[test]
 fn what_an_upstream_announces_late_holds_for_those_who_come_then() {
     // Nothing is known of it but that it speaks HTTP/2: requests wait in the codec rather than be lost.
-    let upstream = echoing2(Settings::plain().codec(|codec| drop(codec.max_concurrent_streams(1))));
+    let upstream = echoing2(Settings::plain().codec(|codec| {
+        codec.max_concurrent_streams(1);
+    }));
     let server = serve(Proxy::to(to(&upstream)));
     let client = Http2::to(server.address());
     let exchanges: Vec<_> = (0..30).map(|number| client.ask("GET", &format!("/{number}"))).collect();

@@ -1,7 +1,6 @@
 //! Clients that speak HTTP/2, through h2 over sockets of async-std; tests call them as if they were blocking.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
@@ -202,7 +201,6 @@ pub(crate) struct Answer {
     pub(crate) fields: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: HeaderMap,
-    pub(crate) interim: Vec<u16>,
 }
 
 impl Exchange {
@@ -319,7 +317,7 @@ impl Exchange {
     pub(crate) fn try_whole(&mut self) -> Result<Answer, Broken> {
         let Head { status, fields } = self.try_head()?;
         let (body, end) = self.rest();
-        Ok(Answer { status, fields, body, trailers: end?, interim: std::mem::take(&mut self.interim) })
+        Ok(Answer { status, fields, body, trailers: end? })
     }
 
     /// The answer, which has to be whole.
@@ -365,11 +363,6 @@ pub(crate) fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
         map.append(*name, value.parse().expect("a value"));
     }
     map
-}
-
-/// An error of a stream that has come from the other side.
-pub(crate) fn io(error: &h2::Error) -> Option<io::ErrorKind> {
-    error.get_io().map(io::Error::kind)
 }
 
 /// A status, as the codec has it.

@@ -95,8 +95,6 @@ impl Seen2 {
 enum Order {
     /// It takes no further request.
     Leave,
-    /// It is given up with this reason.
-    Abort(Reason),
     /// Its socket is closed.
     Cut,
 }
@@ -187,7 +185,6 @@ async fn serve(
             }
             Ok(Some(Err(_)) | None) => return,
             Err(Order::Leave) => codec.graceful_shutdown(),
-            Err(Order::Abort(reason)) => codec.abrupt_shutdown(reason),
             Err(Order::Cut) => drop(socket.shutdown(Shutdown::Both)),
         }
     }
@@ -393,11 +390,6 @@ impl Asked {
     /// Has its connection take no further request.
     pub(crate) fn connection_leaves(&self) {
         self.order(Order::Leave);
-    }
-
-    /// Gives its connection up.
-    pub(crate) fn connection_aborts(&self, reason: Reason) {
-        self.order(Order::Abort(reason));
     }
 
     /// Closes the socket of its connection.
