@@ -37,6 +37,7 @@ mod http2_pairings;
 mod http2_proxied;
 mod http2_requests;
 mod http2_retries;
+mod http2_streaming;
 mod http2_upstreams;
 mod http2_websockets;
 mod keep_alive_and_pipelining;

@@ -221,6 +221,24 @@ impl Exchange {
         Ok(())
     }
 
+    /// Sends until there is no room for a while; says how much there was room for.
+    pub(crate) fn send_until_stuck(&mut self, most: usize) -> usize {
+        let mut sent = 0;
+        while sent < most {
+            self.send.reserve_capacity(16 * 1024);
+            let capacity = poll_fn(|cx| self.send.poll_capacity(cx));
+            match block_on(async_std::future::timeout(Duration::from_millis(300), capacity)) {
+                Ok(Some(Ok(room))) => {
+                    self.send.send_data(vec![b'x'; room].into(), false).expect("there is room");
+                    sent += room;
+                }
+                Ok(end) => panic!("the stream is gone: {end:?}"),
+                Err(_) => break,
+            }
+        }
+        sent
+    }
+
     pub(crate) fn send(&mut self, data: impl Into<Vec<u8>>) {
         self.try_send(data, false).expect("the server takes it");
     }

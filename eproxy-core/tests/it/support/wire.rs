@@ -246,6 +246,17 @@ impl<S: Read + Write> Connection<S> {
         self.buffer.is_empty()
     }
 
+    /// Reads to the end of the connection; says whether that is a reset.
+    pub(crate) fn ends_with_reset(&mut self) -> bool {
+        loop {
+            match self.stream.read(&mut [0; 4096]) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+            }
+        }
+    }
+
     /// Asserts that the connection ends without another byte.
     pub(crate) fn is_closed(&mut self) {
         let rest = self.rest();
