@@ -92,7 +92,11 @@ enum Behind {
 impl Behind {
     /// Plain, over TLS, HTTP/2, and that over TLS.
     fn all() -> [Self; 4] {
-        let with = |settings: Settings| settings.codec(|codec| drop(codec.enable_connect_protocol()));
+        let with = |settings: Settings| {
+            settings.codec(|codec| {
+                codec.enable_connect_protocol();
+            })
+        };
         [
             Self::One(upstream(script1)),
             // Of an upstream over TLS, WebSockets want HTTP/1.
@@ -317,7 +321,9 @@ fn an_upstream_that_breaks_off_is_told_of() {
                 peer.reset();
             })),
             true => Behind::Two(http2_upstream(
-                Settings::plain().codec(|codec| drop(codec.enable_connect_protocol())),
+                Settings::plain().codec(|codec| {
+                    codec.enable_connect_protocol();
+                }),
                 |asked| {
                     asked.head(200, &[], false);
                     asked.send("hello ");
