@@ -70,7 +70,7 @@ impl Multiplexed {
             send: RefCell::new(Some(send)),
             line,
             active: Cell::new(0),
-            most: options.streams,
+            most: options.streams.max(1),
             maker: RefCell::new(None),
             keep_alive: options.keep_alive,
             write_idle: options.write_idle,

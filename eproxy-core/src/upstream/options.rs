@@ -33,7 +33,7 @@ pub struct UpstreamOptions {
     /// costs a descriptor and a few hundred bytes.
     pub pool_size: usize,
     /// Requests that each worker gives to one HTTP/2 connection at once; where the upstream announces fewer, those. Another
-    /// connection is made for more. Default 100.
+    /// connection is made for more. Default 100; 0 counts as 1.
     pub streams: usize,
 }
 
