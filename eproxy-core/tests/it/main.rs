@@ -33,6 +33,7 @@ mod guard;
 mod handlers;
 mod http2_drain;
 mod http2_forward;
+mod http2_groups;
 mod http2_pairings;
 mod http2_proxied;
 mod http2_requests;

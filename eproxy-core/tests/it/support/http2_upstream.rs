@@ -329,15 +329,14 @@ impl Asked {
         self.respond.send_informational(response(number, with)).expect("the stream is there");
     }
 
-    /// Sends the head of the answer.
+    /// Sends the head of the answer. That whoever has asked is gone shows when more is sent.
     pub(crate) fn head(&mut self, number: u16, with: &[(&'static str, &str)], ends: bool) {
-        let send = self.respond.send_response(response(number, with), ends);
-        self.send = Some(send.expect("the stream is there"));
+        self.send = self.respond.send_response(response(number, with), ends).ok();
     }
 
     /// Sends data as there is room for it; says why where the stream is gone.
     pub(crate) fn try_send(&mut self, data: impl Into<Vec<u8>>, ends: bool) -> Result<(), Broken> {
-        let send = self.send.as_mut().expect("the head was sent");
+        let Some(send) = &mut self.send else { return Err(None) };
         let mut data = Bytes::from(data.into());
         let broken = |error: h2::Error| error.reason();
         if data.is_empty() {
