@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, RecvStream};
 
 use crate::driver::{Core, Stream};
 use crate::http1::{AnswerFacts, Decoder, Finder, Lines, find_answer};
@@ -143,20 +143,12 @@ async fn download(
         return match opened {
             _ if is_empty => Ok(()),
             Some(_) => body::send_raw(core, duct, &mut input, &mut send, patience).await,
-            None => send_body(core, duct, &mut input, &facts, &mut send, patience).await,
+            None => {
+                let decoder = Decoder::new(facts.framing);
+                body::send(core, duct, &mut input, decoder, &mut send, patience).await
+            }
         };
     }
-}
-
-async fn send_body(
-    core: &Rc<Core>,
-    duct: &Stream,
-    input: &mut Buffer,
-    facts: &AnswerFacts,
-    send: &mut SendStream<Bytes>,
-    patience: Duration,
-) -> Result<(), Broken> {
-    body::send(core, duct, input, Decoder::new(facts.framing), send, patience).await
 }
 
 /// Reads a head of the engine's.

@@ -379,6 +379,7 @@ impl Worker {
             self.multiplexed.borrow().iter().for_each(|task| self.site.core.wake(*task));
         }
         self.site.counters.open.set(self.open.get() as u64);
+        self.site.counters.http2_open_streams.set(self.streams.get() as u64);
         if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {
             self.site.core.stop();
         }

@@ -48,6 +48,8 @@ pub(crate) struct Counters {
     /// Connections of clients that speak HTTP/2, and the streams that were begun on them.
     pub(crate) http2_connections: Counter,
     pub(crate) http2_streams: Counter,
+    /// Those of them that are carried now.
+    pub(crate) http2_open_streams: Counter,
     /// Tasks of the engine that panicked.
     pub(crate) task_panics: Counter,
     /// Connections to upstreams that were begun, and those that were used again.
@@ -88,6 +90,7 @@ impl Counters {
             tls_resumed: Counter::default(),
             http2_connections: Counter::default(),
             http2_streams: Counter::default(),
+            http2_open_streams: Counter::default(),
             task_panics: Counter::default(),
             upstream_connects: Counter::default(),
             upstream_reused: Counter::default(),
@@ -134,6 +137,8 @@ pub struct Stats {
     pub http2_connections: u64,
     /// Streams that they have begun, each with a request.
     pub http2_streams: u64,
+    /// Those of them that are open now, but for those that are answered the moment they have come.
+    pub http2_open_streams: u64,
     /// Panics of the engine itself, each of which cost one connection: a bug to report.
     pub task_panics: u64,
     /// Connections to upstreams that were begun.
@@ -179,6 +184,7 @@ impl Stats {
             sum.tls_resumed += core.tls_resumed.read();
             sum.http2_connections += core.http2_connections.read();
             sum.http2_streams += core.http2_streams.read();
+            sum.http2_open_streams += core.http2_open_streams.read();
             sum.task_panics += core.task_panics.read();
             sum.upstream_connects += core.upstream_connects.read();
             sum.upstream_reused += core.upstream_reused.read();

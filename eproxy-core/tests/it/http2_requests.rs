@@ -410,6 +410,7 @@ fn a_client_that_ends_its_connection_is_forgotten() {
     let client = connect(&server);
     let exchange = client.ask("GET", "/wait");
     let res = take.recv_timeout(PATIENCE).expect("it is asked");
+    eventually("it is open", || server.stats().http2_open_streams == 1);
     client.cut();
     eventually("the handler can see it", || res.is_closed());
     eventually("it has gone", || server.stats().open == 0);
@@ -460,6 +461,7 @@ fn a_request_that_is_given_up_is_over_for_its_handler() {
     eventually("they are counted", || (3..=4).contains(&server.failures("downstream_gone")));
     assert_eq!(client.get("/").text(), "hello");
     assert_eq!(server.stats().open, 1);
+    eventually("none is open", || server.stats().http2_open_streams == 0);
 }
 
 #[test]
