@@ -51,7 +51,8 @@ impl Source {
 
     /// Unit tests, and the doors for fuzz targets, which stand outside the house and are never shipped.
     fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.split('/').next_back() == Some("fuzzing.rs")
+        let is_among_tests = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
+        is_among_tests || self.path.split('/').next_back() == Some("fuzzing.rs")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Requests that a client may have under way on one connection (RFC 9113 §5.1.2).
-pub(crate) const STREAMS: u32 = 100;
+const STREAMS: u32 = 100;
 
 /// Bytes of the fields of a head, each counted with 32 more (RFC 9113 §6.5.2).
 const HEADER_LIST: u32 = 32 * 1024;

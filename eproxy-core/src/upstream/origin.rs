@@ -42,7 +42,6 @@ impl Scheme {
     }
 
     /// The port that is meant where none is written.
-    #[cfg(feature = "dns")]
     pub(crate) fn port(self) -> u16 {
         if self == Self::Https { 443 } else { 80 }
     }
@@ -123,7 +122,7 @@ impl Origin {
 }
 
 /// An authority without its port.
-fn host_of(authority: &str) -> &str {
+pub(super) fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,

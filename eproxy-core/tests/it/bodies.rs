@@ -6,44 +6,13 @@ use std::sync::mpsc::channel;
 
 use async_std::task;
 use eproxy_core::{Answer, Body, Headers, Request, Response, Route, Server, async_handler};
+use futures_lite::AsyncReadExt;
 use futures_lite::io::Cursor;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
+use crate::echoing::{echo, pattern, relay};
 use crate::support::{Helper, Running, crlf, eventually, get, pause, post, post_chunked, start};
 
 const MIB: usize = 1 << 20;
-
-/// Echoes a body as it comes, trailers included.
-fn relay(mut req: Request, res: Response) {
-    let mut body = req.take_body();
-    let mut writer = res.stream();
-    task::spawn(async move {
-        let mut chunk = vec![0; 8192];
-        loop {
-            match body.read(&mut chunk).await {
-                Ok(0) => break,
-                Ok(n) if writer.write_all(&chunk[..n]).await.is_ok() => {}
-                _ => return,
-            }
-        }
-        match body.trailers() {
-            Some(trailers) => writer.finish_with_trailers(trailers),
-            None => writer.finish(),
-        }
-    });
-}
-
-fn echo(req: Request, res: Response) {
-    req.read(|body| match body {
-        Ok(body) => res.send(body),
-        Err(error) => res.status(error.status()).send(error.name()),
-    });
-}
-
-/// Bytes that differ from place to place.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
-}
 
 fn echoing() -> Running {
     let routes = [Route::new("/echo").any(echo), Route::new("/relay").any(relay).body_limit(u64::MAX)];

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use eproxy_core::{Group, Proxy, Server};
 
+use crate::echoing::pattern;
 use crate::support::certificates::{pair, tls, trusting};
 use crate::support::http2::{Exchange, Http2};
 use crate::support::http2_upstream::{Asked, Http2Upstream, Settings, http2_upstream};
@@ -416,11 +417,6 @@ fn with_all(check: impl Fn(&mut Before, &Between<'_>, &str)) {
         }
         eventually("nothing is left", || server.stats().open == 0);
     }
-}
-
-/// A body that differs from place to place.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
 }
 
 #[test]

@@ -5,46 +5,14 @@ use std::time::Duration;
 
 use async_std::task;
 use eproxy_core::{Builder, Headers, Limits, Request, Response, Route, Server};
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use h2::Reason;
 use h2::client::Builder as Codec;
 
+use crate::echoing::{echo, pattern, relay};
 use crate::support::http2::{Http2, fields, wait};
 use crate::support::{PATIENCE, Running, eventually, get, pause, start};
 
 const MIB: usize = 1 << 20;
-
-/// Bytes that differ from place to place.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
-}
-
-/// Answers with what it is sent, as it comes, trailers included.
-fn relay(mut req: Request, res: Response) {
-    let mut body = req.take_body();
-    let mut writer = res.stream();
-    task::spawn(async move {
-        let mut chunk = vec![0; 8192];
-        loop {
-            match body.read(&mut chunk).await {
-                Ok(0) => break,
-                Ok(n) if writer.write_all(&chunk[..n]).await.is_ok() => {}
-                _ => return,
-            }
-        }
-        match body.trailers() {
-            Some(trailers) => writer.finish_with_trailers(trailers),
-            None => writer.finish(),
-        }
-    });
-}
-
-fn echo(req: Request, res: Response) {
-    req.read(|body| match body {
-        Ok(body) => res.send(body),
-        Err(error) => res.status(error.status()).send(error.name()),
-    });
-}
 
 fn builder() -> Builder {
     Server::builder()

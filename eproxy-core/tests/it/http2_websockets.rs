@@ -10,6 +10,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use h2::Reason;
 use h2::ext::Protocol;
 
+use crate::echoing::pattern;
 use crate::support::certificates::{pair, tls, trusting};
 use crate::support::http2::{Exchange, Http2};
 use crate::support::http2_upstream::{Asked, Http2Upstream, Settings, echoing2, http2_upstream};
@@ -157,11 +158,6 @@ fn talk2(exchange: &mut Exchange) {
     let (rest, end) = exchange.rest();
     assert_eq!(rest, b"lastbye");
     assert!(end.is_ok(), "{end:?}");
-}
-
-/// Bytes that differ from place to place.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
 }
 
 #[test]

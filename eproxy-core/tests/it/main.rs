@@ -9,6 +9,7 @@ mod discovery_file;
 #[cfg(feature = "dns")]
 mod discovery_srv;
 mod drain;
+mod echoing;
 mod expect_continue;
 mod forward;
 mod forward_credentials;

@@ -6,35 +6,14 @@ use std::time::Duration;
 
 use async_std::task;
 use eproxy_core::{Group, Proxy, Request, Response, Route, Server, Timeouts};
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
+use crate::echoing::{pattern, relay};
 use crate::support::certificates::{VERSIONS, pair, tls, trusting};
 use crate::support::secure::{Secure, TlsClient, socket};
 use crate::support::{Connection, PATIENCE, Running, crlf, eventually, get, pause, post, post_chunked};
 use crate::upstream::{Upstream, echo, secure_upstream, upstream};
 
 const MIB: usize = 1 << 20;
-
-/// Bytes that differ from place to place.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
-}
-
-/// Answers with what it is sent, as it comes.
-fn relay(mut req: Request, res: Response) {
-    let mut body = req.take_body();
-    let mut writer = res.stream();
-    task::spawn(async move {
-        let mut chunk = vec![0; 8192];
-        loop {
-            match body.read(&mut chunk).await {
-                Ok(0) => return writer.finish(),
-                Ok(n) if writer.write_all(&chunk[..n]).await.is_ok() => {}
-                _ => return,
-            }
-        }
-    });
-}
 
 fn server(upstream: Option<&Upstream>) -> Running {
     let echo = |req: Request, res: Response| req.read(|body| res.send(body.expect("the body is whole")));

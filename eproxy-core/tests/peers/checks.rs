@@ -36,6 +36,20 @@ macro_rules! checks {
 }
 pub(crate) use checks;
 
+/// The same checks of a peer that is spoken to in several ways, each in a module of its own.
+macro_rules! checks_each {
+    ([$($way:ident: $start:ident),+ $(,)?] $checks:tt) => {
+        $(
+            mod $way {
+                use super::$start;
+                $crate::checks::checks_each!(@ $start $checks);
+            }
+        )+
+    };
+    (@ $start:ident [$($check:ident),+ $(,)?]) => { $crate::checks::checks!($start: $($check),+); };
+}
+pub(crate) use checks_each;
+
 /// A server that somebody else has written.
 pub(crate) enum Peer {
     Program(Program),

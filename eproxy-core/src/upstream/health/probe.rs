@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http1::{Decoder, Step, encode_field, read_answer};
 use crate::message::grpc::Code;
 use crate::message::{Buffer, SMALL};
-use crate::upstream::origin::{Origin, Place};
+use crate::upstream::origin::{Origin, Place, host_of};
 
 use super::grpc_probe;
 use super::probe_options::{Asks, BODY, Probe, Question};
@@ -148,12 +148,8 @@ fn authority(probe: &Probe, origin: &Origin) -> String {
     let Some(port) = probe.port.filter(|_| origin.place.port().is_some()) else {
         return origin.authority.clone();
     };
-    // The colons of an IPv6 address are in brackets.
-    let host = match origin.authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        _ => &origin.authority,
-    };
-    if port == 80 { host.to_owned() } else { format!("{host}:{port}") }
+    let host = host_of(&origin.authority);
+    if port == origin.scheme.port() { host.to_owned() } else { format!("{host}:{port}") }
 }
 
 /// Reads a body until it has shown what is wanted.
@@ -422,6 +418,8 @@ mod tests {
         assert_eq!(probed("http://app.test:3000", 81), expected("app.test:81", "app.test:81"));
         assert_eq!(probed("http://app.test", 81), expected("app.test:81", "app.test:81"));
         assert_eq!(probed("http://app.test:81", 80), expected("app.test:80", "app.test"));
+        assert_eq!(probed("https://app.test:3000", 443), expected("app.test:443", "app.test"));
+        assert_eq!(probed("https://app.test", 80), expected("app.test:80", "app.test:80"));
         assert_eq!(probed("http://[::1]:3000", 81), expected("[::1]:81", "[::1]:81"));
         assert_eq!(probed("http://[::1]", 81), expected("[::1]:81", "[::1]:81"));
         assert_eq!(probed("unix:/run/app.sock", 81), expected("unix:/run/app.sock", "localhost"));
