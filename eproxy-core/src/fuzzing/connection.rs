@@ -11,8 +11,9 @@ use crate::driver::Stream;
 use crate::server::fuzzing::{Door, Ending, Rehearsal};
 use crate::{Limits, Request, Response, Route, Server, Upgraded};
 
+use super::Choices;
+use super::chunked::{Chunks, split_chunks};
 use super::sent::{End, Sent};
-use super::{Choices, Chunks, split_chunks};
 
 /// Serves two connections, one behind the other, on which a client sends `input` and then no more: in pieces on the
 /// first, at once on the second.

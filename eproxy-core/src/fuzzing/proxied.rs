@@ -16,8 +16,9 @@ use crate::driver::{Address, Bound, Listener, Stream};
 use crate::server::fuzzing::{Door, Ending, Rehearsal};
 use crate::{Limits, Proxy, Server};
 
+use super::Choices;
+use super::chunked::{Chunks, split_chunks};
 use super::sent::{End, Sent, read_body};
-use super::{Choices, Chunks, split_chunks};
 
 /// What stands between what the client says and what the upstream does, and in there between two times that it speaks.
 const MARK: &[u8] = b"====\r\n";

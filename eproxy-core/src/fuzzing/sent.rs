@@ -1,6 +1,6 @@
 //! What somebody sends who speaks HTTP/1, as httparse has it.
 
-use super::{Chunks, split_chunks};
+use super::chunked::{Chunks, split_chunks};
 
 /// What a client has sent, as httparse has it.
 pub(super) struct Sent {
