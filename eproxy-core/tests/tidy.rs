@@ -5,16 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of the house, the lowest first; a room may name rooms of lower floors only.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["driver", "error"],
     &["message", "tls"],
     &["http1", "tunnel", "telemetry"],
     &["http2", "http3"],
     &["handler", "upstream", "cache", "limit"],
-    &["proxy", "admin", "client"],
+    &["proxy", "client", "local"],
     &["router"],
     &["server"],
-    &["config", "testing"],
+    &["admin", "testing"],
+    &["config"],
 ];
 
 /// Lines of a signboard.
