@@ -68,6 +68,8 @@
 //! `proxy/tries::try_all` and `proxy/attempt::attempt`.
 
 mod client;
+#[cfg(feature = "config")]
+mod config;
 mod driver;
 mod error;
 #[cfg(all(unix, any(test, fuzzing)))]
@@ -87,6 +89,8 @@ mod tunnel;
 mod upstream;
 
 pub use client::{Client, ClientOptions, IntoRequest};
+#[cfg(feature = "config")]
+pub use config::{Config, Files as ConfigFiles, LogFormat, Problem, Problems};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};

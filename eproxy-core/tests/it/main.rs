@@ -1,6 +1,8 @@
 //! The server from outside, one file for each promise. Everything is said in bytes over loopback sockets, or in a lab.
 
 mod bodies;
+#[cfg(feature = "config")]
+mod config_broken;
 mod conversions;
 #[cfg(feature = "dns")]
 mod discovery_dns;
