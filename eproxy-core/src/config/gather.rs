@@ -1,6 +1,5 @@
 //! A file and everything that it includes, as one tree.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -8,7 +7,7 @@ use toml::de::DeTable;
 use super::files::Files;
 use super::glob;
 use super::keys::{ROOT, Shape};
-use super::problem::Notes;
+use super::problem::{Notes, reason};
 use super::reader::Reader;
 use super::source::{Source, Span};
 use super::tree::{Entry, Table, Value};
@@ -81,16 +80,7 @@ impl Gatherer<'_> {
         let number = self.add_source(path, text.clone());
         let (table, errors) = DeTable::parse_recoverable(&text);
         if !errors.is_empty() {
-            // What follows the first error in a line often follows from it.
-            let mut last = 0;
-            for error in errors {
-                let span = Span::new(number, error.span().unwrap_or(0..0));
-                let (line, ..) = self.out.sources[number].line(span.start);
-                if line != last {
-                    self.out.notes.wrong(span, error.message().to_owned());
-                }
-                last = line;
-            }
+            self.syntax(number, errors);
             self.out.has_gaps = true;
             return;
         }
@@ -111,6 +101,36 @@ impl Gatherer<'_> {
             }
         }
         self.open.pop();
+    }
+
+    /// Notes what is no TOML.
+    fn syntax(&mut self, number: usize, mut errors: Vec<toml::de::Error>) {
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+        // What follows the first error in a line often follows from it.
+        let mut last = 0;
+        for error in errors {
+            let span = Span::new(number, error.span().unwrap_or(0..0));
+            let source = &self.out.sources[number];
+            let (line, ..) = source.line(span.start);
+            let is_told = std::mem::replace(&mut last, line) == line;
+            if is_told {
+                continue;
+            }
+            let meant = source.text.get(span.start..span.end).unwrap_or_default();
+            let (what, goes_on) = match error.message() {
+                "duplicate key" => (format!("`{meant}` is there already"), true),
+                text if text.starts_with("string values must be quoted") => match meant {
+                    "" => ("the value is missing".into(), true),
+                    _ => (format!("`{meant}` is no value; strings stand in quotes"), true),
+                },
+                // It is not known where it should have ended.
+                text => (text.to_owned(), !["missing comma", "unclosed"].iter().any(|word| text.starts_with(word))),
+            };
+            self.out.notes.wrong(span, what);
+            if !goes_on {
+                return;
+            }
+        }
     }
 
     fn include(&mut self, at: Span, folder: &Path, text: &str) {
@@ -186,14 +206,5 @@ fn merge_tables(table: &mut Table, more: Table, name: &str, sources: &[Source], 
                 notes.wrong(entry.at, what);
             }
         }
-    }
-}
-
-/// Why a file can't be read, without the number of the error.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
-        io::ErrorKind::PermissionDenied => "the file may not be read".into(),
-        _ => error.to_string(),
     }
 }

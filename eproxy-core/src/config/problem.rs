@@ -1,6 +1,7 @@
 //! What is wrong with a configuration: where, what, and what may have been meant.
 
 use std::fmt;
+use std::io;
 
 use super::files::Files;
 use super::source::{Source, Span};
@@ -163,8 +164,11 @@ impl Notes {
         self.odd.push_mut_note(at, message.into())
     }
 
-    pub(super) fn is_clean(&self) -> bool {
-        self.wrong.is_empty()
+    /// Whether something is wrong within a place.
+    pub(super) fn are_within(&self, place: Span) -> bool {
+        let is_within =
+            |at: Span| at.source == place.source && place.start <= at.start && at.end <= place.end;
+        self.wrong.iter().any(|note| is_within(note.at))
     }
 
     /// How much is wrong so far.
@@ -217,6 +221,15 @@ impl Note {
         // All of a file is meant where it could not be read, or where something is missing in it.
         let (line, column) = if at == Span::file(at.source) { (0, 0) } else { (line, source.column(at.start)) };
         Problem { file: source.name.clone(), line, column, message, hint, excerpt, width }
+    }
+}
+
+/// Why a file can't be read, without the number of the error.
+pub(super) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::PermissionDenied => "the file may not be read".into(),
+        _ => error.to_string(),
     }
 }
 

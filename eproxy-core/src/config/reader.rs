@@ -81,19 +81,19 @@ impl<'r> Reader<'r> {
 
     fn entries(&mut self, at: Span, table: &DeTable<'_>, section: &'static Section) -> Table {
         let mut entries = Vec::with_capacity(table.len());
+        let mut wrong = Vec::new();
         for (name, value) in in_order(table) {
             let at = self.span(name.span());
             match section.key(name.get_ref()) {
                 None => self.unknown(at, name.get_ref(), section),
-                Some(key) => {
-                    if let Some(node) = self.value(What::Key(key.name), value, &key.shape) {
-                        entries.push(Entry::new(key.name, at, node));
-                    }
-                }
+                Some(key) => match self.value(What::Key(key.name), value, &key.shape) {
+                    Some(node) => entries.push(Entry::new(key.name, at, node)),
+                    None => wrong.push(key.name),
+                },
             }
         }
         self.missing(at, table, section);
-        Table { at, entries }
+        Table { at, entries, wrong }
     }
 
     fn unknown(&mut self, at: Span, name: &str, section: &Section) {
@@ -193,7 +193,7 @@ impl<'r> Reader<'r> {
             }
         }
         self.way = way;
-        Table { at, entries }
+        Table { at, entries, wrong: Vec::new() }
     }
 
     /// Goes into a table, and says where it was.
@@ -246,7 +246,7 @@ impl<'r> Reader<'r> {
                 Ok(time) if (u128::from(*least)..=u128::from(*most)).contains(&time.as_millis()) => {
                     Value::Duration(time)
                 }
-                Ok(_) => return self.bad(what, at, &format!("{text:?} is not {}", between(*least, *most))),
+                Ok(_) => return self.bad(what, at, &format!("{text:?}, expected {}", between(*least, *most))),
                 Err(wrong) => return self.bad(what, at, &wrong),
             },
             _ => return self.mismatch(what, at, &DeValue::String(text.into()), shape),
@@ -347,7 +347,7 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
         DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",

@@ -38,6 +38,8 @@ pub(super) struct Table {
     /// Its heading, or all of it where it stands in braces.
     pub(super) at: Span,
     pub(super) entries: Vec<Entry>,
+    /// Keys that are there and wrong.
+    pub(super) wrong: Vec<&'static str>,
 }
 
 /// A key with its value.
@@ -152,8 +154,9 @@ impl Table {
         Some(&entry.node)
     }
 
+    /// Whether a key is there, be it wrong.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key == key)
+        self.entries.iter().any(|entry| entry.key == key) || self.wrong.contains(&key)
     }
 
     /// Where the value of a key stands, or the table where it has none.

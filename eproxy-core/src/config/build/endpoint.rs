@@ -132,6 +132,9 @@ fn server(table: &Table) -> Option<SocketAddr> {
 /// Notes what is wrong with what looks for endpoints.
 pub(super) fn check_discover(node: &Node, notes: &mut Notes) {
     let Some(table) = node.table() else { return };
+    if !["dns", "srv", "file"].iter().any(|kind| table.has(kind)) {
+        return;
+    }
     let before = notes.count();
     if let Some(text) = table.text("server")
         && server(table).is_none()

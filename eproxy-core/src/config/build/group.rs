@@ -1,6 +1,6 @@
 //! A group, but for its endpoints.
 
-use crate::config::problem::Notes;
+use crate::config::problem::{Notes, reason};
 use crate::config::tree::{Node, Table, Value};
 use crate::upstream::{Balance, Group, HashKey, Sticky};
 
@@ -132,9 +132,6 @@ pub(super) fn check(table: &Table, group: &Group, notes: &mut Notes) {
     endpoint::check(table, notes);
     table.list("discover").iter().for_each(|node| endpoint::check_discover(node, notes));
     check_keys(table, notes);
-    if notes.count() > before {
-        return;
-    }
     let Err(error) = group.build() else { return };
     // The keys that are tried one by one, with those that they need.
     let parts: [&[&str]; 7] = [
@@ -148,17 +145,22 @@ pub(super) fn check(table: &Table, group: &Group, notes: &mut Notes) {
     ];
     for part in parts {
         let alone = settings(Group::from("http://a"), table, &|key| part.contains(&key));
-        if let Err(error) = alone.build() {
-            notes.wrong(table.place(part[0]), error.into_detail());
-            return;
+        let place = table.place(part[0]);
+        if let Err(error) = alone.build()
+            && !notes.are_within(place)
+        {
+            notes.wrong(place, error.into_detail());
         }
     }
-    notes.wrong(table.at, error.into_detail());
+    let is_told = notes.count() > before || notes.are_within(table.place("endpoints"));
+    if !is_told && table.wrong.is_empty() {
+        notes.wrong(table.at, error.into_detail());
+    }
 }
 
 /// Notes contradictions between keys.
 fn check_keys(table: &Table, notes: &mut Notes) {
-    if !table.has("endpoints") && !table.has("discover") && notes.is_clean() {
+    if !table.has("endpoints") && !table.has("discover") {
         notes.wrong(table.at, "a group without `endpoints` and without `discover`");
     }
     if table.has("queue") && !table.has("max_requests") && !table.has("adaptive_limit") {
@@ -178,7 +180,7 @@ fn check_keys(table: &Table, notes: &mut Notes) {
         if let Some(path) = sticky.path("secret_file")
             && let Err(error) = std::fs::read(path)
         {
-            notes.wrong(sticky.place("secret_file"), format!("{}: {error}", path.display()));
+            notes.wrong(sticky.place("secret_file"), format!("{}: {}", path.display(), reason(&error)));
         }
     }
 }

@@ -25,6 +25,8 @@ struct Kept {
     endpoints: String,
     /// What they shall be, where it was kept and they are others.
     pending: Option<Vec<Endpoint>>,
+    /// Nothing is wrong with it.
+    is_sound: bool,
 }
 
 impl Groups {
@@ -62,14 +64,15 @@ impl Groups {
         }
     }
 
-    /// The group of a proxy, by its name or by its URLs.
-    pub(super) fn of_proxy(&self, proxy: &Table) -> Option<Group> {
+    /// The group of a proxy, by its name or by its URLs; some other where something is wrong with that, which was noted.
+    pub(super) fn of_proxy(&self, proxy: &Table) -> Group {
         let kept = match (proxy.text("group"), proxy.get("to")) {
             (Some(name), _) => self.named.get(name),
             (None, Some(to)) => self.unnamed.get(&to.exact()),
             (None, None) => None,
         };
-        kept.map(|kept| kept.group.clone())
+        let sound = kept.filter(|kept| kept.is_sound);
+        sound.map_or_else(|| Group::from("http://none.invalid"), |kept| kept.group.clone())
     }
 }
 
@@ -81,14 +84,16 @@ impl Kept {
         said.sort_unstable();
         let said = said.join("\n");
         let made = group::group(table);
+        let before = notes.count();
         group::check(table, &made, notes);
+        let is_sound = notes.count() == before && table.wrong.is_empty();
         match known.filter(|known| known.said == said) {
             Some(known) => {
                 let has_changed = known.endpoints != endpoints;
                 let pending = has_changed.then(|| endpoint::endpoints(table));
-                Self { group: known.group.clone(), said, endpoints, pending }
+                Self { group: known.group.clone(), said, endpoints, pending, is_sound }
             }
-            None => Self { group: made, said, endpoints, pending: None },
+            None => Self { group: made, said, endpoints, pending: None, is_sound },
         }
     }
 
@@ -98,14 +103,15 @@ impl Kept {
         }
         let urls: Vec<_> = to.list().iter().filter_map(|node| Some((node, node.text()?))).collect();
         let group = Group::from_iter(urls.iter().map(|(_, url)| *url));
-        if let Err(error) = group.build() {
+        let built = group.build();
+        let is_sound = built.is_ok();
+        if let Err(error) = built {
             let alone = |url: &str| Group::from(url).build().is_err();
             let place = urls.iter().find(|(_, url)| alone(url)).map_or(to.at, |(node, _)| node.at);
-            // What is missing because it is wrong was noted.
-            if notes.is_clean() || !urls.is_empty() {
+            if !notes.are_within(to.at) {
                 notes.wrong(place, error.into_detail());
             }
         }
-        Self { group, said: key, endpoints: String::new(), pending: None }
+        Self { group, said: key, endpoints: String::new(), pending: None, is_sound }
     }
 }

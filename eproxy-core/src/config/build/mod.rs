@@ -14,6 +14,7 @@
 //! | `health.rs` | what finds out how endpoints fare |
 //! | `route.rs` | routes |
 //! | `proxy.rs` | reverse proxies |
+//! | `local.rs` | answers that no upstream gives |
 //! | `forward.rs` | the forward proxy |
 
 mod endpoint;
@@ -21,6 +22,7 @@ mod forward;
 mod group;
 mod groups;
 mod health;
+mod local;
 mod proxy;
 mod route;
 mod server;

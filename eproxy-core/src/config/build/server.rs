@@ -76,7 +76,7 @@ pub(super) fn check(tree: &Table, has_gaps: bool, notes: &mut Notes) {
         }
     }
     let listeners = tree.list("listener");
-    if listeners.is_empty() && !has_gaps && !tree.has("listener") && notes.is_clean() {
+    if listeners.is_empty() && !has_gaps && !tree.has("listener") {
         let note = notes.wrong(Span::file(0), "there is no [[listener]]");
         note.hint("a server listens on something: [[listener]] with address = \"127.0.0.1:8080\"");
     }

@@ -8,11 +8,13 @@
 //! | `group.rs` | groups, their endpoints, how these are found and chosen |
 //! | `health.rs` | probes, ejection, breakers, limits, budgets |
 //! | `route.rs` | routes, and which requests they take |
+//! | `local.rs` | answers that no upstream gives |
 //! | `proxy.rs` | what a proxy does to what it passes on; the forward proxy |
 //! | `schema.rs` | all of it as JSON Schema |
 
 mod group;
 mod health;
+mod local;
 mod proxy;
 mod route;
 mod schema;
