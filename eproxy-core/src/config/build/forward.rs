@@ -3,7 +3,6 @@
 use crate::config::problem::Notes;
 use crate::config::tree::Table;
 use crate::proxy::Forward;
-use crate::upstream::Registry;
 
 use super::proxy;
 
@@ -44,7 +43,7 @@ pub(super) fn forward(table: &Table) -> Forward {
 /// Notes what is wrong with the forward proxy, if there is one.
 pub(super) fn check(tree: &Table, notes: &mut Notes) {
     let Some(table) = tree.table("forward") else { return };
-    let wrong = |forward: Forward| forward.build(&mut Registry::default()).err();
+    let wrong = |forward: Forward| forward.build().err();
     let Some(error) = wrong(forward(table)) else { return };
     let before = notes.count();
     for user in table.map("users") {

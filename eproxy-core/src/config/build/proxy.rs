@@ -6,13 +6,8 @@ use crate::proxy::Proxy;
 use crate::tunnel::ProxyProtocol;
 use crate::upstream::{Group, Registry, UpstreamOptions};
 
-/// The proxy that a table describes.
-pub(super) fn proxy(table: &Table, group: Group) -> Proxy {
-    part(table, group, &|_| true)
-}
-
-/// The same with those keys only that are wanted.
-fn part(table: &Table, group: Group, wanted: &dyn Fn(&str) -> bool) -> Proxy {
+/// The proxy that a table describes, as far as it is told by the keys that are wanted.
+pub(super) fn proxy(table: &Table, group: Group, wanted: &dyn Fn(&str) -> bool) -> Proxy {
     let mut proxy = Proxy::to(group).upstream_options(upstream_options(table));
     if let Some(time) = table.duration("timeout") {
         proxy = proxy.timeout(time);
@@ -155,7 +150,7 @@ fn rule(proxy: Proxy, way: Way, rule: Rule, name: &str, value: &str) -> Proxy {
 /// Notes what is wrong with a proxy that could not be built.
 pub(super) fn find(table: &Table, notes: &mut Notes) {
     let wrong = |proxy: Proxy| proxy.build(&mut Registry::default()).err();
-    let alone = |key: &str| wrong(part(table, Group::from("http://a"), &|known| known == key));
+    let alone = |key: &str| wrong(proxy(table, Group::from("http://a"), &|known| known == key));
     for (key, expected) in [
         ("host", "a host, and a port if need be"),
         ("strip_prefix", "the beginning of a path, without spaces, ? and #"),
