@@ -54,10 +54,6 @@ pub struct Files {
 impl Files {
     /// Serves the files below this folder. It has to be there when the server starts, and may be a symbolic link that is
     /// changed while it runs.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "any path can be a folder, but not every folder is a Files"
-    )]
     pub fn from(folder: impl Into<PathBuf>) -> Self {
         let folder =
             Folder { root: folder.into(), index: "index.html".into(), hidden: false, follow_symlinks: false };

@@ -1,9 +1,10 @@
 //! From a path to a file, never outside the folder. All of it may block: it runs on threads for that.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::coding::Coding;
 
@@ -34,7 +35,9 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct Sheet {
     pub(super) file: File,
-    pub(super) metadata: Metadata,
+    pub(super) length: u64,
+    /// When it was changed, where the system tells.
+    pub(super) modified: Option<SystemTime>,
     /// The name that was asked for, by whose ending its media type is known.
     pub(super) path: PathBuf,
     /// It is the compressed form of what was asked for.
@@ -69,46 +72,39 @@ impl Folder {
 
     fn look(&self, path: &str, wants_folder: bool, codings: &[Coding]) -> io::Result<Found> {
         let mut path = self.root.join(path.trim_matches('/'));
-        let mut metadata = fs::metadata(self.inside(&path)?)?;
-        if metadata.is_dir() {
-            if !wants_folder {
-                return Ok(Found::Folder);
-            }
-            path.push(&self.index);
-            metadata = fs::metadata(self.inside(&path)?)?;
-        } else if wants_folder {
-            return Ok(Found::Missing);
+        match (fs::metadata(self.inside(&path)?)?.is_dir(), wants_folder) {
+            (true, false) => return Ok(Found::Folder),
+            (false, true) => return Ok(Found::Missing),
+            (true, true) => path.push(&self.index),
+            (false, false) => {}
         }
-        // What is no regular file, a pipe for one, would block whoever opens it.
-        if !metadata.is_file() {
-            return Ok(Found::Missing);
-        }
-        for coding in codings {
+        // The compressed forms are those of a file that is there.
+        let is_file = fs::metadata(self.inside(&path)?)?.is_file();
+        for coding in codings.iter().filter(|_| is_file) {
             let mut name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
             name.push(coding.extension());
-            match self.open(&path.with_file_name(name)) {
-                Ok(Some((file, metadata))) => {
-                    return Ok(Found::File(Sheet { file, metadata, path, coding: Some(*coding) }));
-                }
-                // Whatever is wrong with it: there is the file itself.
-                Ok(None) | Err(_) => {}
+            // Whatever is wrong with it: there is the file itself.
+            if let Ok(Found::File(sheet)) = self.open(&path.with_file_name(name)) {
+                return Ok(Found::File(Sheet { path, coding: Some(*coding), ..sheet }));
             }
         }
-        Ok(match self.open(&path)? {
-            Some((file, metadata)) => Found::File(Sheet { file, metadata, path, coding: None }),
-            None => Found::Missing,
-        })
+        self.open(&path)
     }
 
     /// Opens a regular file.
-    fn open(&self, path: &Path) -> io::Result<Option<(File, Metadata)>> {
-        let path = self.inside(path)?;
-        if !fs::metadata(&path)?.is_file() {
-            return Ok(None);
+    fn open(&self, path: &Path) -> io::Result<Found> {
+        let real = self.inside(path)?;
+        // What is no regular file, a pipe for one, would block whoever opens it.
+        if !fs::metadata(&real)?.is_file() {
+            return Ok(Found::Missing);
         }
-        let file = File::open(path)?;
+        let file = File::open(real)?;
         let metadata = file.metadata()?;
-        Ok(metadata.is_file().then_some((file, metadata)))
+        let (length, modified) = (metadata.len(), metadata.modified().ok());
+        Ok(match metadata.is_file() {
+            true => Found::File(Sheet { file, length, modified, path: path.to_owned(), coding: None }),
+            false => Found::Missing,
+        })
     }
 
     /// Where a path really leads.

@@ -99,7 +99,7 @@ impl Site {
     }
 
     fn answer_file(&self, req: &Request, res: Response, mut sheet: Sheet) -> Option<Sending> {
-        let validators = Validators::of(&sheet.metadata, sheet.coding, wall_seconds());
+        let validators = Validators::of(sheet.modified, sheet.length, sheet.coding, wall_seconds());
         match judge(req.headers(), &validators) {
             Verdict::Go => {}
             Verdict::NotModified => {
@@ -112,7 +112,7 @@ impl Site {
                 return None;
             }
         }
-        let length = sheet.metadata.len();
+        let length = sheet.length;
         let (status, range) = match asked_portion(req, &validators, length) {
             Portion::Whole => (200, 0..length),
             Portion::Part(range) => (206, range),
@@ -139,7 +139,7 @@ impl Site {
     fn answer_not_found(&self, req: &Request, res: Response, codings: &[Coding]) -> Option<Sending> {
         let page = self.not_found.as_ref().map(|page| self.folder.named(page, codings));
         if let Some(Ok(Found::File(mut sheet))) = page {
-            let range = 0..sheet.metadata.len();
+            let range = 0..sheet.length;
             if let Ok(taken) = take(req, &mut sheet, &range) {
                 let res = self.describe_content(add_all(res.status(404), &self.headers), &sheet);
                 return send(res, sheet, range, taken);

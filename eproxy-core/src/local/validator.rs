@@ -1,6 +1,5 @@
 //! ETag and Last-Modified: what tells one state of a file from another (RFC 9110 §8.8).
 
-use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::coding::Coding;
@@ -20,11 +19,7 @@ pub(super) struct Validators {
 impl Validators {
     /// Those of a file at a time in seconds since 1970. The tag is made of when the file was changed, to the nanosecond, and
     /// of its length; the forms of a file in other codings are other representations (RFC 9110 §8.8.3.3).
-    pub(super) fn of(metadata: &Metadata, coding: Option<Coding>, now: u64) -> Self {
-        Self::new(metadata.modified().ok(), metadata.len(), coding, now)
-    }
-
-    fn new(modified: Option<SystemTime>, length: u64, coding: Option<Coding>, now: u64) -> Self {
+    pub(super) fn of(modified: Option<SystemTime>, length: u64, coding: Option<Coding>, now: u64) -> Self {
         let Some(modified) = modified else {
             return Self { opaque: None, modified: None, is_strong: false };
         };
@@ -77,22 +72,22 @@ mod tests {
 
     #[test]
     fn what_was_changed_just_now_has_a_weak_tag_for_a_moment() {
-        let fresh = Validators::new(at(1500), 255, None, 2);
+        let fresh = Validators::of(at(1500), 255, None, 2);
         assert_eq!(fresh.etag().unwrap(), "W/\"59682f00-ff\"");
-        let old = Validators::new(at(1500), 255, None, 4);
+        let old = Validators::of(at(1500), 255, None, 4);
         assert_eq!(old.etag().unwrap(), "\"59682f00-ff\"");
         assert_eq!(old.last_modified().unwrap(), "Thu, 01 Jan 1970 00:00:01 GMT");
-        let coded = Validators::new(at(1500), 255, Some(Coding::Gzip), 4);
+        let coded = Validators::of(at(1500), 255, Some(Coding::Gzip), 4);
         assert_eq!(coded.etag().unwrap(), "\"59682f00-ff-gzip\"");
     }
 
     #[test]
     fn times_that_no_answer_may_say_are_not_said() {
-        let future = Validators::new(at(60_000), 1, None, 10);
+        let future = Validators::of(at(60_000), 1, None, 10);
         assert_eq!((future.last_modified(), future.is_strong), (None, false));
-        let past = Validators::new(Some(UNIX_EPOCH - Duration::from_secs(1)), 1, None, 10);
+        let past = Validators::of(Some(UNIX_EPOCH - Duration::from_secs(1)), 1, None, 10);
         assert_eq!((past.last_modified(), past.etag().unwrap().as_str()), (None, "W/\"-3b9aca00-1\""));
-        let unknown = Validators::new(None, 1, None, 10);
+        let unknown = Validators::of(None, 1, None, 10);
         assert_eq!((unknown.etag(), unknown.last_modified()), (None, None));
     }
 }

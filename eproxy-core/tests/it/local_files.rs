@@ -5,9 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use eproxy_core::testing::Lab;
 use eproxy_core::{Files, Server};
 
 use crate::support::folder::Folder;
+use crate::support::http2::Http2;
 use crate::support::wire::Reply;
 use crate::support::{Running, crlf, eventually, get, start};
 
@@ -18,14 +20,16 @@ const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 /// A file that was changed long ago, with the folders that it is in.
 fn write(folder: &Folder, name: &str, content: impl AsRef<[u8]>) {
     let path = folder.path(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, content).unwrap();
+    let parent = path.parent().expect("a file is in a folder");
+    fs::create_dir_all(parent).expect("a folder can be made");
+    fs::write(&path, content).expect("a file can be written");
     set_changed(&path, CHANGED);
 }
 
 fn set_changed(path: &Path, seconds: u64) {
-    let file = fs::File::options().write(true).open(path).unwrap();
-    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    let file = fs::File::options().write(true).open(path).expect("the file is there");
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    file.set_modified(time).expect("its time can be set");
 }
 
 /// A folder with a site in it, and a secret beside that.
@@ -215,9 +219,9 @@ fn what_is_no_regular_file_is_not_opened() {
 #[test]
 fn what_may_not_be_read_is_forbidden() {
     let folder = site();
-    fs::set_permissions(folder.path("www/ten.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.path("www/ten.txt"), fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(folder.path("www/ten.txt")).is_ok() {
-        println!("skipped: this user may read whatever it likes");
+        eprintln!("skipped: this user may read whatever it likes");
         return;
     }
     let reply = serve(files(&folder)).ask(get("/ten.txt"));
@@ -340,7 +344,7 @@ fn ranges_are_sent_where_they_can_be() {
     let before = "Sun, 06 Nov 1994 08:49:36 GMT";
     let part = |content: &'static str, range: &'static str| (206, content, Some(range));
     let whole = (200, "0123456789", None);
-    let none = (416, "416 Range Not Satisfiable\n", Some("bytes */10"));
+    let none = (416, "416 Requested Range Not Satisfiable\n", Some("bytes */10"));
     let cases = [
         ("Range: bytes=0-0\n".into(), part("0", "bytes 0-0/10")),
         ("Range: bytes=2-4\n".into(), part("234", "bytes 2-4/10")),
@@ -380,7 +384,7 @@ fn ranges_are_sent_where_they_can_be() {
 fn what_was_changed_just_now_is_not_resumed() {
     let folder = site();
     let server = serve(files(&folder));
-    // Fresh whenever this runs: file times from the future can't be told of.
+    // As fresh as can be, whenever this runs: from the future, which no answer may say.
     let path = folder.path("www/ten.txt");
     set_changed(&path, CHANGED + (1 << 33));
     let reply = ask(&server, "/ten.txt", "");
@@ -416,6 +420,45 @@ fn long_files_are_sent_in_pieces_and_in_parts() {
     let reply = server.ask(crlf("GET /long.bin HTTP/1.0\n\n"));
     assert_eq!(reply.header("content-length"), Some("3000000"));
     assert!(reply.body == content);
+}
+
+#[test]
+fn clients_of_http2_get_the_same() {
+    let folder = site();
+    let content: Vec<u8> = (0..1_000_000u32).map(|number| (number / 7) as u8).collect();
+    write(&folder, "www/long.bin", &content);
+    let server = serve(files(&folder));
+    let client = Http2::to(server.address());
+    let whole = client.get("/long.bin");
+    assert_eq!((whole.status, whole.field("content-length")), (200, Some("1000000")));
+    assert!(whole.body == content);
+    assert_eq!(client.get("/ten.txt").text(), "0123456789");
+    for (target, length) in [("/long.bin", "1000000"), ("/ten.txt", "10")] {
+        let head = client.ask("HEAD", target).whole();
+        assert_eq!((head.status, head.field("content-length"), head.body.len()), (200, Some(length), 0));
+    }
+    let mut request = client.request("GET", "/long.bin");
+    request.headers_mut().insert("range", http::HeaderValue::from_static("bytes=7-99999"));
+    let part = client.begin_request(request, true).whole();
+    assert_eq!((part.status, part.field("content-range")), (206, Some("bytes 7-99999/1000000")));
+    assert!(part.body == content[7..100_000]);
+    let mut request = client.request("GET", "/ten.txt");
+    request.headers_mut().insert("if-none-match", http::HeaderValue::from_static("*"));
+    assert_eq!(client.begin_request(request, true).whole().status, 304);
+}
+
+#[test]
+fn files_can_be_served_in_a_lab() {
+    let folder = site();
+    let content = "x".repeat(200_000);
+    write(&folder, "www/long.txt", &content);
+    let lab = Lab::new();
+    lab.serve(Server::builder().at("/*path", files(&folder)));
+    for _ in 0..20 {
+        assert_eq!(lab.get("/ten.txt").text(), "0123456789");
+        assert!(lab.get("/long.txt").text() == content);
+    }
+    assert_eq!(lab.now(), Duration::ZERO);
 }
 
 #[test]
@@ -457,8 +500,8 @@ fn a_client_that_goes_away_ends_the_reading() {
 
 /// Whether this process, apart from this test, has a file open.
 fn is_open(path: &Path) -> bool {
-    let path = fs::canonicalize(path).unwrap();
-    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let path = fs::canonicalize(path).expect("the file is there");
+    let open = fs::read_dir("/proc/self/fd").expect("there is a list of them").flatten();
     open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path)).count() > 1
 }
 

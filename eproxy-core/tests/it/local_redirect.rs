@@ -2,6 +2,8 @@
 
 use eproxy_core::{Redirect, Server};
 
+use crate::support::certificates::tls;
+use crate::support::secure::TlsClient;
 use crate::support::{Running, crlf, get, start};
 
 /// Where a request is sent to.
@@ -57,9 +59,13 @@ fn plain_clients_are_sent_to_https() {
         (Redirect::https(), "https://a.example/x?y"),
         (Redirect::https_port(8443), "https://a.example:8443/x?y"),
     ] {
-        let server = start(Server::builder().at("/*path", redirect));
+        let builder = Server::builder().at("/*path", redirect);
+        let server = Running::new(builder.bind("127.0.0.1:0").bind_tls("127.0.0.1:0", tls()));
         let asked = crlf("POST /x?y HTTP/1.1\nHost: a.example:8080\nContent-Length: 2\n\nhi");
         assert_eq!(location(&server, asked), (308, expected.to_owned()));
+        // Who is there already is not sent round in circles.
+        let mut client = TlsClient::new().connect(server.handle().addresses()[1]);
+        assert_eq!(client.ask(get("/x")).status, 404);
     }
 }
 
