@@ -9,7 +9,7 @@ use super::build::{self, Groups};
 use super::files::Files;
 use super::gather::{Gathered, gather, gather_text};
 use super::problem::{Problem, Problems};
-use super::tree::Table;
+use super::tree::{Node, Table};
 use super::{describe, differences, keys};
 
 /// A configuration, read from a file in TOML and found right: everything that a [`Builder`] and its groups can be told.
@@ -115,6 +115,13 @@ impl Config {
     #[must_use]
     pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// The addresses that are listened on as they are written, each with whether TLS is spoken there, in the order of
+    /// [`Handle::listeners`](crate::Handle::listeners).
+    pub fn listeners(&self) -> impl Iterator<Item = (&str, bool)> {
+        let tables = self.tree.list("listener").iter().filter_map(Node::table);
+        tables.filter_map(|listener| Some((listener.text("address")?, listener.has("tls"))))
     }
 
     /// What the program's own log says at least, if that is said.
