@@ -11,7 +11,8 @@ pub(crate) fn run(command: &Command) -> ExitCode {
     match command {
         Command::Check(Check { file }) => match configured::load(file) {
             Ok(config) => {
-                let mut text: String = config.warnings().iter().map(|problem| format!("warning: {problem}")).collect();
+                let mut text: String =
+                    config.warnings().iter().map(|problem| format!("warning: {problem}")).collect();
                 text += &format!("{}: ok, {}\n", file.display(), config.summary());
                 say(&text)
             }

@@ -89,6 +89,11 @@ impl Config {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn tree(&self) -> &Table {
+        &self.tree
+    }
+
     /// The server that it describes, to be started, or to take the place of one that runs.
     pub fn builder(&self) -> Builder {
         build::builder(&self.tree, &self.groups)

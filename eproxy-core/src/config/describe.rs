@@ -11,7 +11,8 @@ pub(super) fn describe(tree: &Table) -> String {
     let mut shown = table(tree, &ROOT);
     for key in ROOT.keys {
         // What is not there holds all the same.
-        if let (Shape::Table(section), true) = (&key.shape, ALWAYS.contains(&key.name) && !tree.has(key.name)) {
+        if let (Shape::Table(section), true) = (&key.shape, ALWAYS.contains(&key.name) && !tree.has(key.name))
+        {
             shown.insert(key.name.to_owned(), Json::Object(table(&Table::default(), section)));
         }
     }

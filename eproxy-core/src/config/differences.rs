@@ -56,7 +56,9 @@ fn compare(what: &str, old: &[(String, String)], new: &[(String, String)], lines
     for (name, _) in new.iter().filter(|(name, _)| told.insert(name.clone())) {
         match before.get(name.as_str()) {
             None => lines.push(format!("{what} {name}: new")),
-            Some(exact) if after.get(name.as_str()) != Some(exact) => lines.push(format!("{what} {name}: changed")),
+            Some(exact) if after.get(name.as_str()) != Some(exact) => {
+                lines.push(format!("{what} {name}: changed"))
+            }
             Some(_) => {}
         }
     }
@@ -75,7 +77,8 @@ fn by_name(items: &[(String, String)]) -> HashMap<&str, Vec<&str>> {
 
 /// Compares the keys of two tables.
 fn tables(what: &str, old: &Table, new: &Table, lines: &mut Vec<String>) {
-    let mut keys: Vec<&str> = old.entries.iter().chain(&new.entries).map(|entry| entry.key.as_str()).collect();
+    let mut keys: Vec<&str> =
+        old.entries.iter().chain(&new.entries).map(|entry| entry.key.as_str()).collect();
     keys.sort_unstable();
     keys.dedup();
     for key in keys {

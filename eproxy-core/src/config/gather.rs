@@ -35,8 +35,7 @@ struct Gatherer<'g> {
 
 /// Reads a file and what it includes.
 pub(super) fn gather(path: &Path, variable: &dyn Fn(&str) -> Option<String>) -> Gathered {
-    let mut gatherer =
-        Gatherer { out: Gathered::default(), variable, open: Vec::new(), done: Vec::new() };
+    let mut gatherer = Gatherer { out: Gathered::default(), variable, open: Vec::new(), done: Vec::new() };
     gatherer.out.files.add(path);
     match std::fs::read(path) {
         Ok(content) => gatherer.file(path, content),
@@ -49,13 +48,8 @@ pub(super) fn gather(path: &Path, variable: &dyn Fn(&str) -> Option<String>) -> 
 }
 
 /// Reads a text as if it stood in a file.
-pub(super) fn gather_text(
-    text: &str,
-    name: &Path,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Gathered {
-    let mut gatherer =
-        Gatherer { out: Gathered::default(), variable, open: Vec::new(), done: Vec::new() };
+pub(super) fn gather_text(text: &str, name: &Path, variable: &dyn Fn(&str) -> Option<String>) -> Gathered {
+    let mut gatherer = Gatherer { out: Gathered::default(), variable, open: Vec::new(), done: Vec::new() };
     gatherer.file(name, text.into());
     gatherer.out
 }
@@ -124,7 +118,10 @@ impl Gatherer<'_> {
                     _ => (format!("`{meant}` is no value; strings stand in quotes"), true),
                 },
                 // It is not known where it should have ended.
-                text => (text.to_owned(), !["missing comma", "unclosed"].iter().any(|word| text.starts_with(word))),
+                text => (
+                    text.to_owned(),
+                    !["missing comma", "unclosed"].iter().any(|word| text.starts_with(word)),
+                ),
             };
             self.out.notes.wrong(span, what);
             if !goes_on {
@@ -180,7 +177,9 @@ impl Gatherer<'_> {
             let before = self.out.sources[known.at.source].name.clone();
             let line = self.out.sources[known.at.source].line(known.at.start).0;
             match (shape, &mut known.node.value, entry.node.value) {
-                (Some(Shape::List(_) | Shape::Some(_)), Value::List(items), Value::List(more)) => items.extend(more),
+                (Some(Shape::List(_) | Shape::Some(_)), Value::List(items), Value::List(more)) => {
+                    items.extend(more)
+                }
                 (_, Value::Table(table), Value::Table(more)) => {
                     merge_tables(table, more, &entry.key, &self.out.sources, &mut self.out.notes);
                 }
@@ -201,8 +200,7 @@ fn merge_tables(table: &mut Table, more: Table, name: &str, sources: &[Source], 
             Some(Entry { at, .. }) => {
                 let source = &sources[at.source];
                 let line = source.line(at.start).0;
-                let what =
-                    format!("`{name}.{}` is said already in {}:{line}", entry.key, source.name);
+                let what = format!("`{name}.{}` is said already in {}:{line}", entry.key, source.name);
                 notes.wrong(entry.at, what);
             }
         }

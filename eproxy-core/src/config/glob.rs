@@ -100,7 +100,9 @@ mod tests {
         ] {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("*.toml", "a.toml~"), ("?", "ab"), ("[0-9]*", "api"), ("[!a]x", "ax"), ("[a", "a")] {
+        for (pattern, name) in
+            [("*.toml", "a.toml~"), ("?", "ab"), ("[0-9]*", "api"), ("[!a]x", "ax"), ("[a", "a")]
+        {
             assert!(!fits(pattern, name), "{pattern} {name}");
         }
     }

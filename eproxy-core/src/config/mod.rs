@@ -35,6 +35,8 @@ mod problem;
 mod reader;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod values;
 

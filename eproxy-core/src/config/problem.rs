@@ -219,7 +219,8 @@ impl Note {
         let excerpt = source.text[begin..end].chars().map(visible).collect();
         let width = meant.trim_end().chars().count();
         // All of a file is meant where it could not be read, or where something is missing in it.
-        let (line, column) = if at == Span::file(at.source) { (0, 0) } else { (line, source.column(at.start)) };
+        let (line, column) =
+            if at == Span::file(at.source) { (0, 0) } else { (line, source.column(at.start)) };
         Problem { file: source.name.clone(), line, column, message, hint, excerpt, width }
     }
 }

@@ -100,7 +100,8 @@ impl<'r> Reader<'r> {
         let names = section.keys.iter().flat_map(|key| key.also.iter().copied().chain([key.name]));
         let near = nearest(name, names);
         // What others call it is not what it is called here.
-        let ours = near.and_then(|near| section.keys.iter().find(|key| key.name == near || key.also.contains(&near)));
+        let ours = near
+            .and_then(|near| section.keys.iter().find(|key| key.name == near || key.also.contains(&near)));
         let note = self.notes.wrong(at, format!("unknown key `{name}`{}", self.way));
         match ours {
             Some(key) => note.hint(format!("did you mean `{}`?", key.name)),
@@ -118,7 +119,8 @@ impl<'r> Reader<'r> {
             note.hint(first_sentence(key.doc));
         }
         for keys in section.one_of {
-            let there: Vec<_> = in_order(table).into_iter().filter(|(key, _)| keys.contains(&&**key.get_ref())).collect();
+            let there: Vec<_> =
+                in_order(table).into_iter().filter(|(key, _)| keys.contains(&&**key.get_ref())).collect();
             match there.as_slice() {
                 [_] => {}
                 [] => {
@@ -150,7 +152,9 @@ impl<'r> Reader<'r> {
                     None => self.mismatch(what, at, found, shape),
                 };
             }
-            (Shape::Some(shape) | Shape::List(shape), DeValue::Array(_)) => self.list(what, value.get_ref(), shape),
+            (Shape::Some(shape) | Shape::List(shape), DeValue::Array(_)) => {
+                self.list(what, value.get_ref(), shape)
+            }
             (Shape::Some(shape), _) => Value::List(vec![self.value(what, value, shape)?]),
             (Shape::Map(shape), DeValue::Table(table)) => Value::Table(self.map(what, at, table, shape)),
             (Shape::Table(section), DeValue::Table(table)) => {
@@ -159,18 +163,24 @@ impl<'r> Reader<'r> {
                 self.way = way;
                 Value::Table(table)
             }
-            (Shape::Flag | Shape::Integer(..) | Shape::Number(..), DeValue::String(text)) if text.contains("${") => {
+            (Shape::Flag | Shape::Integer(..) | Shape::Number(..), DeValue::String(text))
+                if text.contains("${") =>
+            {
                 return self.expanded(what, at, text, shape);
             }
             (Shape::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
             (Shape::Integer(..), DeValue::Integer(number)) => self.integer(what, at, number, shape)?,
-            (Shape::Number(..), DeValue::Integer(number)) => {
-                self.number(what, at, number.as_str(), shape)?
-            }
+            (Shape::Number(..), DeValue::Integer(number)) => self.number(what, at, number.as_str(), shape)?,
             (Shape::Number(..), DeValue::Float(number)) => self.number(what, at, number.as_str(), shape)?,
-            (Shape::Size | Shape::Limit, DeValue::Integer(number)) => match number.as_str().replace('_', "").parse() {
+            (Shape::Size | Shape::Limit, DeValue::Integer(number)) => match number
+                .as_str()
+                .replace('_', "")
+                .parse()
+            {
                 Ok(bytes) => Value::Size(bytes),
-                Err(_) => return self.bad(what, at, &format!("{number} is no size, expected {}", shape.expected())),
+                Err(_) => {
+                    return self.bad(what, at, &format!("{number} is no size, expected {}", shape.expected()));
+                }
             },
             (_, DeValue::String(text)) => return self.text(what, at, text, shape),
             (_, found) => return self.mismatch(what, at, found, shape),
@@ -246,7 +256,9 @@ impl<'r> Reader<'r> {
                 Ok(time) if (u128::from(*least)..=u128::from(*most)).contains(&time.as_millis()) => {
                     Value::Duration(time)
                 }
-                Ok(_) => return self.bad(what, at, &format!("{text:?}, expected {}", between(*least, *most))),
+                Ok(_) => {
+                    return self.bad(what, at, &format!("{text:?}, expected {}", between(*least, *most)));
+                }
                 Err(wrong) => return self.bad(what, at, &wrong),
             },
             _ => return self.mismatch(what, at, &DeValue::String(text.into()), shape),
@@ -319,7 +331,9 @@ impl<'r> Reader<'r> {
 }
 
 /// The entries of a table in the order of the file.
-fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
+fn in_order<'t, 'i>(
+    table: &'t DeTable<'i>,
+) -> Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries

@@ -18,10 +18,17 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Value {
     /// What is shown of it is what stands in the file: variables of the environment may be secrets.
-    Text { text: String, shown: String },
+    Text {
+        text: String,
+        shown: String,
+    },
     Secret(String),
     /// With a number that tells its content, if that is read with the configuration.
-    Path { path: PathBuf, shown: String, content: Option<u64> },
+    Path {
+        path: PathBuf,
+        shown: String,
+        content: Option<u64>,
+    },
     Flag(bool),
     Integer(i64),
     Number(f64),
@@ -249,7 +256,7 @@ impl Table {
 /// Whether what a header or a label of this name holds is likely a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "api_key"]
-        .iter()
-        .any(|word| name.contains(word) && !matches!(name.as_str(), "cookie_domain" | "cookie_path" | "cookie"))
+    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "api_key"].iter().any(
+        |word| name.contains(word) && !matches!(name.as_str(), "cookie_domain" | "cookie_path" | "cookie"),
+    )
 }

@@ -164,7 +164,8 @@ mod tests {
         ] {
             assert_eq!(substitute(text, &variable).as_deref(), Ok(expected), "{text}");
         }
-        for (text, what) in [("${NONE}", "no variable `NONE`"), ("${HOST", "without"), ("${a b}", "has no name")]
+        for (text, what) in
+            [("${NONE}", "no variable `NONE`"), ("${HOST", "without"), ("${a b}", "has no name")]
         {
             assert!(substitute(text, &variable).unwrap_err().contains(what), "{text}");
         }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use crate::config::problem::Notes;
 use crate::config::tree::{Node, Table};
-use crate::upstream::{Dns, Endpoint, EndpointsFile, Group};
 #[cfg(feature = "dns")]
 use crate::upstream::Srv;
+use crate::upstream::{Dns, Endpoint, EndpointsFile, Group};
 
 /// The endpoints that a group names, each with its place.
 pub(super) fn endpoints(group: &Table) -> Vec<Endpoint> {

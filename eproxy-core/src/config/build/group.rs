@@ -168,14 +168,20 @@ fn check_keys(table: &Table, notes: &mut Notes) {
         note.hint("`max_requests` or `adaptive_limit` is one");
     }
     if table.has("prefer_zone_while") && !table.has("prefer_zone") {
-        notes.wrong(table.place("prefer_zone_while"), "`prefer_zone_while` does nothing without `prefer_zone`");
+        notes.wrong(
+            table.place("prefer_zone_while"),
+            "`prefer_zone_while` does nothing without `prefer_zone`",
+        );
     }
     if let Some(probe) = table.table("probe") {
         check_probe(probe, notes);
     }
     if let Some(sticky) = table.table("sticky") {
         if sticky.has("secret") && sticky.has("secret_file") {
-            notes.wrong(sticky.place("secret_file"), "`secret` and `secret_file`, of which there can be only one");
+            notes.wrong(
+                sticky.place("secret_file"),
+                "`secret` and `secret_file`, of which there can be only one",
+            );
         }
         if let Some(path) = sticky.path("secret_file")
             && let Err(error) = std::fs::read(path)

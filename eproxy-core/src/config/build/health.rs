@@ -16,7 +16,9 @@ pub(super) fn probe(table: &Table) -> Option<Probe> {
         probe = probe.method(method);
     }
     if table.has("expect_status") {
-        probe = probe.expect_status(table.list("expect_status").iter().flat_map(|node| statuses(node).unwrap_or_default()));
+        probe = probe.expect_status(
+            table.list("expect_status").iter().flat_map(|node| statuses(node).unwrap_or_default()),
+        );
     }
     if let Some(body) = table.text("expect_body") {
         probe = probe.expect_body(body);

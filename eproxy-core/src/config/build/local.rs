@@ -73,5 +73,10 @@ pub(super) fn files(node: &Node, wanted: Wanted<'_>) -> Option<Files> {
         ("hidden", Files::hidden),
         ("nosniff", Files::nosniff),
     ];
-    Some(switches.into_iter().filter(|(key, _)| table.is(key)).fold(files, |files, (_, turn_on)| turn_on(files)))
+    Some(
+        switches
+            .into_iter()
+            .filter(|(key, _)| table.is(key))
+            .fold(files, |files, (_, turn_on)| turn_on(files)),
+    )
 }

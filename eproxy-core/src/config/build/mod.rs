@@ -26,6 +26,8 @@ mod local;
 mod proxy;
 mod route;
 mod server;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod whole;
 

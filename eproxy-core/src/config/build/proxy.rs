@@ -179,7 +179,11 @@ pub(super) fn find(table: &Table, notes: &mut Notes) {
             check(entry.at, &entry.key, entry.node.text().unwrap_or_default());
         }
         for entry in headers.map("add") {
-            entry.node.list().iter().for_each(|node| check(node.at, &entry.key, node.text().unwrap_or_default()));
+            entry
+                .node
+                .list()
+                .iter()
+                .for_each(|node| check(node.at, &entry.key, node.text().unwrap_or_default()));
         }
     }
 }

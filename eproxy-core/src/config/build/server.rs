@@ -16,7 +16,8 @@ use super::tls;
 
 /// Adds what concerns the server as a whole.
 pub(super) fn add(builder: Builder, tree: &Table) -> Builder {
-    let mut builder = builder.limits(limits(tree)).timeouts(timeouts(tree)).trusted_proxies(tree.texts("trusted_proxies"));
+    let mut builder =
+        builder.limits(limits(tree)).timeouts(timeouts(tree)).trusted_proxies(tree.texts("trusted_proxies"));
     if let Some(workers) = tree.integer("workers") {
         builder = builder.workers(workers);
     }
@@ -33,7 +34,7 @@ pub(super) fn add(builder: Builder, tree: &Table) -> Builder {
     builder
 }
 
-fn limits(tree: &Table) -> Limits {
+pub(super) fn limits(tree: &Table) -> Limits {
     let default = Limits::default();
     let Some(table) = tree.table("limits") else { return default };
     Limits {
@@ -47,7 +48,7 @@ fn limits(tree: &Table) -> Limits {
     }
 }
 
-fn timeouts(tree: &Table) -> Timeouts {
+pub(super) fn timeouts(tree: &Table) -> Timeouts {
     let default = Timeouts::default();
     let Some(table) = tree.table("timeouts") else { return default };
     Timeouts {

@@ -48,7 +48,9 @@ fn version(table: &Table) -> Option<TlsVersion> {
 fn certificates(table: Option<&Table>, list: &[Node]) -> Option<Tls> {
     let tables = table.into_iter().chain(list.iter().filter_map(Node::table));
     tables.fold(None, |tls: Option<Tls>, table| {
-        let (Some(certificate), Some(key)) = (table.path("certificate"), table.path("key")) else { return tls };
+        let (Some(certificate), Some(key)) = (table.path("certificate"), table.path("key")) else {
+            return tls;
+        };
         let tls = match tls {
             None => Tls::files(certificate, key),
             Some(tls) => tls.and_files(certificate, key),
@@ -141,7 +143,8 @@ fn check_certificate(table: &Table, notes: &mut Notes) {
 
 /// How endpoints are spoken to over TLS.
 pub(super) fn upstream_tls(table: &Table) -> UpstreamTls {
-    let mut tls = table.list("roots").iter().filter_map(Node::path).fold(UpstreamTls::new(), UpstreamTls::roots_file);
+    let mut tls =
+        table.list("roots").iter().filter_map(Node::path).fold(UpstreamTls::new(), UpstreamTls::roots_file);
     if table.is("system_roots") {
         tls = tls.and_system_roots();
     }

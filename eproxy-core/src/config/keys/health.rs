@@ -25,10 +25,21 @@ pub(super) static PROBE: Section = Section::new(
             "The statuses that are expected, with `http`: numbers, and ranges as in `\"200-299\"`.",
         )
         .also(&["status", "expected_statuses"]),
-        without("expect_body", Shape::Text, "anything", "What the first 64 KiB of the body have to contain, with `http`."),
-        optional("interval", Shape::Duration(10, DAY), "\"5s\"", "How long it is from the end of one probe to the next."),
+        without(
+            "expect_body",
+            Shape::Text,
+            "anything",
+            "What the first 64 KiB of the body have to contain, with `http`.",
+        ),
+        optional(
+            "interval",
+            Shape::Duration(10, DAY),
+            "\"5s\"",
+            "How long it is from the end of one probe to the next.",
+        ),
         optional("timeout", Shape::Duration(1, DAY), "\"2s\"", "How long a probe may take."),
-        optional("rise", RESULTS, "2", "How many good results in a row bring an endpoint back.").also(&["healthy_threshold"]),
+        optional("rise", RESULTS, "2", "How many good results in a row bring an endpoint back.")
+            .also(&["healthy_threshold"]),
         optional("fall", RESULTS, "3", "How many bad results in a row take an endpoint out.")
             .also(&["unhealthy_threshold", "fails"]),
         without("port", Shape::Integer(1, 65535), "that of requests", "Another port to ask at."),
@@ -44,8 +55,18 @@ pub(super) static EJECTION: Section = Section::new(
     "ejection",
     "When an endpoint gets no requests for a while because of how it treated those that it got.",
     &[
-        optional("connect_errors", FAILURES, "1", "Connections in a row that it did not take; 0 does not count them."),
-        optional("no_answers", FAILURES, "3", "Requests in a row that were sent and brought no answer; 0 does not count them."),
+        optional(
+            "connect_errors",
+            FAILURES,
+            "1",
+            "Connections in a row that it did not take; 0 does not count them.",
+        ),
+        optional(
+            "no_answers",
+            FAILURES,
+            "3",
+            "Requests in a row that were sent and brought no answer; 0 does not count them.",
+        ),
         optional(
             "server_errors",
             FAILURES,
@@ -53,7 +74,12 @@ pub(super) static EJECTION: Section = Section::new(
             "Answers in a row with a status from 500 on; 0 takes them for answers like any other.",
         )
         .also(&["consecutive_5xx"]),
-        optional("shortest", Shape::Duration(1, DAY), "\"100ms\"", "The first rest; twice as long with each further failure."),
+        optional(
+            "shortest",
+            Shape::Duration(1, DAY),
+            "\"100ms\"",
+            "The first rest; twice as long with each further failure.",
+        ),
         optional("longest", Shape::Duration(1, DAY), "\"10s\"", "The longest rest."),
         optional(
             "max_share",
@@ -69,7 +95,12 @@ pub(super) static EJECTION: Section = Section::new(
             "1.9",
             "How far below the mean an outlier is, in standard deviations.",
         ),
-        optional("least_hosts", Shape::Integer(3, u32::MAX as i64), "3", "Endpoints that must have had enough requests."),
+        optional(
+            "least_hosts",
+            Shape::Integer(3, u32::MAX as i64),
+            "3",
+            "Endpoints that must have had enough requests.",
+        ),
         optional(
             "least_requests",
             Shape::Integer(1, u32::MAX as i64),
@@ -86,8 +117,18 @@ pub(super) static BREAKER: Section = Section::new(
     "breaker",
     "When requests to an endpoint are broken off for a while. `breaker = {}` has the defaults.",
     &[
-        optional("failures", Shape::Integer(0, u32::MAX as i64), "5", "Failures in a row that open it; 0 does not count them."),
-        optional("share", PART, "0.0", "The share of failures in a window that opens it; 0 does not look at it."),
+        optional(
+            "failures",
+            Shape::Integer(0, u32::MAX as i64),
+            "5",
+            "Failures in a row that open it; 0 does not count them.",
+        ),
+        optional(
+            "share",
+            PART,
+            "0.0",
+            "The share of failures in a window that opens it; 0 does not look at it.",
+        ),
         optional(
             "least_requests",
             Shape::Integer(1, 1_000_000),
@@ -96,7 +137,12 @@ pub(super) static BREAKER: Section = Section::new(
         ),
         optional("window", Shape::Duration(SECOND, HOUR), "\"10s\"", "How long a window is."),
         optional("open", Shape::Duration(1, DAY), "\"5s\"", "How long it is open the first time."),
-        optional("longest", Shape::Duration(1, DAY), "\"1m\"", "How long it is open at most, however often trials have failed."),
+        optional(
+            "longest",
+            Shape::Duration(1, DAY),
+            "\"1m\"",
+            "How long it is open at most, however often trials have failed.",
+        ),
         optional("trials", TRIALS, "1", "Trials that have to succeed before it closes."),
         optional("trials_at_once", TRIALS, "1", "Trials that are under way at once."),
     ],
@@ -141,7 +187,8 @@ pub(super) static QUEUE: Section = Section::new(
     "queue",
     "Requests that wait for an endpoint to have room, first come, first served.",
     &[
-        required("requests", Shape::Integer(1, u32::MAX as i64), "How many wait; further ones get 503.").also(&["size"]),
+        required("requests", Shape::Integer(1, u32::MAX as i64), "How many wait; further ones get 503.")
+            .also(&["size"]),
         required("patience", TIMEOUT, "How long they wait; then they get 503.").also(&["timeout"]),
     ],
 );
@@ -151,7 +198,12 @@ pub(super) static RETRY_BUDGET: Section = Section::new(
     "retry_budget",
     "How many requests may be sent again when an attempt has failed, whatever their proxies say.",
     &[
-        optional("share", Shape::Number(0.0, 10.0), "0.2", "Retries for each request: 0.2 are 20 for 100 requests."),
+        optional(
+            "share",
+            Shape::Number(0.0, 10.0),
+            "0.2",
+            "Retries for each request: 0.2 are 20 for 100 requests.",
+        ),
         optional(
             "least_per_second",
             Shape::Integer(0, 10_000),

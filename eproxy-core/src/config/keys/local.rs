@@ -9,7 +9,12 @@ pub(super) static ANSWER: Section = Section::new(
     &[
         optional("status", Shape::Integer(200, 999), "200", "The status.").also(&["code"]),
         without("body", Shape::Text, "none", "The body.").also(&["text", "content"]),
-        without("body_file", Shape::File, "none", "A file with the body, which is read with the configuration."),
+        without(
+            "body_file",
+            Shape::File,
+            "none",
+            "A file with the body, which is read with the configuration.",
+        ),
         without(
             "content_type",
             Shape::Text,

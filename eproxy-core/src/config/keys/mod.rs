@@ -24,6 +24,4 @@ mod tls;
 
 pub(super) use schema::{literal, schema};
 pub(super) use server::ROOT;
-#[cfg(test)]
-pub(super) use shape::anchor;
 pub(super) use shape::{Default, Section, Shape};

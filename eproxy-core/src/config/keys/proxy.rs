@@ -130,7 +130,8 @@ pub(super) static HEADERS: Section = Section::new(
     "headers",
     "What becomes of header fields: first some are removed, then set, then added.",
     &[
-        without("remove", Shape::Some(&Shape::Text), "none", "Removes fields of these names.").also(&["delete", "hide"]),
+        without("remove", Shape::Some(&Shape::Text), "none", "Removes fields of these names.")
+            .also(&["delete", "hide"]),
         without("set", Shape::Map(&Shape::Text), "none", "Sets fields, in place of all of their names."),
         without(
             "add",
@@ -155,13 +156,34 @@ static UPSTREAM_OPTIONS: Section = Section::new(
             "From the last bytes of the request that the upstream took to the end of the answer's head: 504.",
         )
         .also(&["proxy_read_timeout"]),
-        optional("body_idle", TIMEOUT, "\"60s\"", "How long the body of an answer may bring no byte while the client takes what comes."),
-        optional("write_idle", TIMEOUT, "\"60s\"", "How long an upstream may take no byte of a request: 504.")
-            .also(&["proxy_send_timeout"]),
-        optional("keep_alive", TIMEOUT, "\"30s\"", "How long an unused connection is kept.").also(&["idle_timeout"]),
-        optional("pool_size", COUNT, "1024", "Unused connections that each worker keeps to one upstream; 0 keeps none.")
-            .also(&["keepalive"]),
-        optional("streams", COUNT, "100", "Requests that each worker gives to one HTTP/2 connection at once."),
+        optional(
+            "body_idle",
+            TIMEOUT,
+            "\"60s\"",
+            "How long the body of an answer may bring no byte while the client takes what comes.",
+        ),
+        optional(
+            "write_idle",
+            TIMEOUT,
+            "\"60s\"",
+            "How long an upstream may take no byte of a request: 504.",
+        )
+        .also(&["proxy_send_timeout"]),
+        optional("keep_alive", TIMEOUT, "\"30s\"", "How long an unused connection is kept.")
+            .also(&["idle_timeout"]),
+        optional(
+            "pool_size",
+            COUNT,
+            "1024",
+            "Unused connections that each worker keeps to one upstream; 0 keeps none.",
+        )
+        .also(&["keepalive"]),
+        optional(
+            "streams",
+            COUNT,
+            "100",
+            "Requests that each worker gives to one HTTP/2 connection at once.",
+        ),
     ],
 );
 
@@ -184,9 +206,19 @@ pub(super) static FORWARD: Section = Section::new(
             "the public internet",
             "What may be reached beside that: addresses, networks (`10.1.0.0/16`), and hosts by their names.",
         ),
-        without("deny", Shape::Some(&Shape::Text), "none", "Addresses and networks that may not, whatever else is allowed."),
-        optional("connect_ports", Shape::Some(&Shape::Integer(1, 65535)), "[443]", "The ports that CONNECT may reach.")
-            .also(&["ports"]),
+        without(
+            "deny",
+            Shape::Some(&Shape::Text),
+            "none",
+            "Addresses and networks that may not, whatever else is allowed.",
+        ),
+        optional(
+            "connect_ports",
+            Shape::Some(&Shape::Integer(1, 65535)),
+            "[443]",
+            "The ports that CONNECT may reach.",
+        )
+        .also(&["ports"]),
         without(
             "parent",
             Shape::Either(&[Shape::Text, Shape::Table(&PARENT)]),

@@ -64,10 +64,14 @@ fn shape(of: &Shape) -> Json {
         Shape::Integer(least, most) => {
             or_variable(json!({ "type": "integer", "minimum": least, "maximum": most }))
         }
-        Shape::Number(least, most) => or_variable(json!({ "type": "number", "minimum": least, "maximum": most })),
+        Shape::Number(least, most) => {
+            or_variable(json!({ "type": "number", "minimum": least, "maximum": most }))
+        }
         Shape::Duration(..) => json!({ "type": "string", "examples": ["30s", "1m30s"] }),
         Shape::Size => json!({ "type": ["string", "integer"], "minimum": 0, "examples": ["64KiB"] }),
-        Shape::Limit => json!({ "type": ["string", "integer"], "minimum": 0, "examples": ["64KiB", "unlimited"] }),
+        Shape::Limit => {
+            json!({ "type": ["string", "integer"], "minimum": 0, "examples": ["64KiB", "unlimited"] })
+        }
         Shape::Word(words) => json!({ "anyOf": [{ "enum": words }, variable()] }),
         Shape::List(item) => json!({ "type": "array", "items": shape(item) }),
         Shape::Some(item) => json!({ "anyOf": [shape(item), { "type": "array", "items": shape(item) }] }),
@@ -93,7 +97,9 @@ pub(in crate::config) fn literal(value: &DeValue<'_>) -> Option<Json> {
         DeValue::Boolean(flag) => (*flag).into(),
         DeValue::Integer(number) => number.as_str().parse::<i64>().ok()?.into(),
         DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
-        DeValue::Array(items) => items.iter().map(|item| literal(item.get_ref())).collect::<Option<Vec<_>>>()?.into(),
+        DeValue::Array(items) => {
+            items.iter().map(|item| literal(item.get_ref())).collect::<Option<Vec<_>>>()?.into()
+        }
         DeValue::Datetime(_) | DeValue::Table(_) => return None,
     })
 }

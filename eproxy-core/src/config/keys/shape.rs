@@ -114,12 +114,7 @@ pub(super) const fn optional(
 }
 
 /// A key without which there is what the words say.
-pub(super) const fn without(
-    name: &'static str,
-    shape: Shape,
-    words: &'static str,
-    doc: &'static str,
-) -> Key {
+pub(super) const fn without(name: &'static str, shape: Shape, words: &'static str, doc: &'static str) -> Key {
     Key { name, shape, default: Default::Words(words), doc, also: &[] }
 }
 
@@ -142,7 +137,9 @@ impl Shape {
             Self::Text | Self::Secret => "a string".into(),
             Self::Path | Self::File => "a path, in a string".into(),
             Self::Flag => "true or false".into(),
-            Self::Integer(least, most) => format!("a whole number{}", bounds(least, most, i64::MAX, u32::MAX.into())),
+            Self::Integer(least, most) => {
+                format!("a whole number{}", bounds(least, most, i64::MAX, u32::MAX.into()))
+            }
             Self::Number(least, most) => format!("a number from {least} to {most}"),
             Self::Duration(..) => r#"a duration such as "30s" or "1m30s""#.into(),
             Self::Size => r#"a size such as "64KiB" or "10MB""#.into(),
@@ -159,12 +156,16 @@ impl Shape {
     }
 
     /// What it is called in the reference, in Markdown.
+    /// What it is called in the reference, in Markdown.
+    #[cfg(test)]
     pub(in crate::config) fn words(&self) -> String {
         match self {
             Self::Text | Self::Secret => "string".into(),
             Self::Path | Self::File => "path".into(),
             Self::Flag => "`true` or `false`".into(),
-            Self::Integer(least, most) => format!("integer{}", bounds(least, most, i64::MAX, u32::MAX.into())),
+            Self::Integer(least, most) => {
+                format!("integer{}", bounds(least, most, i64::MAX, u32::MAX.into()))
+            }
             Self::Number(least, most) => format!("number from {least} to {most}"),
             Self::Duration(..) => "duration".into(),
             Self::Size => "size".into(),
@@ -199,6 +200,7 @@ impl Shape {
 }
 
 /// Where a heading of the reference is found.
+#[cfg(test)]
 pub(in crate::config) fn anchor(name: &str) -> String {
     name.to_ascii_lowercase().replace(' ', "-")
 }

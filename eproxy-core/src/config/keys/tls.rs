@@ -8,11 +8,26 @@ pub(super) static TLS: Section = Section::new(
     "How a listener speaks TLS. Files are looked at every two seconds; what has changed is used for new connections if \
      everything fits together, and told in the log if not.",
     &[
-        without("certificate", Shape::Path, "see `certificates`", "The file with the certificate, in PEM, followed by those that certify it.")
-            .also(&["cert", "ssl_certificate", "cert_file"]),
-        without("key", Shape::Path, "see `certificates`", "The file with its private key, in PEM; may be the same file.")
-            .also(&["ssl_certificate_key", "key_file", "private_key"]),
-        without("ocsp", Shape::Path, "none", "An OCSP response in DER that clients are shown with the certificate."),
+        without(
+            "certificate",
+            Shape::Path,
+            "see `certificates`",
+            "The file with the certificate, in PEM, followed by those that certify it.",
+        )
+        .also(&["cert", "ssl_certificate", "cert_file"]),
+        without(
+            "key",
+            Shape::Path,
+            "see `certificates`",
+            "The file with its private key, in PEM; may be the same file.",
+        )
+        .also(&["ssl_certificate_key", "key_file", "private_key"]),
+        without(
+            "ocsp",
+            Shape::Path,
+            "none",
+            "An OCSP response in DER that clients are shown with the certificate.",
+        ),
         without(
             "certificates",
             Shape::List(&Shape::Table(&CERTIFICATE)),
@@ -53,17 +68,27 @@ pub(super) static TLS: Section = Section::new(
 const VERSION: Shape = Shape::Word(&["1.2", "1.3"]);
 
 /// A certificate among several.
-pub(super) static CERTIFICATE: Section = Section::new(
-    "certificate",
-    "A certificate with its key.",
-    &[
-        required("certificate", Shape::Path, "The file with the certificate, in PEM, followed by those that certify it.")
+pub(super) static CERTIFICATE: Section =
+    Section::new(
+        "certificate",
+        "A certificate with its key.",
+        &[
+            required(
+                "certificate",
+                Shape::Path,
+                "The file with the certificate, in PEM, followed by those that certify it.",
+            )
             .also(&["cert", "ssl_certificate", "cert_file"]),
-        required("key", Shape::Path, "The file with its private key, in PEM; may be the same file.")
-            .also(&["ssl_certificate_key", "key_file", "private_key"]),
-        without("ocsp", Shape::Path, "none", "An OCSP response in DER that clients are shown with the certificate."),
-    ],
-);
+            required("key", Shape::Path, "The file with its private key, in PEM; may be the same file.")
+                .also(&["ssl_certificate_key", "key_file", "private_key"]),
+            without(
+                "ocsp",
+                Shape::Path,
+                "none",
+                "An OCSP response in DER that clients are shown with the certificate.",
+            ),
+        ],
+    );
 
 static CLIENT_CERTIFICATES: Section = Section::new(
     "client_certificates",
@@ -116,7 +141,11 @@ static CLIENT_CERTIFICATE: Section = Section::new(
     "client_certificate",
     "A certificate of our own for endpoints.",
     &[
-        required("certificate", Shape::File, "The file with the certificate, in PEM, followed by those that certify it."),
+        required(
+            "certificate",
+            Shape::File,
+            "The file with the certificate, in PEM, followed by those that certify it.",
+        ),
         required("key", Shape::File, "The file with its private key, in PEM."),
     ],
 );
