@@ -12,8 +12,9 @@ use crate::error::Result;
 use crate::telemetry::{Counters, Stats};
 
 use super::builder::Builder;
+use super::life::{Life, Phase};
 use super::plan::Plan;
-use super::worker::{Life, Phase, Worker};
+use super::worker::Worker;
 
 /// A server of one worker and no listener.
 pub(crate) struct Alone {

@@ -60,7 +60,8 @@ pub(super) fn shake(
         Ok((cipher, session)) => {
             connection.stage = Stage::Shakes { _place: worker.hand() };
             connection.who.session = Some(session);
-            connection.stream.set_deadline(Direction::Read, Some(worker.site.timeouts.handshake));
+            let patience = worker.patience(worker.site.timeouts.handshake);
+            connection.stream.set_deadline(Direction::Read, Some(patience));
             connection.stream.wear(cipher, came);
             Some(connection)
         }

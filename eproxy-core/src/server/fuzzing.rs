@@ -15,8 +15,9 @@ use crate::telemetry::{Counters, Stats};
 
 use super::builder::Builder;
 use super::door::Door as Entrance;
+use super::life::{Life, Phase};
 use super::plan::Plan;
-use super::worker::{Life, Phase, Worker};
+use super::worker::Worker;
 
 /// How long a client, and then the server, may take to come to an end. Shorter than any of the server's timeouts, so
 /// that nothing which hangs is mistaken for something that ran out of time.
@@ -69,6 +70,8 @@ impl Rehearsal {
     ///
     /// A pattern is invalid, or the system has no thread left.
     pub(crate) fn new(mut builder: Builder) -> Result<Self> {
+        // Nobody has anything to say to a server that ends: it is not waited for.
+        builder.timeouts.drain_idle = Duration::ZERO;
         Ok(Self { plan: Plan::new(&mut builder)? })
     }
 

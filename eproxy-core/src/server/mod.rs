@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
 //! | `start.rs` | listening, starting the workers |
+//! | `inherited.rs` | listening sockets that come from elsewhere, and those that go there |
+//! | `life.rs` | how far a server has come |
 //! | `plan.rs` | what workers are made from |
 //! | `alone.rs` | a worker on the calling thread, for tests |
 //! | `handle.rs` | [`Handle`]: addresses, statistics, shutdown |
@@ -43,7 +45,9 @@ mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
+mod inherited;
 mod introduce;
+mod life;
 mod multiplex;
 mod open;
 mod owner;
@@ -62,3 +66,6 @@ mod worker;
 pub(crate) use alone::Alone;
 pub use builder::{Builder, Server};
 pub use handle::{Handle, Shutdown};
+pub use inherited::Inherited;
+#[cfg(unix)]
+pub use inherited::ListeningSocket;

@@ -82,7 +82,7 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     let (stream, place) = connection.into_parts();
     let timeouts = &worker.site.timeouts;
     let (wire, line) = Wire::of_client(stream, before, timeouts.write_idle);
-    line.set_patience(Some(timeouts.head));
+    line.set_patience(Some(worker.patience(timeouts.head)));
     // Only what stays is kept with the task.
     if let Some(codec) = Box::pin(shake(worker, wire, &line)).await {
         let mut serving = Multiplexed {

@@ -13,8 +13,9 @@ use crate::telemetry::{Counters, Journal};
 use crate::upstream::Registry;
 
 use super::builder::Builder;
+use super::life::Life;
 use super::trust::Trusted;
-use super::worker::{Life, Options, Worker};
+use super::worker::{Options, Worker};
 
 /// What is served, and how; shared by all workers.
 #[derive(Clone, Debug)]

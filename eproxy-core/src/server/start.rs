@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -14,13 +13,14 @@ use crate::error::{Error, Kind, Result};
 use crate::telemetry::Counters;
 use crate::tls::Tls;
 
-use super::accept;
+use super::accept::{self, Keeper};
 use super::builder::{Builder, Listening};
 use super::door::Door;
 use super::handle::{Control, Handle};
+use super::inherited::{Held, SocketFiles, listen};
+use super::life::Phase;
 use super::plan::{Plan, start_failed};
 use super::trust::Trusted;
-use super::worker::Phase;
 
 /// What a worker's thread is given.
 struct Job {
@@ -28,8 +28,8 @@ struct Job {
     counters: Arc<Counters>,
     /// Which of the workers it is, and how many there are.
     share: (usize, usize),
-    /// With what each asks of connections.
-    sockets: Vec<(socket2::Socket, Door)>,
+    /// With what each asks of connections, and who else has it.
+    sockets: Vec<(socket2::Socket, Door, Keeper)>,
     /// Dropped when the worker ends.
     ended: Sender<Infallible>,
     /// Likewise: the last worker removes the socket files.
@@ -42,12 +42,14 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
     let plan = Plan::new(&mut builder)?;
     check(&builder, &plan.trusted)?;
     let doors = doors(&builder.addresses)?;
-    let mut bound = listen(&builder.addresses, workers)?;
+    let inherited = std::mem::take(&mut builder.inherited);
+    let mut bound = listen(&builder.addresses, inherited, workers, &plan.journal)?;
 
-    let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
-    let files = Arc::new(SocketFiles::of(&listeners));
+    let listeners: Vec<Address> = bound.iter().map(|(_, bound)| bound.address.clone()).collect();
+    let files = Arc::new(SocketFiles::of(bound.iter().map(|(_, bound)| bound)));
+    let held = Arc::new(held(&bound, &files)?);
     let (ended, end) = async_std::channel::bounded(1);
-    let mut control = Control { life: plan.life.clone(), remotes: Vec::new() };
+    let mut control = Control { life: plan.life.clone(), remotes: Vec::new(), held };
     let mut counters = Vec::new();
     for number in 0..workers {
         counters.push(Arc::new(Counters::new()));
@@ -55,7 +57,7 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
             plan: plan.clone(),
             counters: counters[number].clone(),
             share: (number, workers),
-            sockets: sockets(&mut bound, &doors),
+            sockets: sockets(&mut bound, &doors, workers - number),
             ended: ended.clone(),
             files: files.clone(),
         };
@@ -111,24 +113,24 @@ fn doors(addresses: &[Listening]) -> Result<Vec<Door>> {
     addresses.iter().map(door).collect()
 }
 
-/// One worker's sockets.
-fn sockets(bound: &mut [Bound], doors: &[Door]) -> Vec<(socket2::Socket, Door)> {
-    let pairs = bound.iter_mut().zip(doors);
-    pairs.filter_map(|(bound, door)| Some((bound.take()?, door.clone()))).collect()
+/// The sockets of one of the workers that have none so far.
+fn sockets(
+    bound: &mut [(usize, Bound)],
+    doors: &[Door],
+    workers: usize,
+) -> Vec<(socket2::Socket, Door, Keeper)> {
+    let mut sockets = Vec::new();
+    for (number, bound) in bound {
+        let keeper = if bound.keeper.is_some() { Keeper::Somebody } else { Keeper::Nobody };
+        sockets
+            .extend(bound.take(workers).into_iter().map(|socket| (socket, doors[*number].clone(), keeper)));
+    }
+    sockets
 }
 
-fn listen(addresses: &[Listening], workers: usize) -> Result<Vec<Bound>> {
-    addresses
-        .iter()
-        .map(|Listening { address: text, .. }| {
-            let address: Address = text.parse().map_err(|error: io::Error| {
-                Error::new(Kind::BadAddress).detail(text.clone()).because(error)
-            })?;
-            Bound::new(&address, workers).map_err(|error| {
-                Error::new(Kind::Listen).detail(format!("on {text}: {error}")).because(error)
-            })
-        })
-        .collect()
+fn held(bound: &[(usize, Bound)], files: &Arc<SocketFiles>) -> Result<Held> {
+    let handles = bound.iter().map(|(_, bound)| bound.handles()).collect::<io::Result<Vec<_>>>();
+    Ok(Held::new(handles.map_err(start_failed)?.into_iter().flatten().collect(), Arc::downgrade(files)))
 }
 
 /// Starts a worker's thread and waits until it is ready.
@@ -140,9 +142,9 @@ fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
             let core = Core::new()?;
             let worker = plan.worker(&core, counters, share);
             plan.supervise(&worker);
-            for (socket, door) in sockets {
+            for (socket, door, keeper) in sockets {
                 let listener = Listener::new(&core, socket)?;
-                let task = core.spawn(accept::run(worker.clone(), listener, door));
+                let task = core.spawn(accept::run(worker.clone(), listener, door, keeper));
                 worker.add_acceptor(task);
             }
             io::Result::Ok((worker, core))
@@ -163,27 +165,4 @@ fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
         drop(ended);
     })?;
     started.recv().unwrap_or_else(|_| Err(io::Error::other("the worker ended before it was ready")))
-}
-
-/// The files of unix-domain listeners.
-#[derive(Debug)]
-struct SocketFiles(Vec<PathBuf>);
-
-impl SocketFiles {
-    fn of(listeners: &[Address]) -> Self {
-        let paths = listeners.iter().filter_map(|listener| match listener {
-            Address::Unix(path) => Some(path.clone()),
-            Address::Tcp(_) => None,
-        });
-        Self(paths.collect())
-    }
-}
-
-impl Drop for SocketFiles {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // Whoever removed it before had a reason.
-            let _removed = std::fs::remove_file(path);
-        }
-    }
 }

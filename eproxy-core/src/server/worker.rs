@@ -18,8 +18,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -32,7 +31,9 @@ use crate::router::{RouteNumber, Table};
 use super::at_once;
 use super::desk::Desk;
 use super::door::{self, Door, Stage};
+use super::exchange::After;
 use super::flight::{self, Flight};
+use super::life::{Life, Phase};
 use super::multiplex::Begun;
 use super::owner::Owner;
 use super::refuse;
@@ -51,45 +52,12 @@ pub(super) struct Options {
     pub(super) trusted: Trusted,
 }
 
-/// The phases of a server's life; they only ever advance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Phase {
-    Running,
-    /// No new connections; the exchanges that run are finished.
-    Draining,
-    /// Everything ends now.
-    Stopped,
-}
-
-/// The phase of a server, set by its handle and looked at by its workers.
-#[derive(Debug)]
-pub(super) struct Life(AtomicU8);
-
-impl Life {
-    pub(super) fn new() -> Self {
-        Self(AtomicU8::new(Phase::Running as u8))
-    }
-
-    pub(super) fn advance(&self, phase: Phase) {
-        self.0.fetch_max(phase as u8, Ordering::AcqRel);
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
-            0 => Phase::Running,
-            1 => Phase::Draining,
-            _ => Phase::Stopped,
-        }
-    }
-}
-
 /// A worker; it never leaves its thread.
 pub(super) struct Worker {
     pub(super) site: Rc<Site>,
     pub(super) table: Arc<Table>,
     pub(super) options: Options,
-    life: Arc<Life>,
+    pub(super) life: Arc<Life>,
     /// Connections between requests.
     parked: RefCell<Slab<Connection>>,
     /// Connections whose request is with an upstream.
@@ -114,6 +82,10 @@ pub(super) struct Worker {
     /// The accept loops, which end when the server drains or wait for connections to close.
     acceptors: RefCell<Vec<TaskId>>,
     accept_waits: Cell<bool>,
+    /// The number of those that go on.
+    accepting: Rc<Cell<usize>>,
+    /// Until when idle connections stay open while the server drains.
+    grace: Cell<Option<Instant>>,
 }
 
 /// A downstream connection; it holds its place in the worker's count.
@@ -170,6 +142,8 @@ impl Worker {
             shaking: Rc::default(),
             acceptors: RefCell::default(),
             accept_waits: Cell::new(false),
+            accepting: Rc::default(),
+            grace: Cell::new(None),
         })
     }
 
@@ -197,11 +171,8 @@ impl Worker {
 
     /// Closes all connections that no task holds.
     pub(super) fn close(&self) {
-        let parked = std::mem::take(&mut *self.parked.borrow_mut());
-        drop(parked);
-        let flights = std::mem::take(&mut *self.flights.borrow_mut());
-        let tunnels = std::mem::take(&mut *self.tunnels.borrow_mut());
-        drop((flights, tunnels));
+        drop(self.parked.take());
+        drop((self.flights.take(), self.tunnels.take()));
         self.site.upstreams.pool.clear();
         self.seats.borrow_mut().clear();
         self.site.counters.open.set(self.open.get() as u64);
@@ -209,6 +180,11 @@ impl Worker {
 
     pub(super) fn add_acceptor(&self, task: TaskId) {
         self.acceptors.borrow_mut().push(task);
+    }
+
+    /// A place among the accept loops, for as long as one goes on.
+    pub(super) fn acceptor(&self) -> Place {
+        Place::new(&self.accepting)
     }
 
     /// Whether the server finishes what runs and takes nothing new.
@@ -276,14 +252,24 @@ impl Worker {
         self.desk.borrow_mut()
     }
 
-    /// Leaves a connection without a task until it can be read; it is closed when the server drains and nothing is on its
-    /// way to it.
-    pub(super) fn park(self: &Rc<Self>, connection: Connection) {
-        if self.is_draining() && !connection.stream.is_sending() {
-            return;
+    /// How long a connection may say nothing that has so long otherwise: while the server drains, no longer than others.
+    pub(super) fn patience(&self, otherwise: Duration) -> Duration {
+        match self.grace.get() {
+            Some(end) => otherwise.min(end.saturating_duration_since(self.site.core.now())),
+            None => otherwise,
         }
+    }
+
+    /// Leaves a connection without a task until it can be read; it is closed when the server drains, idle connections have
+    /// had their time, and nothing is on its way to it.
+    pub(super) fn park(self: &Rc<Self>, connection: Connection) {
         let timeouts = &self.site.timeouts;
-        let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
+        let usual = if connection.served { timeouts.keep_alive } else { timeouts.head };
+        let patience = match self.patience(usual) {
+            Duration::ZERO if !connection.stream.is_sending() => return,
+            Duration::ZERO => usual,
+            patience => patience,
+        };
         // The time of a handshake is that of all of it.
         if !matches!(connection.stage, Stage::Shakes { .. }) {
             connection.stream.set_deadline(Direction::Read, Some(patience));
@@ -327,6 +313,11 @@ impl Worker {
             (Stage::Ready, false) => at_once::serve(self, connection, desk),
             (Stage::Shakes { .. }, false) => door::on_shaking(self, connection, desk),
             (Stage::Introduces(_), false) => self.give_seat(connection, Job::Serve, desk),
+            (_, true) if self.is_draining() => {
+                if connection.stream.is_sending() {
+                    self.give_seat(connection, Job::End(After::Close), desk);
+                }
+            }
             (Stage::Shakes { .. }, true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
             (_, true) if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
             (_, true) => {}
@@ -361,6 +352,23 @@ impl Worker {
         self.acceptors.borrow().iter().for_each(|task| self.site.core.wake(*task));
     }
 
+    /// Begins to end: nobody is let in any more, and connections on which nothing is under way have a little time in which a
+    /// request that was sent to them may come.
+    fn drain(&self) {
+        let grace = self.site.timeouts.drain_idle;
+        self.grace.set(Some(self.site.core.now() + grace));
+        self.wake_acceptors();
+        if grace.is_zero() {
+            // Those on which an answer is on its way are closed when it has left.
+            self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
+        } else {
+            for (_, connection) in &*self.parked.borrow() {
+                connection.stream.set_deadline(Direction::Read, Some(grace));
+            }
+        }
+        self.multiplexed.borrow().iter().for_each(|task| self.site.core.wake(*task));
+    }
+
     fn on_turn(self: &Rc<Self>) {
         let later = std::mem::take(&mut *self.later.borrow_mut());
         for tunnel in later {
@@ -373,14 +381,12 @@ impl Worker {
         }
         let phase = self.life.phase();
         if phase >= Phase::Draining && !self.site.draining.replace(true) {
-            self.wake_acceptors();
-            // Those on which an answer is on its way are closed when it has left.
-            self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
-            self.multiplexed.borrow().iter().for_each(|task| self.site.core.wake(*task));
+            self.drain();
         }
         self.site.counters.open.set(self.open.get() as u64);
         self.site.counters.http2_open_streams.set(self.streams.get() as u64);
-        if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {
+        let is_over = self.is_draining() && self.open.get() == 0 && self.accepting.get() == 0;
+        if phase == Phase::Stopped || is_over {
             self.site.core.stop();
         }
     }
