@@ -58,6 +58,7 @@ mod timer;
 mod traits;
 
 pub(crate) use cipher::{Cipher, Opened, Sink, Then};
+pub(crate) use clock::wall_seconds;
 #[cfg(test)]
 pub(crate) use cores::on_a_core;
 pub(crate) use cores::{Core, Remote};

@@ -1,7 +1,6 @@
 //! What is served, where, and by how many workers.
 
 use crate::error::{Error, Kind, Result};
-use crate::handler::Handler;
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Forward;
 use crate::router::{Mount, Route};
@@ -82,23 +81,23 @@ impl Builder {
     }
 
     /// Answers GET and HEAD on a pattern; see [`Route::get`].
-    pub fn get(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).get(handler))
+    pub fn get(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).get(answers))
     }
 
     /// Answers POST on a pattern.
-    pub fn post(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).post(handler))
+    pub fn post(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).post(answers))
     }
 
     /// Answers PUT on a pattern.
-    pub fn put(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).put(handler))
+    pub fn put(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).put(answers))
     }
 
     /// Answers DELETE on a pattern.
-    pub fn delete(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).delete(handler))
+    pub fn delete(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).delete(answers))
     }
 
     /// Passes requests on that name where they are to go, `GET http://host/` and `CONNECT host:443` (RFC 9112 §3.2.2, §3.2.3);

@@ -53,6 +53,10 @@ mod lab_handlers;
 mod lab_upstreams;
 mod limits;
 mod listeners;
+#[cfg(unix)]
+mod local_files;
+mod local_fixed;
+mod local_redirect;
 mod mutations;
 mod peer;
 mod proxy_buffering;
