@@ -105,7 +105,9 @@ pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };
 pub use router::{Mount, Mounted, Route};
-pub use server::{Builder, Handle, Server, Shutdown};
+#[cfg(unix)]
+pub use server::ListeningSocket;
+pub use server::{Builder, Handle, Inherited, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,

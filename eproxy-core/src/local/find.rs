@@ -139,7 +139,7 @@ fn is_missing(kind: ErrorKind) -> bool {
 }
 
 /// Whether a canonical path may name a file. Dot segments were resolved before: here they are refused once more.
-fn is_servable(path: &str, hidden: bool) -> bool {
+pub(super) fn is_servable(path: &str, hidden: bool) -> bool {
     let segments = path.trim_start_matches('/').split('/').enumerate();
     segments.filter(|(_, segment)| !segment.is_empty()).all(|(number, segment)| {
         let is_dotted = segment.starts_with('.') && !(number == 0 && segment == ".well-known");

@@ -19,6 +19,7 @@
 //! | `coding.rs` | Accept-Encoding: which of the compressed files |
 //! | `media_type.rs` | Content-Type, by the ending of a file's name |
 //! | `sending.rs` | a long file on its way |
+//! | `fuzzing.rs` | what clients say to files and redirects, for the fuzzer |
 
 mod coding;
 mod condition;
@@ -26,6 +27,8 @@ mod fields;
 mod files;
 mod find;
 mod fixed;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) mod fuzzing;
 mod media_type;
 mod place;
 mod range;

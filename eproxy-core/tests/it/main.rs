@@ -45,6 +45,8 @@ mod http2_streaming;
 mod http2_timeouts;
 mod http2_upstreams;
 mod http2_websockets;
+#[cfg(unix)]
+mod inherited_sockets;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;
