@@ -42,6 +42,7 @@ pub(super) fn gather(path: &Path, variable: &dyn Fn(&str) -> Option<String>) -> 
         Err(error) => {
             gatherer.add_source(path, String::new());
             gatherer.out.notes.wrong(Span::file(0), reason(&error));
+            gatherer.out.has_gaps = true;
         }
     }
     gatherer.out

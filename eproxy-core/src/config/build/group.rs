@@ -143,7 +143,7 @@ pub(super) fn check(table: &Table, group: &Group, notes: &mut Notes) {
         &["sticky"],
         &["tls"],
     ];
-    for part in parts {
+    for part in parts.iter().filter(|part| table.has(part[0])) {
         let alone = settings(Group::from("http://a"), table, &|key| part.contains(&key));
         let place = table.place(part[0]);
         if let Err(error) = alone.build()

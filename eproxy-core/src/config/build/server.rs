@@ -59,6 +59,7 @@ pub(super) fn timeouts(tree: &Table) -> Timeouts {
         body_rate: table.size("body_rate").unwrap_or(default.body_rate),
         write_idle: table.duration("write_idle").unwrap_or(default.write_idle),
         tunnel_idle: table.duration("tunnel_idle").unwrap_or(default.tunnel_idle),
+        drain_idle: table.duration("drain_idle").unwrap_or(default.drain_idle),
     }
 }
 

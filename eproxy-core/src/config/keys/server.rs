@@ -213,4 +213,11 @@ static TIMES: &[Key] = &[
         "How long an upgraded connection or a tunnel may carry no byte in either direction before it is closed.",
     )
     .also(&["tunnel"]),
+    optional(
+        "drain_idle",
+        Shape::Duration(0, u64::MAX),
+        "\"1s\"",
+        "How long a connection on which nothing is under way stays open once the server ends, so that a request that is on its \
+         way is answered. `\"0s\"` closes them at once.",
+    ),
 ];
