@@ -53,7 +53,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 8 | `testing`: a server with everything around it on one thread, for tests |
+//! | 8 | `admin`: an API and a page for whoever runs it; `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
 //! | 6 | `router`: which route |
 //! | 5 | `proxy`: passing requests on; `client`: asking others |
@@ -67,6 +67,7 @@
 //! has to be waited for. Otherwise it follows `server/exchange::run`; where it is passed on, `proxy/reverse::run`,
 //! `proxy/tries::try_all` and `proxy/attempt::attempt`.
 
+mod admin;
 mod client;
 mod driver;
 mod error;
@@ -86,6 +87,7 @@ mod tls;
 mod tunnel;
 mod upstream;
 
+pub use admin::Admin;
 pub use client::{Client, ClientOptions, IntoRequest};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
@@ -95,7 +97,7 @@ pub use proxy::{
 };
 pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
-pub use telemetry::{Attempt, Phase, Stats};
+pub use telemetry::{Attempt, Failure, Phase, Stats};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
     TlsVersion, UpstreamTls,

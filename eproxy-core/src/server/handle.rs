@@ -9,18 +9,20 @@ use async_std::channel::Receiver;
 
 use crate::driver::{Address, Remote};
 use crate::error::Result;
-use crate::telemetry::{Counters, Stats};
+use crate::telemetry::{Counters, Failure, Recent, Stats};
 use crate::tls::{Acceptor, News};
 
 use super::worker::{Life, Phase};
 
-/// A running server. Dropping the handle leaves the server running for as long as the program does.
-#[derive(Debug)]
+/// A running server; clones are handles of the same. Dropping it leaves the server running for as long as the program does.
+#[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) listeners: Vec<Address>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) control: Control,
     pub(super) counters: Vec<Arc<Counters>>,
+    /// The last failures.
+    pub(super) recent: Recent,
     /// What takes TLS connections in.
     pub(super) acceptors: Vec<Acceptor>,
     /// Closed when the last worker has ended.
@@ -82,6 +84,29 @@ impl Handle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
+    }
+
+    /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
+    /// that is only [counted](Self::stats).
+    #[must_use]
+    pub fn recent_failures(&self) -> Vec<Failure> {
+        self.recent.latest()
+    }
+
+    /// Whether the server is on its way to its end, or there: it takes no new connections.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.control.life.phase() != Phase::Running
+    }
+
+    /// Whether the last worker has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_closed()
+    }
+
+    /// How many workers it was started with.
+    pub(crate) fn workers(&self) -> usize {
+        self.counters.len()
     }
 
     /// Ends the server in good order: it stops listening, closes idle connections, finishes what runs with

@@ -54,9 +54,7 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
 
 /// Counts and logs a failure.
 pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
-    let kind = error.kind();
-    worker.site.counters.failure(kind);
+    worker.site.counters.failure(error.kind());
     let route = worker.table.pattern(route);
-    let line = || FailureLine { error, route, upstream: None, attempt: None, peer }.to_string();
-    worker.site.journal.note(kind.row().level, line);
+    worker.site.journal.note_failure(&FailureLine { error, route, upstream: None, attempt: None, peer });
 }

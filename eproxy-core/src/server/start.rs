@@ -73,7 +73,8 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
         Address::Tcp(address) => Some(*address),
         Address::Unix(_) => None,
     });
-    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, acceptors, ended: end })
+    let recent = plan.journal.recent().clone();
+    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, recent, acceptors, ended: end })
 }
 
 fn workers(builder: &Builder) -> Result<usize> {
