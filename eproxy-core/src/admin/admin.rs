@@ -150,10 +150,7 @@ impl Admin {
     ///     Ok(())
     /// });
     /// ```
-    pub fn on_log_level(
-        mut self,
-        set: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn on_log_level(mut self, set: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.callbacks.set_level = Some(Box::new(set));
         self
     }

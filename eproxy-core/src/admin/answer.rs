@@ -61,7 +61,11 @@ pub(super) fn not_allowed(response: Response, allowed: &'static str) {
 pub(super) fn refuse(response: Response, refusal: Refusal) {
     match refusal {
         // RFC 9110 §15.5.20.
-        Refusal::Host => error(response, 421, "this is not the host that was asked: use localhost, an address, or a name that the admin listener was told of"),
+        Refusal::Host => error(
+            response,
+            421,
+            "this is not the host that was asked: use localhost, an address, or a name that the admin listener was told of",
+        ),
         // RFC 6750 §3.
         Refusal::Token => error(
             response.header("WWW-Authenticate", "Bearer realm=\"eproxy\""),

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use crate::upstream::Group;
 
 /// Has what the program was told loaded again: what came of it, or what is wrong, a line for each problem.
-pub(super) type Reload = dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync;
+pub(super) type Reload =
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync;
 
 /// Sets the log level.
 pub(super) type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;

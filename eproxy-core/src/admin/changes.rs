@@ -64,7 +64,8 @@ async fn wish<T: for<'a> Deserialize<'a>>(request: &mut Request) -> Result<T, Re
     // The route's limit bounds it.
     let body = request.take_body().bytes(u64::MAX).await;
     let body = body.map_err(|error| Refused(error.status().max(400), error.to_string()))?;
-    serde_json::from_slice(&body).map_err(|error| Refused(400, format!("the body is not what it has to be: {error}")))
+    serde_json::from_slice(&body)
+        .map_err(|error| Refused(400, format!("the body is not what it has to be: {error}")))
 }
 
 /// Changes an endpoint, and tells how its group is then.
@@ -100,7 +101,10 @@ async fn change(
         (Action::Weight, None) => return Err(Refused(422, "a weight is needed, from 1 to 1000".into())),
     };
     changed.map_err(|error| Refused(422, error.into_detail()))?;
-    log::info!("admin: {action:?} {endpoint} of group {name}{}", weight.map_or_else(String::new, |weight| format!(", {weight}")));
+    log::info!(
+        "admin: {action:?} {endpoint} of group {name}{}",
+        weight.map_or_else(String::new, |weight| format!(", {weight}"))
+    );
     Ok(GroupState::of(name.to_owned(), group))
 }
 
@@ -121,7 +125,8 @@ pub(super) async fn reload(shared: Arc<Shared>, response: Response) {
         }
         Err(words) => {
             log::warn!("admin: reload refused: {words}");
-            let lines: Vec<_> = words.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+            let lines: Vec<_> =
+                words.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
             answer::problems(response, 422, "the configuration was refused: nothing has changed", &lines);
         }
     }

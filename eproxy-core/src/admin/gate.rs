@@ -70,7 +70,9 @@ impl Gate {
             }
             // RFC 6750 §2.1, and a little more: what a field can carry and nothing trims.
             Some(token) if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                return wrong("an admin token that is empty, or has other than visible ASCII characters".into());
+                return wrong(
+                    "an admin token that is empty, or has other than visible ASCII characters".into(),
+                );
             }
             _ => {}
         }
@@ -203,9 +205,16 @@ mod tests {
         for own in ["localhost", "LOCALHOST:9901", "127.0.0.1:1", "[::1]:9901", "10.1.2.3", "admin.example"] {
             assert!(gate.is_own(own), "{own}");
         }
-        for other in
-            ["evil.example", "localhost.evil.example:9901", "evil-localhost", "", ":9901", "::1", "[::1", "[a]"]
-        {
+        for other in [
+            "evil.example",
+            "localhost.evil.example:9901",
+            "evil-localhost",
+            "",
+            ":9901",
+            "::1",
+            "[::1",
+            "[a]",
+        ] {
             assert!(!gate.is_own(other), "{other}");
         }
         assert_eq!(judge(None, Claims::default(), Need::Nothing), Err(Refusal::Host));
@@ -222,7 +231,11 @@ mod tests {
             assert_eq!(judge(Some("secret"), claims(Some(right)), Need::Intent), Ok(()), "{right}");
         }
         for wrong in ["Bearer secre", "Bearer secrets", "Basic secret", "secret", "Bearer", ""] {
-            assert_eq!(judge(Some("secret"), claims(Some(wrong)), Need::Token), Err(Refusal::Token), "{wrong}");
+            assert_eq!(
+                judge(Some("secret"), claims(Some(wrong)), Need::Token),
+                Err(Refusal::Token),
+                "{wrong}"
+            );
         }
         assert_eq!(judge(Some("secret"), claims(None), Need::Token), Err(Refusal::Token));
         assert_eq!(judge(Some("secret"), claims(None), Need::Nothing), Ok(()));

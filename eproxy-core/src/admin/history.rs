@@ -75,9 +75,10 @@ impl History {
         };
         let seconds = moment.instant.duration_since(last.instant).as_secs_f64().max(0.001);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
-        let cpu = moment.cpu.zip(last.cpu).map(|(now, then)| {
-            100.0 * now.saturating_sub(then).as_secs_f64() / seconds
-        });
+        let cpu = moment
+            .cpu
+            .zip(last.cpu)
+            .map(|(now, then)| 100.0 * now.saturating_sub(then).as_secs_f64() / seconds);
         self.rows.push_back([
             Some(moment.at as f64),
             Some(rate(moment.requests, last.requests)),

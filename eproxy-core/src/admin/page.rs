@@ -56,7 +56,15 @@ mod tests {
 
     #[test]
     fn nothing_of_the_server_becomes_markup() {
-        for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "setHTML"] {
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "DOMParser",
+            "setHTML",
+        ] {
             assert!(!SCRIPT.contains(way), "{way}");
         }
         // The policy allows neither styles nor scripts in attributes.

@@ -63,7 +63,10 @@ impl Recent {
     /// Keeps a failure. A core never waits for that: where another is at it, or too many come at once, it is left out; it
     /// was counted.
     pub(crate) fn note(&self, line: &FailureLine<'_>) {
-        #[expect(clippy::disallowed_methods, reason = "when it happened, for people; nothing is decided by it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "when it happened, for people; nothing is decided by it"
+        )]
         let now = SystemTime::now();
         let mut kept = match self.0.try_lock() {
             Ok(kept) => kept,
