@@ -4,7 +4,7 @@ use crate::driver::Peer;
 use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerParts, BodyCoding};
 use crate::message::{Answer, Content, Version};
-use crate::router::{Choice, RouteNumber};
+use crate::router::Choice;
 use crate::telemetry::FailureLine;
 
 use super::desk::Desk;
@@ -28,7 +28,7 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
 
 /// Refuses what is not a valid request; the answer is left on the desk.
 pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
-    fail(worker, peer, RouteNumber::NONE, &kind.into());
+    fail(worker, peer, "", &kind.into());
     let status = kind.row().status;
     let (_, headers, body) = Answer::plain(status).into_parts();
     let coding = BodyCoding::Length(body.len().unwrap_or(0));
@@ -52,9 +52,8 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
     After::Linger
 }
 
-/// Counts and logs a failure.
-pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
-    worker.site.counters.failure(error.kind());
-    let route = worker.table.pattern(route);
-    worker.site.journal.note_failure(&FailureLine { error, route, upstream: None, attempt: None, peer });
+/// Counts and logs a failure; `route` is the pattern of its route, and empty for none.
+pub(super) fn fail(worker: &Worker, peer: Peer, route: &str, error: &Error) {
+    worker.counters.failure(error.kind());
+    worker.journal.note_failure(&FailureLine { error, route, upstream: None, attempt: None, peer });
 }
