@@ -365,6 +365,23 @@ fn websocket_echoes_through_the_proxy() {
 }
 
 #[test]
+fn files_serves_a_folder_and_nothing_beside_it() {
+    let files = Example::run("files");
+    let ask = |path: &str, fields: &str| files.ask_raw(&format!("GET {path} HTTP/1.1\nHost: test{fields}"));
+    let (head, page) = ask("/docs/local.md", "");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("\r\nETag: "), "{head}");
+    assert!(head.contains("\r\nCache-Control: no-cache\r\n"), "{head}");
+    let (head, part) = ask("/docs/local.md", "\nRange: bytes=0-24");
+    assert!(head.starts_with("HTTP/1.1 206 "), "{head}");
+    assert!(part == "# What is answered here\n\n" && page.starts_with(&part), "{part}");
+    assert!(ask("/docs/%2e%2e/Cargo.toml", "").0.starts_with("HTTP/1.1 404 Not Found\r\n"));
+    let (head, _) = ask("/guides/local.md?from=old", "");
+    assert!(head.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"), "{head}");
+    assert!(head.contains("\r\nLocation: /docs/local.md?from=old\r\n"), "{head}");
+    assert_eq!(files.get("/healthz"), "ok\n");
+}
+
+#[test]
 fn hooks_asks_who_it_is_and_signs_what_comes_back() {
     let hooks = Example::run("hooks");
     assert_eq!(hooks.ask("GET", "/greeting", ""), (401, "who are you?\n".into()));

@@ -51,6 +51,11 @@ impl Pattern {
         }
         Ok(out)
     }
+
+    /// Whether its last parameter is a wildcard.
+    pub(super) fn has_rest(&self) -> bool {
+        self.segments.last() == Some(&Segment::Rest)
+    }
 }
 
 #[cfg(test)]

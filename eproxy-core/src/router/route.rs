@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::handler::Handler;
-
 use super::mount::{Mount, Mounted};
 
 /// A path pattern, what answers its methods, and its options.
@@ -38,32 +36,32 @@ impl Route {
 
     /// Answers GET, and HEAD without the body unless it has a handler of its own.
     #[must_use]
-    pub fn get(self, handler: impl Handler) -> Self {
-        self.method("GET", handler)
+    pub fn get(self, answers: impl Mount) -> Self {
+        self.method("GET", answers)
     }
 
     /// Answers POST.
     #[must_use]
-    pub fn post(self, handler: impl Handler) -> Self {
-        self.method("POST", handler)
+    pub fn post(self, answers: impl Mount) -> Self {
+        self.method("POST", answers)
     }
 
     /// Answers PUT.
     #[must_use]
-    pub fn put(self, handler: impl Handler) -> Self {
-        self.method("PUT", handler)
+    pub fn put(self, answers: impl Mount) -> Self {
+        self.method("PUT", answers)
     }
 
     /// Answers DELETE.
     #[must_use]
-    pub fn delete(self, handler: impl Handler) -> Self {
-        self.method("DELETE", handler)
+    pub fn delete(self, answers: impl Mount) -> Self {
+        self.method("DELETE", answers)
     }
 
     /// Answers PATCH.
     #[must_use]
-    pub fn patch(self, handler: impl Handler) -> Self {
-        self.method("PATCH", handler)
+    pub fn patch(self, answers: impl Mount) -> Self {
+        self.method("PATCH", answers)
     }
 
     /// Answers a method by its name, which may be any token; methods are case-sensitive (RFC 9110 §9.1). What answers may

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Kind, Result};
+use crate::local::Place;
 use crate::message::is_token;
 use crate::proxy::Reverse;
 use crate::upstream::Registry;
@@ -82,7 +83,7 @@ impl Table {
     /// # Errors
     ///
     /// `BadPattern`: a pattern that is malformed or that overlaps with another, a method that is not a token;
-    /// `BadOption`: something is wrong with a proxy.
+    /// `BadOption`: something is wrong with what is mounted.
     pub(crate) fn new(routes: Vec<Route>, registry: &mut Registry) -> Result<Self> {
         let mut merged: Vec<Route> = Vec::new();
         for route in routes {
@@ -94,13 +95,13 @@ impl Table {
         let mut table = Self { allow: allow(merged.iter()), ..Self::default() };
         for (number, route) in merged.into_iter().enumerate() {
             check_methods(&route)?;
-            let Pattern { segments, names } = Pattern::parse(&route.pattern)?;
-            if let Err(taken) = table.tree.insert(&segments, number) {
+            let pattern = Pattern::parse(&route.pattern)?;
+            if let Err(taken) = table.tree.insert(&pattern.segments, number) {
                 let other = &table.routes[taken].pattern;
                 let what = format!("{:?} matches the same paths as {other:?}", route.pattern);
                 return Err(Error::new(Kind::BadPattern).detail(what));
             }
-            let entry = Entry::new(route, names, registry, &mut table.reverses)?;
+            let entry = Entry::new(route, pattern, registry, &mut table.reverses)?;
             table.routes.push(entry);
         }
         Ok(table)
@@ -161,19 +162,20 @@ impl Table {
 impl Entry {
     fn new(
         route: Route,
-        names: Vec<String>,
+        parsed: Pattern,
         registry: &mut Registry,
         reverses: &mut Vec<Reverse>,
     ) -> Result<Self> {
         let allow = allow(std::iter::once(&route));
         let Route { pattern, methods, any, body_limit } = route;
         let wrong = |error: Error| error.on_route(&pattern);
+        let place = Place { names: &parsed.names, has_rest: parsed.has_rest() };
         let mut built = Vec::new();
         for (method, mounted) in methods {
-            built.push((method, mounted.build(registry, reverses).map_err(wrong)?));
+            built.push((method, mounted.build(&place, registry, reverses).map_err(wrong)?));
         }
-        let any = any.map(|mounted| mounted.build(registry, reverses)).transpose().map_err(wrong)?;
-        Ok(Self { pattern, methods: built, any, body_limit, names, allow })
+        let any = any.map(|mounted| mounted.build(&place, registry, reverses)).transpose().map_err(wrong)?;
+        Ok(Self { pattern, methods: built, any, body_limit, names: parsed.names, allow })
     }
 
     fn target(&self, method: &[u8]) -> Option<&Target> {

@@ -46,6 +46,8 @@ mod http2_streaming;
 mod http2_timeouts;
 mod http2_upstreams;
 mod http2_websockets;
+#[cfg(unix)]
+mod inherited_sockets;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;
@@ -54,6 +56,10 @@ mod lab_handlers;
 mod lab_upstreams;
 mod limits;
 mod listeners;
+#[cfg(unix)]
+mod local_files;
+mod local_fixed;
+mod local_redirect;
 mod mutations;
 mod peer;
 mod proxy_buffering;
