@@ -126,6 +126,9 @@ pub use upstream::{
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
 mod guides {
+    #[cfg(feature = "config")]
+    #[doc = include_str!("../../docs/configuration.md")]
+    struct Configuration;
     #[doc = include_str!("../../docs/http2.md")]
     struct Http2;
     #[doc = include_str!("../../docs/local.md")]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::admin::Admin;
 use crate::server::Builder;
 use crate::upstream::Group;
 
@@ -99,9 +100,15 @@ impl Config {
         build::builder(&self.tree, &self.groups)
     }
 
-    /// The groups that have a name, in the order of their names.
+    /// The groups, in the order of their names; those of proxies that name no group go by the URLs that these name.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &Group)> {
-        self.groups.named()
+        self.groups.named().chain(self.groups.unnamed())
+    }
+
+    /// The admin listener, if there is one: to be told of groups and reloads, and to be started beside the server.
+    #[must_use]
+    pub fn admin(&self) -> Option<Admin> {
+        self.tree.table("admin").map(build::admin)
     }
 
     /// Gives the endpoints that are named here to groups that were kept from the configuration

@@ -95,8 +95,10 @@ fn values(what: &str, old: Option<&Node>, new: Option<&Node>, lines: &mut Vec<St
     lines.push(match old == new {
         // A secret, or a variable of the environment.
         true => format!("{what}: changed"),
-        // Workers are made at the start.
-        false if what == "workers" => format!("{what}: {old} is {new} from the next start on"),
+        // These are made at the start.
+        false if what == "workers" || what.starts_with("admin.") => {
+            format!("{what}: {old} is {new} from the next start on")
+        }
         false => format!("{what}: {old} is now {new}"),
     });
 }

@@ -24,6 +24,7 @@
 //! | `describe.rs`, `differences.rs` | a configuration to be shown; what has changed from one to the next |
 
 mod build;
+#[expect(clippy::module_inception, reason = "the room is named after what is in it")]
 mod config;
 mod describe;
 mod differences;

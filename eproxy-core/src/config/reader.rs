@@ -172,16 +172,18 @@ impl<'r> Reader<'r> {
             (Shape::Integer(..), DeValue::Integer(number)) => self.integer(what, at, number, shape)?,
             (Shape::Number(..), DeValue::Integer(number)) => self.number(what, at, number.as_str(), shape)?,
             (Shape::Number(..), DeValue::Float(number)) => self.number(what, at, number.as_str(), shape)?,
-            (Shape::Size | Shape::Limit, DeValue::Integer(number)) => match number
-                .as_str()
-                .replace('_', "")
-                .parse()
-            {
-                Ok(bytes) => Value::Size(bytes),
-                Err(_) => {
-                    return self.bad(what, at, &format!("{number} is no size, expected {}", shape.expected()));
+            (Shape::Size | Shape::Limit, DeValue::Integer(number)) => {
+                match number.as_str().replace('_', "").parse() {
+                    Ok(bytes) => Value::Size(bytes),
+                    Err(_) => {
+                        return self.bad(
+                            what,
+                            at,
+                            &format!("{number} is no size, expected {}", shape.expected()),
+                        );
+                    }
                 }
-            },
+            }
             (_, DeValue::String(text)) => return self.text(what, at, text, shape),
             (_, found) => return self.mismatch(what, at, found, shape),
         };

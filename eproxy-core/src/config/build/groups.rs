@@ -12,8 +12,10 @@ use super::{endpoint, group};
 #[derive(Debug, Default)]
 pub(in crate::config) struct Groups {
     named: BTreeMap<String, Kept>,
-    /// By their URLs.
+    /// By their URLs, as they are written.
     unnamed: HashMap<String, Kept>,
+    /// What these are called.
+    titles: BTreeMap<String, String>,
 }
 
 /// A group, and what tells whether it is still the same.
@@ -43,6 +45,8 @@ impl Groups {
             let key = to.exact();
             if !groups.unnamed.contains_key(&key) {
                 let known = previous.and_then(|previous| previous.unnamed.get(&key));
+                let urls: Vec<_> = to.list().iter().filter_map(Node::text).collect();
+                groups.titles.insert(urls.join(","), key.clone());
                 groups.unnamed.insert(key.clone(), Kept::behind(to, key, known, notes));
             }
         }
@@ -52,6 +56,11 @@ impl Groups {
     /// The groups that have a name.
     pub(in crate::config) fn named(&self) -> impl Iterator<Item = (&str, &Group)> {
         self.named.iter().map(|(name, kept)| (name.as_str(), &kept.group))
+    }
+
+    /// The groups that have none, by the URLs that they are for.
+    pub(in crate::config) fn unnamed(&self) -> impl Iterator<Item = (&str, &Group)> {
+        self.titles.iter().filter_map(|(title, key)| Some((title.as_str(), &self.unnamed.get(key)?.group)))
     }
 
     /// Gives the endpoints that are named now to groups that were kept.

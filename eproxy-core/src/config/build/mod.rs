@@ -6,6 +6,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `whole.rs` | [`check`], [`builder`]: all of it |
+//! | `admin.rs` | the admin listener |
 //! | `server.rs` | listeners, limits, timeouts, trusted proxies |
 //! | `tls.rs` | TLS on both sides |
 //! | `groups.rs` | [`Groups`]: all groups, those that are kept from the configuration before among them |
@@ -17,6 +18,7 @@
 //! | `local.rs` | answers that no upstream gives |
 //! | `forward.rs` | the forward proxy |
 
+mod admin;
 mod endpoint;
 mod forward;
 mod group;
@@ -31,5 +33,6 @@ mod tests;
 mod tls;
 mod whole;
 
+pub(super) use admin::admin;
 pub(super) use groups::Groups;
 pub(super) use whole::{builder, check};

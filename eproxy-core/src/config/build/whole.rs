@@ -5,7 +5,7 @@ use crate::config::tree::Table;
 use crate::server::{Builder, Server};
 
 use super::groups::Groups;
-use super::{forward, route, server};
+use super::{admin, forward, route, server};
 
 /// Notes everything that is wrong with a tree, and makes its groups; those that are the same as before are those of
 /// `previous`. With `has_gaps` a part of it could not be read.
@@ -16,6 +16,7 @@ pub(in crate::config) fn check(
     notes: &mut Notes,
 ) -> Groups {
     server::check(tree, has_gaps, notes);
+    admin::check(tree, notes);
     let groups = Groups::of(tree, previous, notes);
     forward::check(tree, notes);
     route::check(tree, &groups, has_gaps, notes);

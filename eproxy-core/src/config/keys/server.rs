@@ -64,6 +64,12 @@ pub(in crate::config) static ROOT: Section = Section::new(
             "no forward proxy",
             "Passes requests on that name where they are to go themselves, and tunnels.",
         ),
+        without(
+            "admin",
+            Shape::Table(&ADMIN),
+            "no admin listener",
+            "A listener for whoever runs this: an API and a live page. `[admin]` alone has the defaults.",
+        ),
     ],
 );
 
@@ -124,6 +130,37 @@ static LISTENER: Section = Section::new(
             "Every connection begins with a PROXY protocol header, version 1 or 2. Only `trusted_proxies` may connect.",
         )
         .also(&["accept_proxy"]),
+    ],
+);
+
+static ADMIN: Section = Section::new(
+    "admin",
+    "A listener beside the others with an API and a live page. It is started with the server: what changes here holds from the \
+     next start on.",
+    &[
+        optional(
+            "address",
+            Shape::Text,
+            "\"127.0.0.1:9901\"",
+            "Where it listens, as for a listener. Anywhere but on the loopback or a unix-domain socket it needs a token.",
+        )
+        .also(&["bind", "listen"]),
+        without(
+            "token",
+            Shape::Secret,
+            "nobody is asked",
+            "What has to be shown, `Authorization: Bearer …`, for everything but the questions whether the server lives and is \
+             ready.",
+        ),
+        without("token_file", Shape::File, "see `token`", "A file with the token, without the line end at its end."),
+        without("tls", Shape::Table(&TLS), "plain HTTP", "Speaks TLS."),
+        without(
+            "hosts",
+            Shape::Some(&Shape::Text),
+            "`localhost`, addresses, and the name in `address`",
+            "Names that it answers to as well; requests for others get 421.",
+        )
+        .also(&["host"]),
     ],
 );
 
