@@ -93,7 +93,7 @@ pub use message::{Answer, Body, Headers, Limits, Timeouts};
 pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };
-pub use router::{Mount, Mounted, Route};
+pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
 pub use server::{Builder, Handle, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tls::{

@@ -150,7 +150,7 @@ pub(super) fn relay<'a>(
     };
     Relay {
         site: &worker.site,
-        pattern: worker.table.pattern(passing.route),
+        pattern: worker.table.label(passing.route),
         client,
         head: passing.head,
         input: &mut desk.input,

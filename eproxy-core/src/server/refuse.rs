@@ -21,7 +21,7 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
     let mut answer = Answer::plain(status);
     if let Some(allow) = allow {
         // A list of tokens is always a valid value.
-        let _valid = answer.headers_mut().insert("Allow", allow);
+        let _valid = answer.headers_mut().insert("Allow", &*allow);
     }
     answer
 }
@@ -56,7 +56,7 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
 pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
     let kind = error.kind();
     worker.site.counters.failure(kind);
-    let route = worker.table.pattern(route);
+    let route = worker.table.label(route);
     let line = || FailureLine { error, route, upstream: None, attempt: None, peer }.to_string();
     worker.site.journal.note(kind.row().level, line);
 }
