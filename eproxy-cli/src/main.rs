@@ -1,12 +1,15 @@
 //! `eproxy`: a reverse proxy, a forward proxy and a demo, over the public face of eproxy-core.
 
 mod flags;
+mod health;
 mod listening;
 mod logging;
 mod origin;
 mod proxies;
 mod routes;
 mod signals;
+#[cfg(test)]
+mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -25,6 +28,9 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(early) => return early.print(),
     };
+    if let Some(url) = &flags.health_check {
+        return health::check(url);
+    }
     logging::start(flags.log_level, flags.log_format);
     // Handlers' async work is light here: one thread does it, beside the workers.
     async_global_executor::init_with_config(
