@@ -58,7 +58,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 8 | `testing`: a server with everything around it on one thread, for tests |
+//! | 8 | `admin`: an API and a page for whoever runs it; `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
 //! | 6 | `router`: which route |
 //! | 5 | `proxy`: passing requests on; `client`: asking others; `local`: what is answered here |
@@ -72,7 +72,10 @@
 //! has to be waited for. Otherwise it follows `server/exchange::run`; where it is passed on, `proxy/reverse::run`,
 //! `proxy/tries::try_all` and `proxy/attempt::attempt`.
 
+mod admin;
 mod client;
+#[cfg(feature = "config")]
+mod config;
 mod driver;
 mod error;
 #[cfg(all(unix, any(test, fuzzing)))]
@@ -92,7 +95,10 @@ mod tls;
 mod tunnel;
 mod upstream;
 
+pub use admin::Admin;
 pub use client::{Client, ClientOptions, IntoRequest};
+#[cfg(feature = "config")]
+pub use config::{Config, Files as ConfigFiles, LogFormat, Problem, Problems};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use local::{Files, Fixed, Redirect};
@@ -104,7 +110,7 @@ pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
 #[cfg(unix)]
 pub use server::ListeningSocket;
 pub use server::{Builder, Handle, Inherited, Server, Shutdown};
-pub use telemetry::{Attempt, Phase, Stats};
+pub use telemetry::{Attempt, Failure, Phase, Stats};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
     TlsVersion, UpstreamTls,

@@ -300,6 +300,29 @@ fn reverse_proxy_shares_requests_out_and_speaks_in_the_clients_terms() {
 }
 
 #[test]
+fn admin_shows_a_page_and_refuses_to_reload() {
+    let example = Example::run("admin");
+    let page = example.preface[0].strip_prefix("the live page: http://").unwrap().trim_end_matches('/');
+    let admin = |head: &str| {
+        let mut stream = TcpStream::connect(page).expect("the admin listener takes connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let text = format!("{head}\nHost: localhost\nConnection: close\n\n").replace('\n', "\r\n");
+        stream.write_all(text.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    assert!(admin("GET / HTTP/1.1").contains("<title>eproxy</title>"));
+    assert!(admin("GET /readyz HTTP/1.1").ends_with(r#"{"ready":true,"reasons":[]}"#));
+    let refused = admin("POST /api/reload HTTP/1.1\nX-Eproxy-Admin: 1\nContent-Length: 0");
+    assert!(
+        refused.starts_with("HTTP/1.1 422 ") && refused.contains("there is no file to load"),
+        "{refused}"
+    );
+    assert_eq!(example.get("/"), "try /shop/anything and /search\n");
+}
+
+#[test]
 fn forward_proxy_asks_who_it_is_and_lets_nobody_inside() {
     let proxy = Example::run("forward_proxy");
     let reachable = proxy.preface[0].strip_prefix("the server that may be reached: ").unwrap().to_owned();

@@ -36,6 +36,12 @@ impl Mount for Proxy {
     }
 }
 
+impl Mount for Mounted {
+    fn mount(self) -> Mounted {
+        self
+    }
+}
+
 impl Mount for Fixed {
     fn mount(self) -> Mounted {
         Mounted(What::Local(Box::new(self)))

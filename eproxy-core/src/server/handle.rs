@@ -10,7 +10,7 @@ use async_std::channel::Receiver;
 
 use crate::driver::Remote;
 use crate::error::Result;
-use crate::telemetry::{Counters, Journal, Stats};
+use crate::telemetry::{Counters, Failure, Journal, Stats};
 use crate::tls::News;
 
 use super::builder::Builder;
@@ -19,13 +19,13 @@ use super::life::{Legacy, Life, Phase};
 use super::orders::Orders;
 use super::replace::Listeners;
 
-/// A running server. Dropping the handle leaves the server running for as long as the program does.
-#[derive(Debug)]
+/// A running server; clones are handles of the same. Dropping it leaves the server running for as long as the program does.
+#[derive(Clone, Debug)]
 pub struct Handle {
     control: Control,
     counters: Vec<Arc<Counters>>,
     journal: Journal,
-    listeners: Mutex<Listeners>,
+    listeners: Arc<Mutex<Listeners>>,
     /// Closed when the last worker has ended.
     ended: Receiver<Infallible>,
 }
@@ -74,7 +74,7 @@ impl Handle {
         listeners: Listeners,
         ended: Receiver<Infallible>,
     ) -> Self {
-        Self { control, counters, journal, listeners: listeners.into(), ended }
+        Self { control, counters, journal, listeners: Arc::new(listeners.into()), ended }
     }
 
     fn listening(&self) -> MutexGuard<'_, Listeners> {
@@ -156,6 +156,29 @@ impl Handle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
+    }
+
+    /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
+    /// that is only [counted](Self::stats).
+    #[must_use]
+    pub fn recent_failures(&self) -> Vec<Failure> {
+        self.journal.recent().latest()
+    }
+
+    /// Whether the server is on its way to its end, or there: it takes no new connections.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.control.life.phase() != Phase::Running
+    }
+
+    /// Whether the last worker has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_closed()
+    }
+
+    /// How many workers it was started with.
+    pub(crate) fn workers(&self) -> usize {
+        self.counters.len()
     }
 
     /// Ends the server in good order, without a request being lost:

@@ -54,8 +54,6 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
 
 /// Counts and logs a failure; `route` is what its route is called, and empty for none.
 pub(super) fn fail(worker: &Worker, peer: Peer, route: &str, error: &Error) {
-    let kind = error.kind();
-    worker.counters.failure(kind);
-    let line = || FailureLine { error, route, upstream: None, attempt: None, peer }.to_string();
-    worker.journal.note(kind.row().level, line);
+    worker.counters.failure(error.kind());
+    worker.journal.note_failure(&FailureLine { error, route, upstream: None, attempt: None, peer });
 }

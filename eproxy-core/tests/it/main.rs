@@ -1,6 +1,11 @@
 //! The server from outside, one file for each promise. Everything is said in bytes over loopback sockets, or in a lab.
 
+mod admin_access;
+mod admin_api;
+mod admin_events;
 mod bodies;
+#[cfg(feature = "config")]
+mod config_broken;
 mod conversions;
 #[cfg(feature = "dns")]
 mod discovery_dns;
