@@ -13,6 +13,8 @@ use log::LevelFilter;
 /// eproxy is a reverse proxy with --to, a forward proxy with --forward, and what a file says with --config. Without any of
 /// them it serves a demo: / lists its endpoints, /hello greets, /proxy relays an upstream's answer.
 #[derive(Debug, FromArgs)]
+// What completions and the man page are made from (words/mod.rs).
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 pub(crate) struct Flags {
     /// address to listen on; 127.0.0.1 unless given
     #[argh(option)]
@@ -87,6 +89,10 @@ pub(crate) struct Flags {
     #[argh(option, from_str_fn(log_format))]
     pub(crate) log_format: Option<LogFormat>,
 
+    /// ask this URL, http:// or https://, and exit: 0 if it answers within 3 s with a status from 200 to 399, and 1 if not
+    #[argh(option, arg_name = "url", from_str_fn(url_to_ask))]
+    pub(crate) health_check: Option<Url>,
+
     /// print the version and exit
     #[argh(switch)]
     version: bool,
@@ -97,6 +103,7 @@ pub(crate) struct Flags {
 
 /// What is asked about a configuration file.
 #[derive(Debug, FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand)]
 pub(crate) enum Command {
     /// Whether it is right.
@@ -105,6 +112,7 @@ pub(crate) enum Command {
 
 /// Says what is wrong with a configuration file, or how much there is in it. Nothing is started.
 #[derive(Debug, FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "check")]
 pub(crate) struct Check {
     /// the file
@@ -261,11 +269,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn upstream(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|error| format!("{error}; expected something like http://127.0.0.1:9000/get"))?;
+    asked(text, "http://127.0.0.1:9000/get")
+}
+
+fn url_to_ask(text: &str) -> Result<Url, String> {
+    asked(text, "http://127.0.0.1:9901/healthz")
+}
+
+/// A URL that can be asked.
+fn asked(text: &str, example: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; expected something like {example}"))?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
-        _ => Err("expected something like http://127.0.0.1:9000/get".into()),
+        _ => Err(format!("expected something like {example}")),
     }
 }
 
@@ -341,6 +357,7 @@ mod tests {
             (&["--workers", "0"], "1 to 1024"),
             (&["--upstream", "nonsense"], "http://127.0.0.1:9000/get"),
             (&["--upstream", "mailto:a@b"], "expected"),
+            (&["--health-check", "localhost"], "http://127.0.0.1:9901/healthz"),
             (&["--log-level", "loud"], "debug, info, warn or error"),
             (&["--log-format", "xml"], "pretty or json"),
             (&["--forward-allow", "10.0.0.0/8"], "need --forward"),

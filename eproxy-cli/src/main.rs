@@ -3,6 +3,7 @@
 mod checking;
 mod configured;
 mod flags;
+mod health;
 mod listening;
 mod logging;
 mod origin;
@@ -10,6 +11,8 @@ mod proxies;
 mod reloading;
 mod routes;
 mod signals;
+#[cfg(test)]
+mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(early) => return early.print(),
     };
+    if let Some(url) = &flags.health_check {
+        return health::check(url);
+    }
     if let Some(command) = &flags.command {
         return checking::run(command);
     }

@@ -106,7 +106,7 @@ pub use message::{Answer, Body, Headers, Limits, Timeouts};
 pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };
-pub use router::{Mount, Mounted, Route};
+pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
 #[cfg(unix)]
 pub use server::ListeningSocket;
 pub use server::{Builder, Handle, Inherited, Server, Shutdown};

@@ -72,8 +72,8 @@ impl Edition {
         &self.site.timeouts
     }
 
-    /// The pattern of a route, for the log; empty for none.
-    pub(super) fn pattern(&self, route: RouteNumber) -> &str {
-        self.table.pattern(route)
+    /// What a route is called, for the log; empty for none.
+    pub(super) fn label(&self, route: RouteNumber) -> &str {
+        self.table.label(route)
     }
 }

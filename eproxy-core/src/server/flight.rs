@@ -152,7 +152,7 @@ pub(super) fn relay<'a>(
     };
     Relay {
         site: &passing.edition.site,
-        pattern: passing.edition.pattern(passing.route),
+        pattern: passing.edition.label(passing.route),
         client,
         head: passing.head,
         input: &mut desk.input,
