@@ -21,6 +21,7 @@ pub(super) struct Clock {
 /// The second since 1970 at which a clock that is moved by hand begins: the beginning of the year 2000.
 const BEGINNING: u64 = 946_684_800;
 
+/// The time in seconds since 1970, for those that are on no core.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
@@ -111,11 +112,12 @@ fn nanoseconds(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
+/// The time in seconds since 1970, for those that are on no core.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
 )]
-fn wall_seconds() -> u64 {
+pub(crate) fn wall_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

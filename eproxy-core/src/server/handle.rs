@@ -1,30 +1,33 @@
 //! The handle of a running server.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_std::channel::Receiver;
 
-use crate::driver::{Address, Remote};
+use crate::driver::Remote;
 use crate::error::Result;
-use crate::telemetry::{Counters, Stats};
-use crate::tls::{Acceptor, News};
+use crate::telemetry::{Counters, Failure, Journal, Stats};
+use crate::tls::News;
 
-use super::worker::{Life, Phase};
+use super::builder::Builder;
+use super::inherited::Held;
+use super::life::{Legacy, Life, Phase};
+use super::orders::Orders;
+use super::replace::Listeners;
 
-/// A running server. Dropping the handle leaves the server running for as long as the program does.
-#[derive(Debug)]
+/// A running server; clones are handles of the same. Dropping it leaves the server running for as long as the program does.
+#[derive(Clone, Debug)]
 pub struct Handle {
-    pub(super) listeners: Vec<Address>,
-    pub(super) addresses: Vec<SocketAddr>,
-    pub(super) control: Control,
-    pub(super) counters: Vec<Arc<Counters>>,
-    /// What takes TLS connections in.
-    pub(super) acceptors: Vec<Acceptor>,
+    control: Control,
+    counters: Vec<Arc<Counters>>,
+    journal: Journal,
+    listeners: Arc<Mutex<Listeners>>,
     /// Closed when the last worker has ended.
-    pub(super) ended: Receiver<Infallible>,
+    ended: Receiver<Infallible>,
 }
 
 /// How a shutdown ended.
@@ -36,25 +39,95 @@ pub enum Shutdown {
     Forced,
 }
 
-/// The way to tell all workers of the phase.
-#[derive(Clone, Debug)]
+/// The way to tell all workers something.
+#[derive(Clone)]
 pub(super) struct Control {
     pub(super) life: Arc<Life>,
-    pub(super) remotes: Vec<Arc<Remote>>,
+    pub(super) workers: Vec<(Arc<Remote>, Arc<Orders>)>,
+    pub(super) held: Arc<Held>,
 }
 
 impl Control {
     pub(super) fn advance(&self, phase: Phase) {
+        match phase {
+            Phase::Running => {}
+            // Before the last connections are accepted: nobody finds the way to them any more.
+            Phase::Draining => self.held.let_go(self.life.legacy() == Legacy::HandedOn),
+            Phase::Stopped => self.held.close(),
+        }
         self.life.advance(phase);
-        self.remotes.iter().for_each(|remote| remote.nudge());
+        self.workers.iter().for_each(|(remote, _)| remote.nudge());
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("life", &self.life).field("workers", &self.workers.len()).finish()
     }
 }
 
 impl Handle {
-    /// The TCP addresses that are listened on, with the ports that the system chose, in the order of the `bind` calls.
+    pub(super) fn new(
+        control: Control,
+        counters: Vec<Arc<Counters>>,
+        journal: Journal,
+        listeners: Listeners,
+        ended: Receiver<Infallible>,
+    ) -> Self {
+        Self { control, counters, journal, listeners: Arc::new(listeners.into()), ended }
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The TCP addresses that are listened on, with the ports that the system chose, in the order of the `bind` calls; one
+    /// that takes inherited sockets by their name may have several.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Arc<[SocketAddr]> {
+        self.listening().addresses()
+    }
+
+    /// Has the server be what another builder describes: its routes, forward proxy, limits, timeouts, trusted proxies and
+    /// listeners. All of it is made first; then each worker swaps it between two turns, and what is returned is ready when
+    /// the last has done so.
+    ///
+    /// Nothing is lost by that. Requests, tunnels and WebSockets that have begun go on as they were described when they
+    /// came; connections stay open, and their next request is routed anew. A [`Group`](crate::Group) that is given to
+    /// proxies of the new description as well keeps its connections, the health of its endpoints and all that is counted.
+    /// A listener whose address stays keeps its socket and gets the new certificates; one that is no longer there is
+    /// closed, and its connections end as they like. The number of workers stays as it was.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Request, Response, Server};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let server = Server::builder().at("/*path", Proxy::to("http://10.0.0.7:3000")).bind("127.0.0.1:0").start()?;
+    /// let listener = server.listeners().next().unwrap_or_default();
+    /// server
+    ///     .replace(
+    ///         Server::builder()
+    ///             .at("/*path", Proxy::to("http://10.0.0.8:3000"))
+    ///             .get("/hello", |_: Request, res: Response| res.send("Hello, World!"))
+    ///             .bind(listener),
+    ///     )
+    ///     .await?;
+    /// # server.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, eproxy_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::start`]. Nothing has changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// The swap is made whether or not it is waited for.
+    pub async fn replace(&self, builder: Builder) -> Result<()> {
+        let over = self.listening().replace(builder, &self.control, &self.journal, &self.ended)?;
+        // Nothing is ever sent: the channel closes with the last worker that has swapped, or ended.
+        let _closed = futures_lite::future::or(over.recv(), self.ended.recv()).await;
+        Ok(())
     }
 
     /// Reads the certificates of all listeners again, now; that happens by itself when their files change.
@@ -65,7 +138,8 @@ impl Handle {
     /// stay as they were.
     pub async fn reload_certificates(&self) -> Result<()> {
         let mut wrong = None;
-        for acceptor in &self.acceptors {
+        let acceptors = self.listening().acceptors();
+        for acceptor in acceptors {
             if let Some(News::Kept(error)) = acceptor.reload_now().await {
                 wrong.get_or_insert(error);
             }
@@ -75,7 +149,7 @@ impl Handle {
 
     /// Everything that is listened on, as text: `127.0.0.1:8080`, `unix:/run/app.sock`.
     pub fn listeners(&self) -> impl Iterator<Item = String> {
-        self.listeners.iter().map(ToString::to_string)
+        self.listening().texts().into_iter()
     }
 
     /// What the server has counted so far.
@@ -84,8 +158,40 @@ impl Handle {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
     }
 
-    /// Ends the server in good order: it stops listening, closes idle connections, finishes what runs with
-    /// `Connection: close`, and breaks off what is still running after `deadline`.
+    /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
+    /// that is only [counted](Self::stats).
+    #[must_use]
+    pub fn recent_failures(&self) -> Vec<Failure> {
+        self.journal.recent().latest()
+    }
+
+    /// Whether the server is on its way to its end, or there: it takes no new connections.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.control.life.phase() != Phase::Running
+    }
+
+    /// Whether the last worker has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_closed()
+    }
+
+    /// How many workers it was started with.
+    pub(crate) fn workers(&self) -> usize {
+        self.counters.len()
+    }
+
+    /// Ends the server in good order, without a request being lost:
+    ///
+    /// * It stops listening. Whoever has connected before is served, what waits to be accepted included; the files of
+    ///   unix-domain listeners are removed. On Linux, attempts to connect that are made in the last 200 ms of listening are
+    ///   neither taken nor refused: they are made again after a second, by the system, and refused then.
+    /// * What runs is finished, with `Connection: close`. Connections on which nothing is under way stay open for
+    ///   [`Timeouts::drain_idle`](crate::Timeouts::drain_idle): a request that comes in this time is answered, with
+    ///   `Connection: close`, too. Clients that speak HTTP/2 are told to begin no further stream, and what they had begun by
+    ///   the time they heard of that is answered (RFC 9113 §6.8).
+    /// * Tunnels go on until one of their sides ends them.
+    /// * What is still running after `deadline` is broken off; with a deadline of zero, everything is, now.
     ///
     /// # Cancel safety
     ///
@@ -98,6 +204,32 @@ impl Handle {
         self.control.advance(Phase::Stopped);
         self.wait().await;
         Shutdown::Forced
+    }
+
+    /// Duplicates of all listening sockets, to be handed to another process, which takes them by
+    /// [`Builder::inherit`](crate::Builder::inherit) and listens together with this one. Several may have the same address,
+    /// one for each worker: all of them have to be handed on, as connections wait in each. None when the server does not
+    /// listen any more.
+    ///
+    /// # Errors
+    ///
+    /// `listen`: the system has no descriptor left.
+    #[cfg(unix)]
+    pub fn listening_sockets(&self) -> Result<Vec<super::ListeningSocket>> {
+        self.control.life.leave(Legacy::Lent);
+        self.control.held.lend()
+    }
+
+    /// As [`shutdown`](Self::shutdown), once another process listens on all of
+    /// [`listening_sockets`](Self::listening_sockets): what waits to be accepted is left to it, and so are the files of
+    /// unix-domain listeners.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`shutdown`](Self::shutdown).
+    pub async fn hand_over(&self, deadline: Duration) -> Shutdown {
+        self.control.life.leave(Legacy::HandedOn);
+        self.shutdown(deadline).await
     }
 
     /// Waits until the server has ended.

@@ -4,7 +4,7 @@ use crate::driver::Peer;
 use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerParts, BodyCoding};
 use crate::message::{Answer, Content, Version};
-use crate::router::{Choice, RouteNumber};
+use crate::router::Choice;
 use crate::telemetry::FailureLine;
 
 use super::desk::Desk;
@@ -21,14 +21,14 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
     let mut answer = Answer::plain(status);
     if let Some(allow) = allow {
         // A list of tokens is always a valid value.
-        let _valid = answer.headers_mut().insert("Allow", allow);
+        let _valid = answer.headers_mut().insert("Allow", &*allow);
     }
     answer
 }
 
 /// Refuses what is not a valid request; the answer is left on the desk.
 pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
-    fail(worker, peer, RouteNumber::NONE, &kind.into());
+    fail(worker, peer, "", &kind.into());
     let status = kind.row().status;
     let (_, headers, body) = Answer::plain(status).into_parts();
     let coding = BodyCoding::Length(body.len().unwrap_or(0));
@@ -52,11 +52,8 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
     After::Linger
 }
 
-/// Counts and logs a failure.
-pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
-    let kind = error.kind();
-    worker.site.counters.failure(kind);
-    let route = worker.table.pattern(route);
-    let line = || FailureLine { error, route, upstream: None, attempt: None, peer }.to_string();
-    worker.site.journal.note(kind.row().level, line);
+/// Counts and logs a failure; `route` is what its route is called, and empty for none.
+pub(super) fn fail(worker: &Worker, peer: Peer, route: &str, error: &Error) {
+    worker.counters.failure(error.kind());
+    worker.journal.note_failure(&FailureLine { error, route, upstream: None, attempt: None, peer });
 }
