@@ -7,12 +7,19 @@ _eproxy_propose() {
 _eproxy() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command= at
     COMPREPLY=()
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        case ${COMP_WORDS[at]} in
+            --host|--port|--tls-cert|--tls-key|--workers|--config|--to|--forward-allow|--forward-port|--forward-user|--forward-parent|--head-timeout|--upstream-timeout|--upstream|--log-level|--log-format|--health-check) at=$((at + 1)) ;;
+            check) command=${COMP_WORDS[at]}; break ;;
+        esac
+    done
     case $command:$before in
         :--host) :; return ;;
         :--port) :; return ;;
         :--tls-cert) compopt -o filenames 2>/dev/null; _eproxy_propose -f; return ;;
         :--tls-key) compopt -o filenames 2>/dev/null; _eproxy_propose -f; return ;;
         :--workers) :; return ;;
+        :--config) compopt -o filenames 2>/dev/null; _eproxy_propose -f; return ;;
         :--to) :; return ;;
         :--forward-allow) :; return ;;
         :--forward-port) :; return ;;
@@ -27,7 +34,10 @@ _eproxy() {
     esac
     case $command in
         '')
-            _eproxy_propose -W '--help --host --port --tls-cert --tls-key --tls-self-signed --workers --to --forward --forward-allow --forward-port --forward-user --forward-parent --head-timeout --upstream-timeout --upstream --log-level --log-format --health-check --version' ;;
+            _eproxy_propose -W '--help --host --port --tls-cert --tls-key --tls-self-signed --workers --config --to --forward --forward-allow --forward-port --forward-user --forward-parent --head-timeout --upstream-timeout --upstream --log-level --log-format --health-check --version check' ;;
+        check)
+            [[ $word == -* ]] || { compopt -o filenames 2>/dev/null; _eproxy_propose -f; return; }
+            _eproxy_propose -W '--help' ;;
     esac
 }
 
