@@ -3,15 +3,18 @@
 mod flags;
 mod listening;
 mod logging;
+mod notify;
 mod origin;
 mod proxies;
 mod routes;
 mod signals;
+#[cfg(unix)]
+mod upgrade;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use eproxy_core::{Client, Handle, Server, Timeouts};
+use eproxy_core::{Client, Handle, Inherited, Server, Timeouts};
 
 use flags::Flags;
 
@@ -25,6 +28,8 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(early) => return early.print(),
     };
+    // Before there are threads: it changes the environment.
+    let inherited = Inherited::from_env();
     logging::start(flags.log_level, flags.log_format);
     // Handlers' async work is light here: one thread does it, beside the workers.
     async_global_executor::init_with_config(
@@ -33,7 +38,7 @@ fn main() -> ExitCode {
             .with_max_threads(1)
             .with_thread_name_fn(|| "eproxy-async".into()),
     );
-    match async_std::task::block_on(run(&flags)) {
+    match inherited.and_then(|inherited| async_std::task::block_on(run(&flags, inherited))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
@@ -44,8 +49,13 @@ fn main() -> ExitCode {
 }
 
 /// Starts the server, says where, and serves until a signal ends it.
-async fn run(flags: &Flags) -> eproxy_core::Result<()> {
+#[cfg_attr(not(unix), expect(unused_mut, reason = "there is nobody to be replaced"))]
+async fn run(flags: &Flags, mut inherited: Inherited) -> eproxy_core::Result<()> {
+    #[cfg(unix)]
+    let (program, predecessor) =
+        (upgrade::Program::of_this_process(), upgrade::Predecessor::of(&mut inherited));
     let mut signals = signals::Signals::new();
+    let notify = notify::Notify::from_env();
     // The demo has an upstream of its own unless it is given a real one.
     let embedded = match flags.serves_demo() && flags.upstream.is_none() {
         true => Some(origin::start()?),
@@ -63,10 +73,25 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
     if let Some(workers) = flags.workers {
         server = server.workers(workers);
     }
-    let server = listening::add(server, flags).start()?;
+    let server = listening::add(server, flags).inherit(inherited).start()?;
     announce(flags, &server, &does);
+    #[cfg(unix)]
+    let is_told = predecessor.tell();
+    #[cfg(not(unix))]
+    let is_told = false;
+    if !is_told {
+        // One that is to be replaced tells the service manager itself: this process is not known there yet.
+        notify.ready(&format!("listening on {}", server.listeners().collect::<Vec<_>>().join(", ")));
+    }
 
-    signals.until_stopped(&server).await;
+    let ending = signals::Ending {
+        flags,
+        server: &server,
+        notify: &notify,
+        #[cfg(unix)]
+        program,
+    };
+    signals.until_stopped(&ending).await;
     if let Some((origin, _)) = embedded {
         origin.shutdown(std::time::Duration::ZERO).await;
     }
