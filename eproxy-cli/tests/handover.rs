@@ -139,7 +139,7 @@ impl Load {
         let (is_over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let client = |number: usize| {
             let (is_over, answered) = (is_over.clone(), answered.clone());
-            let most = if number % 2 == 0 { usize::MAX } else { 3 };
+            let most = if number.is_multiple_of(2) { usize::MAX } else { 3 };
             thread::spawn(move || {
                 while !is_over.load(Ordering::SeqCst) {
                     match TcpStream::connect_timeout(&address, PATIENCE) {

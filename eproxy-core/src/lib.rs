@@ -115,6 +115,9 @@ pub use upstream::{
 mod guides {
     #[doc = include_str!("../../docs/http2.md")]
     struct Http2;
+    #[cfg(unix)]
+    #[doc = include_str!("../../docs/operations.md")]
+    struct Operations;
     #[doc = include_str!("../../docs/proxying.md")]
     struct Proxying;
     #[doc = include_str!("../../README.md")]

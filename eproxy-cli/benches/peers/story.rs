@@ -20,6 +20,8 @@ pub(crate) enum Story {
     Rolling,
     /// Certificates that are replaced while requests and handshakes go on.
     Swap,
+    /// The program itself, which is replaced and stopped while requests go on.
+    Upgrade,
 }
 
 impl Story {
@@ -34,7 +36,8 @@ impl Story {
             | Self::Restart
             | Self::Balance
             | Self::Chaos
-            | Self::Rolling => Wire::Http1,
+            | Self::Rolling
+            | Self::Upgrade => Wire::Http1,
         }
     }
 }
