@@ -133,6 +133,9 @@ mod guides {
     struct Http2;
     #[doc = include_str!("../../docs/local.md")]
     struct Local;
+    #[cfg(unix)]
+    #[doc = include_str!("../../docs/operations.md")]
+    struct Operations;
     #[doc = include_str!("../../docs/proxying.md")]
     struct Proxying;
     #[doc = include_str!("../../README.md")]
