@@ -1,0 +1,277 @@
+//! Lines of the access log on their way off the cores.
+//!
+//! ```text
+//!   core ──a line──▶ its buffer ──32 KiB, or 200 ms──▶ queue ──▶ a thread: one write ──▶ file
+//!                       ▲                                └─ full: dropped, counted         └─ failed: likewise
+//!                       └───────────── empty buffers ◀──────────────────┘
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::fs::{File, OpenOptions};
+use std::future::poll_fn;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use async_std::channel::Sender;
+
+use crate::error::{Error, Kind, Result};
+
+use super::access_log::{AccessLog, Sink};
+use super::journal::Journal;
+use super::metrics::Losses;
+use super::text::WallTime;
+
+/// Bytes that are handed over as soon as they are there.
+const BATCH: usize = 32 * 1024;
+
+/// What is not that much is handed over after so long.
+pub(crate) const DELAY: Duration = Duration::from_millis(200);
+
+/// Batches of all cores that may wait to be written: 4 MiB.
+const WAITING: usize = 128;
+
+/// Buffers that are kept while nobody needs them.
+const SPARE: usize = 64;
+
+/// Lines that leave together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+enum Message {
+    Lines(Batch),
+    /// There is something to be looked at.
+    Look,
+}
+
+/// The way to the thread that writes.
+#[derive(Clone, Debug)]
+pub(crate) struct LogQueue {
+    messages: SyncSender<Message>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    spare: Mutex<Vec<Vec<u8>>>,
+    losses: Arc<Losses>,
+    /// The file is to be opened again.
+    reopen: AtomicBool,
+}
+
+impl LogQueue {
+    /// Opens the file, and starts the thread, which ends with the last queue; `done` is dropped then.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be written to: `BadOption`. The system has no thread left: `Start`.
+    pub(crate) fn start<T: Send + 'static>(
+        log: &AccessLog,
+        losses: &Arc<Losses>,
+        journal: &Journal,
+        done: Sender<T>,
+    ) -> Result<Self> {
+        let target = match &log.sink {
+            Sink::File(path) => Target::open(path.clone())?,
+            Sink::Log => Target::Log,
+        };
+        let (messages, waiting) = sync_channel(WAITING);
+        let shared = Arc::new(Shared {
+            spare: Mutex::default(),
+            losses: losses.clone(),
+            reopen: AtomicBool::new(false),
+        });
+        let writer = Writer { target, shared: shared.clone(), journal: journal.clone(), has_failed: false };
+        let run = move || {
+            writer.run(&waiting);
+            drop(done);
+        };
+        let thread = std::thread::Builder::new().name("eproxy-access".into()).spawn(run);
+        thread.map_err(|error| Error::new(Kind::Start).because(error))?;
+        Ok(Self { messages, shared })
+    }
+
+    /// Has the file be opened again.
+    pub(crate) fn reopen(&self) {
+        self.shared.reopen.store(true, Ordering::Release);
+        // A thread that has more to do than it can looks by itself.
+        let _full = self.messages.try_send(Message::Look);
+    }
+}
+
+/// The lines of one core.
+#[derive(Debug)]
+pub(crate) struct LogBuffer {
+    queue: LogQueue,
+    batch: RefCell<Batch>,
+    wall: RefCell<WallTime>,
+    /// Whoever waits for the first line.
+    waits: Cell<Option<Waker>>,
+}
+
+impl LogBuffer {
+    pub(super) fn new(queue: &LogQueue) -> Self {
+        Self {
+            queue: queue.clone(),
+            batch: RefCell::default(),
+            wall: RefCell::default(),
+            waits: Cell::new(None),
+        }
+    }
+
+    /// Adds the line that `write` appends.
+    pub(super) fn write(&self, write: impl FnOnce(&mut Vec<u8>, &mut WallTime)) {
+        let mut batch = self.batch.borrow_mut();
+        write(&mut batch.bytes, &mut self.wall.borrow_mut());
+        batch.lines += 1;
+        if batch.bytes.len() >= BATCH {
+            return self.hand_over(&mut batch);
+        }
+        if batch.lines == 1
+            && let Some(waits) = self.waits.take()
+        {
+            waits.wake();
+        }
+    }
+
+    /// Ready when there is a line that was not handed over.
+    pub(crate) async fn begun(&self) {
+        poll_fn(|cx| {
+            if self.batch.borrow().lines > 0 {
+                return Poll::Ready(());
+            }
+            self.waits.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Hands over what there is.
+    pub(crate) fn flush(&self) {
+        let mut batch = self.batch.borrow_mut();
+        if batch.lines > 0 {
+            self.hand_over(&mut batch);
+        }
+    }
+
+    fn hand_over(&self, batch: &mut Batch) {
+        let Shared { spare, losses, .. } = &*self.queue.shared;
+        let next = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let next = next.unwrap_or_else(|| Vec::with_capacity(BATCH + BATCH / 4));
+        let full = std::mem::replace(batch, Batch { bytes: next, lines: 0 });
+        let lines = full.lines;
+        if self.queue.messages.try_send(Message::Lines(full)).is_err() {
+            losses.add_lines(lines);
+        }
+    }
+}
+
+impl Drop for LogBuffer {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Target {
+    File { path: PathBuf, file: File, is_torn: bool },
+    Log,
+}
+
+impl Target {
+    fn open(path: PathBuf) -> Result<Self> {
+        match open(&path) {
+            Ok(file) => Ok(Self::File { path, file, is_torn: false }),
+            Err(error) => {
+                let what = format!("the access log {}: {error}", path.display());
+                Err(Error::new(Kind::BadOption).detail(what).because(error))
+            }
+        }
+    }
+}
+
+fn open(path: &PathBuf) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// The thread that writes.
+struct Writer {
+    target: Target,
+    shared: Arc<Shared>,
+    journal: Journal,
+    /// The last write has failed: that is told once.
+    has_failed: bool,
+}
+
+impl Writer {
+    fn run(mut self, waiting: &Receiver<Message>) {
+        for message in waiting {
+            if self.shared.reopen.swap(false, Ordering::AcqRel) {
+                self.reopen();
+            }
+            if let Message::Lines(batch) = message {
+                self.write(batch);
+            }
+        }
+    }
+
+    /// What can't be opened leaves what is open in its place.
+    fn reopen(&mut self) {
+        let Target::File { path, file, is_torn } = &mut self.target else { return };
+        match open(path) {
+            Ok(opened) => (*file, *is_torn) = (opened, false),
+            Err(error) => {
+                let path = path.display();
+                self.journal.note(log::Level::Warn, || format!("the access log {path} stays as it was: {error}"));
+            }
+        }
+    }
+
+    fn write(&mut self, batch: Batch) {
+        let Batch { mut bytes, lines } = batch;
+        match &mut self.target {
+            Target::File { path, file, is_torn } => {
+                // A line that broke off must not run into the next.
+                let written = if *is_torn { file.write_all(b"\n") } else { Ok(()) };
+                let written = written.and_then(|()| file.write_all(&bytes));
+                *is_torn = written.is_err();
+                if let Err(error) = &written {
+                    self.shared.losses.add_lines(lines);
+                    if !self.has_failed {
+                        let path = path.display();
+                        let line = || format!("lines of the access log {path} are dropped: {error}");
+                        self.journal.note(log::Level::Warn, line);
+                    }
+                }
+                self.has_failed = written.is_err();
+            }
+            Target::Log => hand_on(&bytes, &self.shared.losses),
+        }
+        bytes.clear();
+        let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE && bytes.capacity() <= 2 * BATCH {
+            spare.push(bytes);
+        }
+    }
+}
+
+/// Gives lines to the program's log.
+fn hand_on(bytes: &[u8], losses: &Losses) {
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = String::from_utf8_lossy(line);
+        // A logger that panics has lost this line, and nothing else.
+        let logged = catch_unwind(AssertUnwindSafe(|| log::info!(target: "eproxy::access", "{line}")));
+        if logged.is_err() {
+            losses.add_lines(1);
+        }
+    }
+}
