@@ -30,6 +30,7 @@
 //! | `chaos.rs` | the stories of the chaos and rolling modes: upstreams that fail, or are restarted |
 //! | `asker.rs` | the load of these three |
 //! | `origin.rs` | the upstream of these three, which can be slow |
+//! | `reload.rs` | the story of the reload mode: a configuration that is replaced under load |
 //! | `swap.rs` | the story of the swap mode: certificates that are replaced under load |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
@@ -94,6 +95,8 @@ mod pages;
 mod probe;
 #[path = "peers/procfs.rs"]
 mod procfs;
+#[path = "peers/reload.rs"]
+mod reload;
 #[path = "peers/report.rs"]
 mod report;
 #[path = "peers/restart.rs"]
@@ -199,5 +202,6 @@ fn run(options: &Options, tools: &Tools) -> Outcome<()> {
         Story::Chaos => chaos::chaos(options, tools, &contenders),
         Story::Rolling => chaos::rolling(options, tools, &contenders),
         Story::Swap => swap::run(options, tools, &contenders),
+        Story::Reload => reload::run(options, tools, &contenders),
     }
 }

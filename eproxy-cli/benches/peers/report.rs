@@ -8,7 +8,7 @@ use crate::h2load::STREAMS;
 use crate::options::Options;
 use crate::story::{Calls, Load, Quiet};
 use crate::tools::Tools;
-use crate::{Outcome, balance, chaos, idle, load, procfs, restart, swap};
+use crate::{Outcome, balance, chaos, idle, load, procfs, reload, restart, swap};
 
 pub(crate) fn machine(tools: &Tools) {
     println!("{}; {}", procfs::machine(), tools.versions());
@@ -250,6 +250,43 @@ pub(crate) fn swap(options: &Options, lanes: &[swap::Lane]) {
     }
     print_table(&rows);
     for swap::Lane { name, tally, .. } in lanes.iter().filter(|lane| lane.tally.failed > 0) {
+        println!("\n{name} failed, among others:");
+        tally.complaints.iter().for_each(|complaint| println!("  {complaint}"));
+    }
+}
+
+pub(crate) fn reload(options: &Options, lanes: &[reload::Lane]) {
+    let Options { mode, rounds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} clients, half of which connect anew for each request; the configuration read again {rounds} \
+         times\n",
+        mode.name
+    );
+    let head = [
+        "contender",
+        "requests",
+        "failed",
+        "WebSockets",
+        "dropped",
+        "resident KiB",
+        "growth %",
+        "longest ms",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    for lane in lanes {
+        rows.push([
+            lane.name.to_owned(),
+            lane.tally.requests.to_string(),
+            lane.tally.failed.to_string(),
+            lane.tunnels.to_string(),
+            lane.dropped.to_string(),
+            format!("{} to {}", lane.settled / 1024, lane.end / 1024),
+            format!("{:.1}", lane.growth() * 100.0),
+            lane.longest.as_millis().to_string(),
+        ]);
+    }
+    print_table(&rows);
+    for reload::Lane { name, tally, .. } in lanes.iter().filter(|lane| lane.tally.failed > 0) {
         println!("\n{name} failed, among others:");
         tally.complaints.iter().for_each(|complaint| println!("  {complaint}"));
     }

@@ -20,6 +20,8 @@ pub(crate) enum Story {
     Rolling,
     /// Certificates that are replaced while requests and handshakes go on.
     Swap,
+    /// A configuration that is replaced while requests go on and WebSockets are open.
+    Reload,
 }
 
 impl Story {
@@ -32,6 +34,7 @@ impl Story {
             Self::Load(Load::Requests | Load::Bytes | Load::Messages)
             | Self::Idle(Quiet::Tunnels)
             | Self::Restart
+            | Self::Reload
             | Self::Balance
             | Self::Chaos
             | Self::Rolling => Wire::Http1,

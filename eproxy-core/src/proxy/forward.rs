@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Kind, Result};
 use crate::tls::UpstreamTls;
-use crate::upstream::{Destination, Guard, Origin, Registry, UpstreamOptions};
+use crate::upstream::{Destination, Guard, Origin, UpstreamOptions};
 
 use super::answer_head::AnswerRules;
 use super::forwarding::{Forwarding, basic};
@@ -177,7 +177,7 @@ impl Forward {
     /// # Errors
     ///
     /// `BadOption`, with the first thing that is wrong.
-    pub(crate) fn build(self, registry: &mut Registry) -> Result<Reverse> {
+    pub(crate) fn build(self) -> Result<Reverse> {
         if let Some(what) = self.wrong {
             return Err(Error::new(Kind::BadOption).detail(what));
         }
@@ -185,7 +185,7 @@ impl Forward {
             Some(url) => {
                 // Requests go there with absolute targets, which HTTP/2 has no words for.
                 let connector = UpstreamTls::new().http2(false).connector()?;
-                Some(Destination::fixed(Origin::parse(url)?, Some(&connector), registry))
+                Some(Destination::known(Origin::parse(url)?, Some(&connector)))
             }
             None => None,
         };

@@ -161,11 +161,11 @@ async fn connect(
     let stream = match &forwarding.parent {
         None => {
             let dial = Dial { guard: Some(&forwarding.guard), ..Dial::new(&reverse.options) };
-            upstreams.connect_alone(&Target::plain(origin.place.clone()), dial).await?
+            upstreams.reach.connect_alone(&Target::plain(origin.place.clone()), dial).await?
         }
         Some(parent) => {
             judge_literal(forwarding, &origin.place)?;
-            let stream = upstreams.connect_alone(&parent.target, Dial::new(&reverse.options)).await?;
+            let stream = upstreams.reach.connect_alone(&parent.target, Dial::new(&reverse.options)).await?;
             stream.set_deadline(Direction::Read, Some(reverse.options.head));
             ask_parent(relay, reverse, &stream).await?;
             stream.set_deadline(Direction::Read, None);

@@ -350,8 +350,7 @@ impl Proxy {
         let group = registry.group(&self.group, self.proxy_protocol.is_some());
         let mirror = match &self.mirror {
             Some(url) => {
-                let destination =
-                    Destination::fixed(Origin::parse(url)?, self.group.connector().as_ref(), registry);
+                let destination = Destination::known(Origin::parse(url)?, self.group.connector().as_ref());
                 Some(Arc::new(Mirror { destination, options: self.options.clone() }))
             }
             None => None,

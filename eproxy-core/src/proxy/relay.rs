@@ -13,25 +13,25 @@ use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version
 use crate::telemetry::{Attempt, Counters, FailureLine, Journal};
 use crate::tls::Session;
 use crate::tunnel::TwoEnds;
-use crate::upstream::{Ask, Pick, Registry, Upstreams};
+use crate::upstream::{Ask, Pick, Reach, Registry, Upstreams};
 
 use super::collect::Collected;
 use super::hooked::Hooked;
 use super::pump::Pump;
 use super::upgrade::Upgrade;
 
-/// What all exchanges of a core have in common.
+/// What all exchanges of a core have in common, as long as the server is described as it is.
 pub(crate) struct Site {
     pub(crate) core: Rc<Core>,
-    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) upstreams: Upstreams,
     pub(crate) counters: Arc<Counters>,
     pub(crate) journal: Journal,
     pub(crate) timeouts: Timeouts,
-    pub(crate) date: DateLine,
+    pub(crate) date: Rc<DateLine>,
     /// The server finishes what runs and takes nothing new.
-    pub(crate) draining: Cell<bool>,
+    pub(crate) draining: Rc<Cell<bool>>,
     /// Copies of requests that are on their way.
-    pub(super) copies: Cell<usize>,
+    pub(super) copies: Rc<Cell<usize>>,
 }
 
 impl Site {
@@ -44,13 +44,28 @@ impl Site {
     ) -> Self {
         Self {
             core: core.clone(),
-            upstreams: Rc::new(Upstreams::new(core, registry)),
+            upstreams: Upstreams::new(&Reach::new(core), registry, None, &journal),
             counters,
             journal,
             timeouts,
-            date: DateLine::new(),
-            draining: Cell::new(false),
-            copies: Cell::new(0),
+            date: Rc::new(DateLine::new()),
+            draining: Rc::default(),
+            copies: Rc::default(),
+        }
+    }
+
+    /// The same core with other groups and timeouts.
+    pub(crate) fn renewed(&self, registry: &Arc<Registry>, timeouts: Timeouts) -> Self {
+        let Self { core, upstreams, counters, journal, date, draining, copies, .. } = self;
+        Self {
+            core: core.clone(),
+            upstreams: Upstreams::new(&upstreams.reach, registry, Some(upstreams), journal),
+            counters: counters.clone(),
+            journal: journal.clone(),
+            timeouts,
+            date: date.clone(),
+            draining: draining.clone(),
+            copies: copies.clone(),
         }
     }
 }

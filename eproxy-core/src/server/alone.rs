@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::driver::{Core, Peer, Stream};
 use crate::error::Result;
-use crate::telemetry::{Counters, Stats};
+use crate::telemetry::{Counters, Journal, Stats};
 
 use super::builder::Builder;
-use super::plan::Plan;
-use super::worker::{Life, Phase, Worker};
+use super::edition::Share;
+use super::life::{Life, Phase};
+use super::plan::{Plan, start_failed};
+use super::worker::{Common, Worker};
 
 /// A server of one worker and no listener.
 pub(crate) struct Alone {
@@ -30,10 +32,15 @@ impl Alone {
     /// As for [`Builder::start`].
     pub(crate) fn new(mut builder: Builder, core: &Rc<Core>) -> Result<Self> {
         let plan = Plan::new(&mut builder)?;
-        let counters = Arc::new(Counters::new());
-        let worker = plan.worker(core, counters.clone(), (0, 1));
-        plan.supervise(&worker);
-        Ok(Self { worker, life: plan.life, counters })
+        let (counters, life) = (Arc::new(Counters::new()), Arc::new(Life::new()));
+        let common = Common {
+            counters: counters.clone(),
+            journal: Journal::start().map_err(start_failed)?,
+            life: life.clone(),
+            orders: Arc::default(),
+            share: Share { number: 0, of: 1 },
+        };
+        Ok(Self { worker: Worker::new(core, &plan, common), life, counters })
     }
 
     /// Takes in a connection of `peer`, who has connected to `local`.

@@ -10,13 +10,14 @@ use crate::http1::{HeadReader, Next, Outbound};
 
 use super::connection::COLLECT;
 use super::desk::Desk;
+use super::downstream::Connection;
 use super::exchange::{self, After};
 use super::flight;
 use super::multiplex::{self, is_preface};
 use super::open::{Opened, Opening, open};
 use super::refuse;
 use super::seat::Job;
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// Requests of one connection that are served before others get their turn.
 const BATCH: usize = 32;
@@ -128,14 +129,15 @@ pub(super) fn end(worker: &Worker, connection: &Connection, desk: &mut Desk, aft
 /// The next thing on the connection; none where something has to be waited for to know. Answers to pipelined requests are
 /// collected as long as whole requests are there, and written before more is read.
 fn next(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Option<Next> {
-    let options = &worker.options;
+    let edition = worker.edition();
+    let timeouts = edition.timeouts();
     let Desk { input, out, fields, .. } = desk;
     let stream = &connection.stream;
-    let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
+    let mut outbound = Outbound { stream, out, patience: timeouts.write_idle };
     if outbound.out.len() > COLLECT && !matches!(outbound.post(), Ok(true)) {
         return None;
     }
-    let mut reader = HeadReader::new(stream, input, fields, &options.limits, worker.site.timeouts.head);
+    let mut reader = HeadReader::new(stream, input, fields, &edition.limits, timeouts.head);
     if let Some(next) = reader.look() {
         return Some(next);
     }
@@ -151,6 +153,6 @@ fn next(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Option<Nex
 
 /// Has what is on the desk written, as far as that can be done at once; says whether that may be all of it.
 pub(super) fn flush(worker: &Worker, connection: &Connection, desk: &mut Desk) -> Result<bool, Kind> {
-    let patience = worker.site.timeouts.write_idle;
+    let patience = worker.edition().timeouts().write_idle;
     Outbound { stream: &connection.stream, out: &mut desk.out, patience }.post()
 }

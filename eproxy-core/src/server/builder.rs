@@ -1,6 +1,6 @@
 //! What is served, where, and by how many workers.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::handler::Handler;
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Forward;
@@ -9,6 +9,7 @@ use crate::tls::Tls;
 
 use super::handle::Handle;
 use super::start;
+use super::trust::Trusted;
 
 /// An HTTP server inside this program; see [`Server::builder`].
 #[derive(Debug)]
@@ -156,6 +157,25 @@ impl Builder {
     /// As [`bind_proxy_protocol`](Self::bind_proxy_protocol), for clients that speak TLS behind the header.
     pub fn bind_tls_proxy_protocol(self, address: impl Into<String>, tls: Tls) -> Self {
         self.listen(address.into(), true, Some(tls))
+    }
+
+    /// Whether there is something to listen on, and somebody to speak where only some may.
+    ///
+    /// # Errors
+    ///
+    /// `BadOption`, `BadAddress`.
+    pub(super) fn check_addresses(&self, trusted: &Trusted) -> Result<()> {
+        let nobody = self.addresses.iter().find(|listening| listening.introduces && trusted.is_empty());
+        if let Some(listening) = nobody {
+            return Err(Error::new(Kind::BadOption).detail(format!(
+                "PROXY protocol on {} and nobody who may speak it: call trusted_proxies",
+                listening.address
+            )));
+        }
+        match self.addresses.is_empty() {
+            true => Err(Error::new(Kind::BadAddress).detail("none was given: call bind")),
+            false => Ok(()),
+        }
     }
 
     fn listen(mut self, address: String, introduces: bool, tls: Option<Tls>) -> Self {

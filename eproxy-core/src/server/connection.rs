@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::driver::{Direction, Stream};
 use crate::http1::{HeadReader, Next, Outbound};
 use crate::message::{Buffer, SMALL};
-use crate::router::RouteNumber;
 use crate::tls::Acceptor;
 
 use super::desk::Desk;
 use super::door::Stage;
+use super::downstream::Connection;
 use super::exchange::{self, After};
 use super::introduce::introduce;
 use super::multiplex::is_preface;
@@ -19,7 +19,7 @@ use super::pass;
 use super::refuse;
 use super::seat::Job;
 use super::tunnels::Beginning;
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// Output beyond this is written before the next pipelined request is looked at.
 pub(super) const COLLECT: usize = 16 * 1024;
@@ -45,7 +45,7 @@ pub(super) enum End {
 pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &mut Desk, job: Job) -> End {
     if let Stage::Introduces(tls) = std::mem::replace(&mut connection.stage, Stage::Ready) {
         if let Err(kind) = introduce(worker, connection, desk).await {
-            refuse::fail(worker, connection.who.peer, RouteNumber::NONE, &kind.into());
+            refuse::fail(worker, connection.who.peer, "", &kind.into());
             return End::Close;
         }
         if let Some(tls) = tls {
@@ -96,17 +96,18 @@ pub(super) async fn serve(worker: &Worker, connection: &mut Connection, desk: &m
 /// The next thing on the connection. Answers to pipelined requests are collected as long as whole requests are there,
 /// and written before anything is waited for.
 async fn next(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Next {
-    let options = &worker.options;
+    let edition = worker.edition();
+    let timeouts = edition.timeouts();
     if desk.out.len() > COLLECT && flush(worker, stream, desk).await.is_err() {
         return Next::Closed;
     }
     let Desk { input, out, fields, .. } = desk;
-    let mut reader = HeadReader::new(stream, input, fields, &options.limits, worker.site.timeouts.head);
+    let mut reader = HeadReader::new(stream, input, fields, &edition.limits, timeouts.head);
     if let Some(next) = reader.look() {
         return next;
     }
     if !out.is_empty() {
-        let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
+        let mut outbound = Outbound { stream, out, patience: timeouts.write_idle };
         if outbound.flush().await.is_err() {
             return Next::Closed;
         }
@@ -115,7 +116,7 @@ async fn next(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Next {
 }
 
 async fn flush(worker: &Worker, stream: &Stream, desk: &mut Desk) -> Result<(), crate::error::Kind> {
-    Outbound { stream, out: &mut desk.out, patience: worker.site.timeouts.write_idle }.flush().await
+    exchange::outbound(worker, stream, &mut desk.out).flush().await
 }
 
 /// Sends the answer, says that it was the last, and reads for a while what the client is still sending: a reset would

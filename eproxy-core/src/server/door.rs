@@ -7,23 +7,26 @@
 //! The handshake of TLS needs no task: a connection is parked, and what comes is answered by whoever reads
 //! (`driver/sealed.rs`).
 
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use async_std::channel::Receiver;
 
-use crate::driver::Direction;
+use crate::driver::{Address, Direction};
 use crate::error::{Error, Kind};
-use crate::router::RouteNumber;
 use crate::telemetry::Journal;
 use crate::tls::{Acceptor, Alpn, News};
 
 use super::at_once;
 use super::desk::Desk;
+use super::downstream::{Connection, Place};
 use super::multiplex;
 use super::refuse;
-use super::worker::{Connection, Place, Worker};
+use super::worker::Worker;
 
 /// What a listener asks of its connections.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,37 @@ pub(super) struct Door {
     pub(super) introduces: bool,
     /// They speak TLS.
     pub(super) tls: Option<Acceptor>,
+}
+
+/// A listener as a worker has it.
+#[derive(Debug, Default)]
+pub(super) struct Entrance {
+    /// What it asks of connections that come now.
+    pub(super) door: RefCell<Door>,
+    /// No more are taken in.
+    pub(super) is_closed: Cell<bool>,
+    /// Its file, which is removed with the last who has this.
+    pub(super) _file: Option<Arc<SocketFile>>,
+}
+
+/// The file of a unix-domain listener.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl SocketFile {
+    pub(super) fn of(address: &Address) -> Option<Arc<Self>> {
+        match address {
+            Address::Unix(path) => Some(Arc::new(Self(path.clone()))),
+            Address::Tcp(_) => None,
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Whoever removed it before had a reason.
+        let _removed = std::fs::remove_file(&self.0);
+    }
 }
 
 /// How far a connection has come.
@@ -60,7 +94,7 @@ pub(super) fn shake(
         Ok((cipher, session)) => {
             connection.stage = Stage::Shakes { _place: worker.hand() };
             connection.who.session = Some(session);
-            connection.stream.set_deadline(Direction::Read, Some(worker.site.timeouts.handshake));
+            connection.stream.set_deadline(Direction::Read, Some(worker.edition().timeouts().handshake));
             connection.stream.wear(cipher, came);
             Some(connection)
         }
@@ -77,10 +111,10 @@ pub(super) fn on_shaking(worker: &Rc<Worker>, mut connection: Connection, desk: 
         None => worker.park(connection),
         Some(Ok(())) => {
             connection.stage = Stage::Ready;
-            worker.site.counters.tls_handshakes.add();
+            worker.counters.tls_handshakes.add();
             let session = connection.who.session.as_ref();
             if session.is_some_and(|session| session.is_resumed()) {
-                worker.site.counters.tls_resumed.add();
+                worker.counters.tls_resumed.add();
             }
             match session.and_then(|session| session.alpn()) {
                 Some(Alpn::Http2) => multiplex::start(worker, connection, desk.take_input()),
@@ -98,12 +132,17 @@ pub(super) fn on_shaking(worker: &Rc<Worker>, mut connection: Connection, desk: 
 
 /// Counts and logs what a connection has failed of before its first request.
 pub(super) fn fail(worker: &Worker, connection: &Connection, error: &Error) {
-    refuse::fail(worker, connection.who.peer, RouteNumber::NONE, error);
+    refuse::fail(worker, connection.who.peer, "", error);
 }
 
 impl Door {
-    /// Looks after the certificates of the listener until the server has ended.
-    pub(super) fn look_after(&self, journal: &Journal, ended: Receiver<Infallible>) {
+    /// Looks after the certificates of the listener until one of these is over, the server or what it asks for.
+    pub(super) fn look_after(
+        &self,
+        journal: &Journal,
+        ended: Receiver<Infallible>,
+        gone: Receiver<Infallible>,
+    ) {
         let Some(tls) = self.tls.clone() else { return };
         let journal = journal.clone();
         let tell = move |news| match news {
@@ -115,9 +154,9 @@ impl Door {
             }
         };
         async_std::task::spawn(async move {
+            // Nothing is ever sent: they are closed.
             let over = async {
-                // Nothing is ever sent: it is closed with the last worker.
-                let _closed = ended.recv().await;
+                futures_lite::future::or(ended.recv(), gone.recv()).await.ok();
             };
             futures_lite::future::or(tls.keep_current(tell), over).await;
         });

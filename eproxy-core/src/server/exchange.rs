@@ -21,15 +21,15 @@ use crate::message::{Answer, Body, Headers, RequestLine, Version};
 
 use super::desk::Desk;
 use super::download;
+use super::downstream::Connection;
 use super::open::{Opened, Opening, open};
 use super::pass;
 use super::refuse::{fail, refuse};
 use super::tunnels::Beginning;
 use super::upgrade;
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// What becomes of the connection.
-#[derive(Debug)]
 pub(super) enum After {
     /// It takes the next request.
     Keep,
@@ -107,7 +107,7 @@ pub(super) async fn answer_later(
     match answer {
         Ok(answer) => send_and_settle(worker, connection, desk, opened, answer).await,
         Err(kind) => {
-            fail(worker, connection.who.peer, opened.route, &kind.into());
+            fail(worker, connection.who.peer, opened.pattern(), &kind.into());
             After::Close
         }
     }
@@ -125,7 +125,7 @@ pub(super) async fn send_and_settle(
     match send(worker, stream, desk, opened, answer).await {
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
-            fail(worker, connection.who.peer, opened.route, &kind.into());
+            fail(worker, connection.who.peer, opened.pattern(), &kind.into());
             // A client of HTTP/1.0 may be waiting for the end of the connection: an orderly one would be that of the answer
             // (RFC 9112 §8).
             if opened.version == Version::Http10 { After::Reset } else { After::Close }
@@ -166,7 +166,7 @@ async fn wait(worker: &Worker, stream: &Stream, desk: &mut Desk, opened: &mut Op
     let (input, reply) = (&mut desk.input, &desk.reply);
     let word = poll_fn(|cx| {
         if let Some(upload) = &mut opened.upload {
-            let _over = upload.poll(cx, &worker.site.core, stream, input, true);
+            let _over = upload.poll(cx, &worker.core, stream, input, true);
         }
         if let Poll::Ready(word) = reply.poll_take(cx) {
             return Poll::Ready(Ok(word));
@@ -202,7 +202,7 @@ fn into_answer(worker: &Worker, peer: Peer, opened: &mut Opened, word: Word) -> 
         }
     };
     opened.keep_alive &= !error.kind().row().close;
-    fail(worker, peer, opened.route, &error);
+    fail(worker, peer, opened.pattern(), &error);
     Answer::plain(error.status())
 }
 
@@ -241,7 +241,7 @@ async fn send(
     let input = &mut desk.input;
     let mut download = std::pin::pin!(download::send(&mut outbound, content, coding));
     poll_fn(|cx| {
-        let _over = upload.poll(cx, &worker.site.core, stream, input, false);
+        let _over = upload.poll(cx, &worker.core, stream, input, false);
         if upload.failure() == Some(Kind::DownstreamGone) {
             return Poll::Ready(Err(Kind::DownstreamGone));
         }
@@ -283,13 +283,13 @@ async fn settle(
     if outbound(worker, stream, &mut desk.out).flush().await.is_err() {
         return After::Close;
     }
-    let (input, core) = (&mut desk.input, &worker.site.core);
+    let (input, core) = (&mut desk.input, &worker.core);
     if upload.is_wanted() {
         // Whoever still reads the body gets the rest of it, within the time that a body may stand still.
         let rest = poll_fn(|cx| upload.poll(cx, core, stream, input, false));
-        future::or(rest, core.sleep(worker.site.timeouts.body_idle)).await;
+        future::or(rest, core.sleep(worker.edition().timeouts().body_idle)).await;
     }
-    let mut limit = worker.options.limits.drain;
+    let mut limit = worker.edition().limits.drain;
     match poll_fn(|cx| upload.poll_drain(cx, core, stream, input, &mut limit)).await {
         true => After::Keep,
         false => After::Linger,
@@ -312,5 +312,5 @@ fn encode_upgrade(worker: &Worker, desk: &mut Desk, protocol: &str, headers: &He
 }
 
 pub(super) fn outbound<'a>(worker: &Worker, stream: &'a Stream, out: &'a mut Vec<u8>) -> Outbound<'a> {
-    Outbound { stream, out, patience: worker.site.timeouts.write_idle }
+    Outbound { stream, out, patience: worker.edition().timeouts().write_idle }
 }

@@ -7,12 +7,13 @@ use crate::proxy::{self, Arriving, Client, Departing, Departure, Outcome, Relay}
 
 use super::at_once::{self, Step};
 use super::desk::Desk;
+use super::downstream::Connection;
 use super::exchange::After;
 use super::open::Passing;
 use super::owner::Owner;
 use super::pass;
 use super::seat::Job;
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// A request that is with an upstream.
 pub(super) struct Flight {
@@ -42,8 +43,9 @@ pub(super) fn depart(
     desk: &mut Desk,
     mut passing: Passing,
 ) -> Step {
-    let reverse = worker.table.reverse(passing.reverse);
-    match proxy::depart(&mut relay(worker, connection, desk, &mut passing), reverse) {
+    let edition = passing.edition.clone();
+    let reverse = edition.table.reverse(passing.reverse);
+    match proxy::depart(&mut relay(connection, desk, &mut passing), reverse) {
         // Answers to earlier requests must not wait for this one.
         Departing::Sent(departure) => match at_once::flush(worker, connection, desk) {
             // A client that has ended its side may be gone: that is to be found out. Hooks are told of one that is.
@@ -67,7 +69,7 @@ fn ended(
     match outcome {
         Outcome::Keep => Step::Again,
         Outcome::Answer(answer, rest) => {
-            let opened = pass::open_answer(worker, desk, passing, *answer, rest, is_taken);
+            let opened = pass::open_answer(desk, passing, *answer, rest, is_taken);
             at_once::answer(worker, connection, desk, opened)
         }
         _ => at_once::end(worker, connection, desk, After::Close),
@@ -120,9 +122,10 @@ fn end(worker: &Worker, index: u32) -> Option<(Connection, Flight)> {
 fn arrive(worker: &Rc<Worker>, connection: Connection, flight: Flight, desk: &mut Box<Desk>) {
     let Flight { mut passing, departure, input } = flight;
     desk.input = input;
-    let reverse = worker.table.reverse(passing.reverse);
+    let edition = passing.edition.clone();
+    let reverse = edition.table.reverse(passing.reverse);
     let (arriving, is_taken) = {
-        let mut relay = relay(worker, &connection, desk, &mut passing);
+        let mut relay = relay(&connection, desk, &mut passing);
         (proxy::arrive(&mut relay, reverse, departure), relay.is_taken)
     };
     let step = match arriving {
@@ -136,7 +139,6 @@ fn arrive(worker: &Rc<Worker>, connection: Connection, flight: Flight, desk: &mu
 
 /// What a proxy is lent.
 pub(super) fn relay<'a>(
-    worker: &'a Worker,
     connection: &'a Connection,
     desk: &'a mut Desk,
     passing: &'a mut Passing,
@@ -149,8 +151,8 @@ pub(super) fn relay<'a>(
         session: connection.who.session.as_deref(),
     };
     Relay {
-        site: &worker.site,
-        pattern: worker.table.pattern(passing.route),
+        site: &passing.edition.site,
+        pattern: passing.edition.pattern(passing.route),
         client,
         head: passing.head,
         input: &mut desk.input,

@@ -11,12 +11,14 @@ use futures_lite::future;
 
 use crate::driver::{Core, Peer, Stream};
 use crate::error::Result;
-use crate::telemetry::{Counters, Stats};
+use crate::telemetry::{Counters, Journal, Stats};
 
 use super::builder::Builder;
-use super::door::Door as Entrance;
-use super::plan::Plan;
-use super::worker::{Life, Phase, Worker};
+use super::door::Entrance;
+use super::edition::Share;
+use super::life::{Life, Phase};
+use super::plan::{Plan, start_failed};
+use super::worker::{Common, Worker};
 
 /// How long a client, and then the server, may take to come to an end. Shorter than any of the server's timeouts, so
 /// that nothing which hangs is mistaken for something that ran out of time.
@@ -26,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Rehearsal {
     plan: Plan,
+    journal: Journal,
 }
 
 /// How a run ended.
@@ -47,7 +50,7 @@ pub(crate) struct Door(Rc<Worker>);
 impl Door {
     /// The core that everything runs on.
     pub(crate) fn core(&self) -> &Rc<Core> {
-        &self.0.site.core
+        &self.0.core
     }
 
     /// Opens a connection and returns the client's end of it.
@@ -56,7 +59,7 @@ impl Door {
     ///
     /// The system has no descriptor left.
     pub(crate) fn connect(&self) -> io::Result<Stream> {
-        let (ours, theirs) = Stream::pair(&self.0.site.core)?;
+        let (ours, theirs) = Stream::pair(&self.0.core)?;
         self.0.admit(ours, Peer::Unix, &Entrance::default());
         Ok(theirs)
     }
@@ -69,7 +72,7 @@ impl Rehearsal {
     ///
     /// A pattern is invalid, or the system has no thread left.
     pub(crate) fn new(mut builder: Builder) -> Result<Self> {
-        Ok(Self { plan: Plan::new(&mut builder)? })
+        Ok(Self { plan: Plan::new(&mut builder)?, journal: Journal::start().map_err(start_failed)? })
     }
 
     /// Runs a new worker until `client` is done and its connections are closed. Nothing is left of earlier runs.
@@ -83,8 +86,14 @@ impl Rehearsal {
     {
         let (core, life) = (Core::new()?, Arc::new(Life::new()));
         let counters = Arc::new(Counters::new());
-        let plan = Plan { life: life.clone(), ..self.plan.clone() };
-        let worker = plan.worker(&core, counters.clone(), (0, 1));
+        let common = Common {
+            counters: counters.clone(),
+            journal: self.journal.clone(),
+            life: life.clone(),
+            orders: Arc::default(),
+            share: Share { number: 0, of: 1 },
+        };
+        let worker = Worker::new(&core, &self.plan, common);
         let ending = Rc::new(Cell::new(Ending::Clean));
         let client = client(Door(worker.clone()));
         core.spawn(watch(client, core.clone(), life, counters, ending.clone()));

@@ -1,30 +1,32 @@
 //! The handle of a running server.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_std::channel::Receiver;
 
-use crate::driver::{Address, Remote};
+use crate::driver::Remote;
 use crate::error::Result;
-use crate::telemetry::{Counters, Stats};
-use crate::tls::{Acceptor, News};
+use crate::telemetry::{Counters, Journal, Stats};
+use crate::tls::News;
 
-use super::worker::{Life, Phase};
+use super::builder::Builder;
+use super::life::{Life, Phase};
+use super::orders::Orders;
+use super::replace::Listeners;
 
 /// A running server. Dropping the handle leaves the server running for as long as the program does.
 #[derive(Debug)]
 pub struct Handle {
-    pub(super) listeners: Vec<Address>,
-    pub(super) addresses: Vec<SocketAddr>,
-    pub(super) control: Control,
-    pub(super) counters: Vec<Arc<Counters>>,
-    /// What takes TLS connections in.
-    pub(super) acceptors: Vec<Acceptor>,
+    control: Control,
+    counters: Vec<Arc<Counters>>,
+    journal: Journal,
+    listeners: Mutex<Listeners>,
     /// Closed when the last worker has ended.
-    pub(super) ended: Receiver<Infallible>,
+    ended: Receiver<Infallible>,
 }
 
 /// How a shutdown ended.
@@ -36,25 +38,87 @@ pub enum Shutdown {
     Forced,
 }
 
-/// The way to tell all workers of the phase.
-#[derive(Clone, Debug)]
+/// The way to tell all workers something.
+#[derive(Clone)]
 pub(super) struct Control {
     pub(super) life: Arc<Life>,
-    pub(super) remotes: Vec<Arc<Remote>>,
+    pub(super) workers: Vec<(Arc<Remote>, Arc<Orders>)>,
 }
 
 impl Control {
     pub(super) fn advance(&self, phase: Phase) {
         self.life.advance(phase);
-        self.remotes.iter().for_each(|remote| remote.nudge());
+        self.workers.iter().for_each(|(remote, _)| remote.nudge());
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("life", &self.life).field("workers", &self.workers.len()).finish()
     }
 }
 
 impl Handle {
+    pub(super) fn new(
+        control: Control,
+        counters: Vec<Arc<Counters>>,
+        journal: Journal,
+        listeners: Listeners,
+        ended: Receiver<Infallible>,
+    ) -> Self {
+        Self { control, counters, journal, listeners: listeners.into(), ended }
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The TCP addresses that are listened on, with the ports that the system chose, in the order of the `bind` calls.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Arc<[SocketAddr]> {
+        self.listening().addresses()
+    }
+
+    /// Has the server be what another builder describes: its routes, forward proxy, limits, timeouts, trusted proxies and
+    /// listeners. All of it is made first; then each worker swaps it between two turns, and what is returned is ready when
+    /// the last has done so.
+    ///
+    /// Nothing is lost by that. Requests, tunnels and WebSockets that have begun go on as they were described when they
+    /// came; connections stay open, and their next request is routed anew. A [`Group`](crate::Group) that is given to
+    /// proxies of the new description as well keeps its connections, the health of its endpoints and all that is counted.
+    /// A listener whose address stays keeps its socket and gets the new certificates; one that is no longer there is
+    /// closed, and its connections end as they like. The number of workers stays as it was.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Request, Response, Server};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let server = Server::builder().at("/*path", Proxy::to("http://10.0.0.7:3000")).bind("127.0.0.1:0").start()?;
+    /// let listener = server.listeners().next().unwrap_or_default();
+    /// server
+    ///     .replace(
+    ///         Server::builder()
+    ///             .at("/*path", Proxy::to("http://10.0.0.8:3000"))
+    ///             .get("/hello", |_: Request, res: Response| res.send("Hello, World!"))
+    ///             .bind(listener),
+    ///     )
+    ///     .await?;
+    /// # server.shutdown(std::time::Duration::ZERO).await;
+    /// # Ok::<_, eproxy_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::start`]. Nothing has changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// The swap is made whether or not it is waited for.
+    pub async fn replace(&self, builder: Builder) -> Result<()> {
+        let over = self.listening().replace(builder, &self.control, &self.journal, &self.ended)?;
+        // Nothing is ever sent: the channel closes with the last worker that has swapped, or ended.
+        let _closed = futures_lite::future::or(over.recv(), self.ended.recv()).await;
+        Ok(())
     }
 
     /// Reads the certificates of all listeners again, now; that happens by itself when their files change.
@@ -65,7 +129,8 @@ impl Handle {
     /// stay as they were.
     pub async fn reload_certificates(&self) -> Result<()> {
         let mut wrong = None;
-        for acceptor in &self.acceptors {
+        let acceptors = self.listening().acceptors();
+        for acceptor in acceptors {
             if let Some(News::Kept(error)) = acceptor.reload_now().await {
                 wrong.get_or_insert(error);
             }
@@ -75,7 +140,7 @@ impl Handle {
 
     /// Everything that is listened on, as text: `127.0.0.1:8080`, `unix:/run/app.sock`.
     pub fn listeners(&self) -> impl Iterator<Item = String> {
-        self.listeners.iter().map(ToString::to_string)
+        self.listening().texts().into_iter()
     }
 
     /// What the server has counted so far.

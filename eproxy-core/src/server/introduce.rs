@@ -11,7 +11,8 @@ use crate::message::SMALL;
 use crate::tunnel::proxy_protocol;
 
 use super::desk::Desk;
-use super::worker::{Connection, Worker};
+use super::downstream::Connection;
+use super::worker::Worker;
 
 /// Reads the header.
 ///
@@ -24,7 +25,7 @@ pub(super) async fn introduce(
     connection: &mut Connection,
     desk: &mut Desk,
 ) -> Result<(), Kind> {
-    connection.stream.set_deadline(Direction::Read, Some(worker.site.timeouts.head));
+    connection.stream.set_deadline(Direction::Read, Some(worker.edition().timeouts().head));
     let (length, ends) = loop {
         if let Some(found) = proxy_protocol::parse(desk.input.data())? {
             break found;
@@ -41,7 +42,7 @@ pub(super) async fn introduce(
     if let Some((source, destination)) = ends {
         let who = &mut connection.who;
         (who.peer, who.local) = (Peer::Tcp(source), Some(Rc::new(destination)));
-        who.is_trusted = worker.options.trusted.believes(who.peer);
+        who.is_trusted = worker.edition().trusted.believes(who.peer);
     }
     Ok(())
 }

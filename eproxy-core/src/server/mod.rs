@@ -7,13 +7,15 @@
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
 //! | `start.rs` | listening, starting the workers |
-//! | `plan.rs` | what workers are made from |
+//! | `plan.rs`, `edition.rs` | what is served, and how; the same as a worker has it at the moment |
+//! | `replace.rs`, `orders.rs` | another plan for a server that runs; how workers are told of it |
 //! | `alone.rs` | a worker on the calling thread, for tests |
-//! | `handle.rs` | [`Handle`]: addresses, statistics, shutdown |
+//! | `handle.rs`, `life.rs` | [`Handle`]: addresses, statistics, shutdown; the phases of a server |
 //! | `worker.rs` | a worker: its connections at rest, its turns |
 //! | `at_once.rs` | requests that are dealt with without anything being waited for |
 //! | `flight.rs` | requests that are with an upstream |
 //! | `tunnels.rs` | connections that have become tunnels |
+//! | `downstream.rs` | connections of clients, and how many there are |
 //! | `owner.rs` | who is told of a parked connection |
 //! | `seat.rs`, `desk.rs` | the tasks of the others, and their buffers |
 //! | `accept.rs` | the loop that takes connections in |
@@ -38,18 +40,23 @@ mod connection;
 mod desk;
 mod door;
 mod download;
+mod downstream;
+mod edition;
 mod exchange;
 mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
 mod introduce;
+mod life;
 mod multiplex;
 mod open;
+mod orders;
 mod owner;
 mod pass;
 mod plan;
 mod refuse;
+mod replace;
 mod seat;
 mod start;
 mod trust;

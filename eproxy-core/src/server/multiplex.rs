@@ -22,16 +22,16 @@ use crate::error::Kind;
 use crate::http1;
 use crate::http2::{self, Broken, Cargo, Line, Serving, Target, Wire};
 use crate::message::Buffer;
-use crate::router::RouteNumber;
 
 use super::at_once;
 use super::connection::hear_out;
 use super::desk::Desk;
+use super::downstream::Connection;
 use super::exchange;
 use super::open::{Opening, open};
 use super::refuse;
 use super::who::Who;
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// What a connection begins with that speaks HTTP/2 without being asked (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -62,9 +62,9 @@ pub(super) fn is_preface(connection: &Connection, kind: Kind, input: &Buffer) ->
 
 /// Serves a connection that speaks HTTP/2, in a task of its own; `before` was read of it.
 pub(super) fn start(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
-    worker.site.counters.http2_connections.add();
+    worker.counters.http2_connections.add();
     let own = Rc::new(Cell::new(None));
-    let task = worker.site.core.spawn({
+    let task = worker.core.spawn({
         let (worker, own) = (worker.clone(), own.clone());
         async move {
             serve(&worker, connection, before).await;
@@ -80,9 +80,8 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     let local = local.or_else(|| connection.stream.local_addr().map(Rc::new));
     let who = Who { local, is_stream: true, ..connection.who.clone() };
     let (stream, place) = connection.into_parts();
-    let timeouts = &worker.site.timeouts;
-    let (wire, line) = Wire::of_client(stream, before, timeouts.write_idle);
-    line.set_patience(Some(timeouts.head));
+    let (wire, line) = Wire::of_client(stream, before, worker.edition().timeouts().write_idle);
+    line.set_patience(Some(worker.edition().timeouts().head));
     // Only what stays is kept with the task.
     if let Some(codec) = Box::pin(shake(worker, wire, &line)).await {
         let mut serving = Multiplexed {
@@ -112,7 +111,7 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
 async fn shake(worker: &Worker, wire: Wire, line: &Line) -> Option<Box<Codec>> {
     let mut handshake = std::pin::pin!(http2::server_settings().handshake(wire));
     let failed = |kind| {
-        worker.site.counters.failure(kind);
+        worker.counters.failure(kind);
         None
     };
     poll_fn(|cx| match handshake.as_mut().poll(cx) {
@@ -206,7 +205,7 @@ impl Multiplexed<'_> {
     /// Ends a connection whose client asks for too much (RFC 9113 §10.5).
     fn calm(&mut self) {
         if !std::mem::replace(&mut self.is_calmed, true) {
-            refuse::fail(self.worker, self.who.peer, RouteNumber::NONE, &Kind::Http2Flood.into());
+            refuse::fail(self.worker, self.who.peer, "", &Kind::Http2Flood.into());
             self.codec.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             self.is_leaving = true;
             self.line.set_patience(Some(GOODBYE));
@@ -218,7 +217,8 @@ impl Multiplexed<'_> {
         let is_idle = !self.codec.has_streams();
         if is_idle != self.is_idle {
             self.is_idle = is_idle;
-            let patience = if self.is_leaving { GOODBYE } else { self.worker.site.timeouts.keep_alive };
+            let patience =
+                if self.is_leaving { GOODBYE } else { self.worker.edition().timeouts().keep_alive };
             self.line.set_patience(is_idle.then_some(patience));
         }
     }
@@ -231,7 +231,7 @@ impl Multiplexed<'_> {
             _ if error.is_io() || error.is_remote() => return,
             _ => Kind::Http2Error,
         };
-        refuse::fail(self.worker, self.who.peer, RouteNumber::NONE, &kind.into());
+        refuse::fail(self.worker, self.who.peer, "", &kind.into());
     }
 }
 
@@ -243,7 +243,7 @@ fn begin(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    worker.site.counters.http2_streams.add();
+    worker.counters.http2_streams.add();
     let desk = &mut *worker.desk();
     let is_head = request.method() == Method::HEAD;
     let (opening, cargo) = match read(worker, who, desk, &request) {
@@ -270,11 +270,11 @@ fn begin(
         return desk.clear();
     }
     let Ok(opening) = opening else { return };
-    let (engine, duct) = Stream::duct(&worker.site.core, ROOM);
-    let patience = worker.site.timeouts.write_idle;
+    let (engine, duct) = Stream::duct(&worker.core, ROOM);
+    let patience = worker.edition().timeouts().write_idle;
     let serving = Serving { respond, body: request.into_body(), cargo, is_head, duct, patience };
-    let (core, credit) = (worker.site.core.clone(), credit.clone());
-    worker.site.core.spawn(async move {
+    let (core, credit) = (worker.core.clone(), credit.clone());
+    worker.core.spawn(async move {
         match http2::carry(core, serving).await {
             Ok(()) => earn(&credit),
             Err(Broken::Peer(_)) => credit.set(credit.get().saturating_sub(1)),
@@ -297,11 +297,12 @@ fn read(
     desk: &mut Desk,
     request: &Request<RecvStream>,
 ) -> Result<(Opening, Cargo), Kind> {
-    let target = if worker.table.only_forwards() { Target::Absolute } else { Target::Origin };
+    let edition = worker.edition();
+    let target = if edition.table.only_forwards() { Target::Absolute } else { Target::Origin };
     let mut head = worker.head.borrow_mut();
     head.clear();
     let cargo = http2::encode_request(&mut head, request, request.body().is_end_stream(), target)?;
-    let limits = &worker.options.limits;
+    let limits = &edition.limits;
     if head.len() > limits.head {
         return Err(Kind::HeadTooLarge);
     }

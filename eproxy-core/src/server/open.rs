@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::driver::Peer;
@@ -16,6 +17,7 @@ use crate::upstream::Pick;
 use crate::{Request, Response};
 
 use super::desk::Desk;
+use super::edition::Edition;
 use super::refuse::unrouted;
 use super::upload::Upload;
 use super::who::Who;
@@ -29,12 +31,14 @@ pub(super) struct Opened {
     pub(super) wants_upgrade: bool,
     /// Boxed, as few requests have a body that must be waited for, and this is moved for each.
     pub(super) upload: Option<Box<Upload>>,
-    pub(super) route: RouteNumber,
+    edition: Rc<Edition>,
+    route: RouteNumber,
 }
 
 /// A request that is to be passed on.
-#[derive(Debug)]
 pub(super) struct Passing {
+    /// What the server was described as when it came.
+    pub(super) edition: Rc<Edition>,
     pub(super) reverse: usize,
     pub(super) head: Head,
     pub(super) route: RouteNumber,
@@ -64,44 +68,45 @@ pub(super) fn open(
     let bytes = &desk.input.data()[..length];
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
     let form = Form::parse(line.method.of(bytes), line.target.of(bytes))?;
-    worker.site.counters.requests.add();
+    worker.counters.requests.add();
 
+    let edition = worker.edition();
     let head = read_head(bytes, length, line, facts, &form);
     if head.authority.is_some()
-        && let Some(reverse) = worker.table.forward()
+        && let Some(reverse) = edition.table.forward()
     {
-        let way = Way { reverse, route: RouteNumber::NONE, body_limit: None };
+        let way = Way { edition: &edition, reverse, route: RouteNumber::NONE, body_limit: None };
         return pass_on(worker, who, desk, head, way, std::iter::empty());
     }
-    if worker.table.only_forwards() {
+    if edition.table.only_forwards() {
         return Err(Kind::NotForward);
     }
     check_host(who, &head, bytes, &desk.fields)?;
     let path = target::canonical(head.path.of(bytes));
-    let (found, params, route, body_limit) = match worker.table.choose(line.method.of(bytes), &path) {
+    let (found, params, route, body_limit) = match edition.table.choose(line.method.of(bytes), &path) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
         choice => {
             desk.word = Some(Word::Answer(unrouted(choice)));
-            let upload = unread(worker, &facts);
+            let upload = unread(&edition, &facts);
             desk.input.consume(length);
-            return Ok(Opening::Asked(Opened::new(&head, RouteNumber::NONE, upload)));
+            return Ok(Opening::Asked(Opened::new(&edition, &head, RouteNumber::NONE, upload)));
         }
     };
     match found {
         Target::Handler(handler) => {
-            let limit = body_limit.unwrap_or(worker.options.limits.body);
+            let limit = body_limit.unwrap_or(edition.limits.body);
             check_length(&facts, limit)?;
-            let (body, upload) = take_body(worker, &facts, limit, &desk.input.data()[length..]);
+            let (body, upload) = take_body(&edition, &facts, limit, &desk.input.data()[length..]);
             let taken = if upload.is_none() { body.len().unwrap_or(0) as usize } else { 0 };
             let request = Request::new(incoming(bytes, &head, &desk.fields, who), params.iter(), body);
             drop(params);
             drop(path);
             desk.input.consume(length + taken);
             desk.word = ask(&**handler, request, &mut desk.reply);
-            Ok(Opening::Asked(Opened::new(&head, route, upload)))
+            Ok(Opening::Asked(Opened::new(&edition, &head, route, upload)))
         }
         Target::Reverse(reverse) => {
-            let way = Way { reverse: *reverse, route, body_limit };
+            let way = Way { edition: &edition, reverse: *reverse, route, body_limit };
             pass_on(worker, who, desk, head, way, params.iter())
         }
     }
@@ -119,7 +124,8 @@ fn check_host(who: &Who, head: &Head, bytes: &[u8], fields: &[Field]) -> Result<
 }
 
 /// Which proxy a request goes to, and how it came there.
-struct Way {
+struct Way<'e> {
+    edition: &'e Rc<Edition>,
     reverse: usize,
     route: RouteNumber,
     /// The limit of the route.
@@ -132,31 +138,42 @@ fn pass_on<'p>(
     who: &Who,
     desk: &Desk,
     mut head: Head,
-    way: Way,
+    way: Way<'_>,
     params: impl Iterator<Item = (&'p str, &'p str)>,
 ) -> Result<Opening, Kind> {
-    let Way { reverse, route, body_limit } = way;
-    let proxy = worker.table.reverse(reverse);
+    let Way { edition, reverse, route, body_limit } = way;
+    let proxy = edition.table.reverse(reverse);
     head.body_limit = body_limit.or(proxy.body_limit).unwrap_or(u64::MAX);
     check_length(&head.facts, head.body_limit)?;
     let hooked = proxy.has_hooks().then(|| {
         let bytes = &desk.input.data()[..head.length];
         let request = Request::new(incoming(bytes, &head, &desk.fields, who), params, Body::empty());
-        Hooked::new(request, who.is_trusted, worker.site.core.now())
+        Hooked::new(request, who.is_trusted, worker.core.now())
     });
-    Ok(Opening::Passing(Passing { reverse, head, route, chosen: None, hooked }))
+    Ok(Opening::Passing(Passing { edition: edition.clone(), reverse, head, route, chosen: None, hooked }))
 }
 
 impl Opened {
-    pub(super) fn new(head: &Head, route: RouteNumber, upload: Option<Box<Upload>>) -> Self {
+    pub(super) fn new(
+        edition: &Rc<Edition>,
+        head: &Head,
+        route: RouteNumber,
+        upload: Option<Box<Upload>>,
+    ) -> Self {
         Self {
             version: head.line.version,
             is_head: head.method == Method::Head,
             keep_alive: head.facts.keep_alive,
             wants_upgrade: head.facts.wants_upgrade,
             upload,
+            edition: edition.clone(),
             route,
         }
+    }
+
+    /// The pattern of its route, for the log; empty for none.
+    pub(super) fn pattern(&self) -> &str {
+        self.edition.pattern(self.route)
     }
 }
 
@@ -169,7 +186,7 @@ fn check_length(facts: &RequestFacts, limit: u64) -> Result<(), Kind> {
 
 /// The body as the handler gets it; `behind` is what was read behind the head.
 fn take_body(
-    worker: &Worker,
+    edition: &Edition,
     facts: &RequestFacts,
     limit: u64,
     behind: &[u8],
@@ -183,7 +200,7 @@ fn take_body(
         length => {
             let (writer, reader) = pipe(BODY_BUFFER);
             let decoder = Decoder::new(facts.framing);
-            let timeouts = &worker.site.timeouts;
+            let timeouts = edition.timeouts();
             let upload = Upload::new(decoder, writer, limit, timeouts, facts.expects_continue);
             (Body::from_pipe(reader, length), Some(Box::new(upload)))
         }
@@ -191,13 +208,13 @@ fn take_body(
 }
 
 /// A body that nobody will read.
-pub(super) fn unread(worker: &Worker, facts: &RequestFacts) -> Option<Box<Upload>> {
+pub(super) fn unread(edition: &Edition, facts: &RequestFacts) -> Option<Box<Upload>> {
     if facts.framing.is_none() {
         return None;
     }
     let (writer, _) = pipe(BODY_BUFFER);
     let decoder = Decoder::new(facts.framing);
-    let upload = Upload::new(decoder, writer, 0, &worker.site.timeouts, facts.expects_continue);
+    let upload = Upload::new(decoder, writer, 0, edition.timeouts(), facts.expects_continue);
     Some(Box::new(upload))
 }
 

@@ -2,14 +2,15 @@
 
 use crate::handler::Word;
 use crate::message::Answer;
-use crate::proxy::{self, Hooked, Outcome, Rest};
+use crate::proxy::{self, Outcome, Rest};
 
 use super::desk::Desk;
+use super::downstream::Connection;
 use super::exchange::{After, answer_later, outbound};
 use super::flight::{Flight, relay};
 use super::open::{Opened, Passing, unread};
 use super::tunnels::{self, Beginning, Told};
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// Passes a request on and its answer back.
 pub(super) async fn pass(
@@ -18,10 +19,11 @@ pub(super) async fn pass(
     desk: &mut Desk,
     mut passing: Passing,
 ) -> After {
-    let reverse = worker.table.reverse(passing.reverse);
+    let edition = passing.edition.clone();
+    let reverse = edition.table.reverse(passing.reverse);
     let chosen = passing.chosen.take();
     let (outcome, is_taken) = {
-        let mut relay = relay(worker, connection, desk, &mut passing);
+        let mut relay = relay(connection, desk, &mut passing);
         (proxy::pass(&mut relay, reverse, chosen).await, relay.is_taken)
     };
     conclude(worker, connection, desk, passing, outcome, is_taken).await
@@ -36,9 +38,10 @@ pub(super) async fn resume(
 ) -> After {
     let Flight { mut passing, departure, input } = flight;
     desk.input = input;
-    let reverse = worker.table.reverse(passing.reverse);
+    let edition = passing.edition.clone();
+    let reverse = edition.table.reverse(passing.reverse);
     let (outcome, is_taken) = {
-        let mut relay = relay(worker, connection, desk, &mut passing);
+        let mut relay = relay(connection, desk, &mut passing);
         (proxy::resume(&mut relay, reverse, departure).await, relay.is_taken)
     };
     conclude(worker, connection, desk, passing, outcome, is_taken).await
@@ -48,7 +51,7 @@ async fn conclude(
     worker: &Worker,
     connection: &Connection,
     desk: &mut Desk,
-    mut passing: Passing,
+    passing: Passing,
     outcome: Outcome,
     is_taken: bool,
 ) -> After {
@@ -58,14 +61,16 @@ async fn conclude(
         Outcome::Linger => After::Linger,
         Outcome::Reset => After::Reset,
         Outcome::Tunnel(upstream, pick) => {
-            let told = Told { reverse: passing.reverse, hooked: passing.hooked };
+            let Passing { edition, reverse, hooked, .. } = passing;
+            let told = hooked.map(|hooked| Told { edition, reverse, hooked });
             After::Tunnel(Box::new(Beginning { upstream, pick, told }))
         }
         Outcome::Answer(answer, rest) => {
-            let mut opened = open_answer(worker, desk, &passing, *answer, rest, is_taken);
+            let mut opened = open_answer(desk, &passing, *answer, rest, is_taken);
             let after = answer_later(worker, connection, desk, &mut opened).await;
-            if let Some(hooked) = passing.hooked.take() {
-                tell(worker, connection, desk, passing.reverse, hooked).await;
+            let Passing { edition, reverse, hooked, .. } = passing;
+            if let Some(hooked) = hooked {
+                tell(worker, connection, desk, Told { edition, reverse, hooked }).await;
             }
             match after {
                 After::Close if rest == Rest::Begun => After::Linger,
@@ -76,21 +81,14 @@ async fn conclude(
 }
 
 /// Tells hooks, which may take their time, of an exchange whose answer is the last thing on the desk.
-async fn tell(
-    worker: &Worker,
-    connection: &Connection,
-    desk: &mut Desk,
-    reverse: usize,
-    hooked: Box<Hooked>,
-) {
+async fn tell(worker: &Worker, connection: &Connection, desk: &mut Desk, told: Told) {
     // That the client is gone will be noticed.
     let _gone = outbound(worker, &connection.stream, &mut desk.out).flush().await;
-    tunnels::tell(worker, reverse, hooked).await;
+    tunnels::tell(worker, told).await;
 }
 
 /// Leaves an answer on the desk as a handler would have left it.
 pub(super) fn open_answer(
-    worker: &Worker,
     desk: &mut Desk,
     passing: &Passing,
     answer: Answer,
@@ -101,8 +99,8 @@ pub(super) fn open_answer(
     if !is_taken {
         desk.input.consume(head.length);
     }
-    let upload = if rest == Rest::Untouched { unread(worker, &head.facts) } else { None };
-    let mut opened = Opened::new(head, passing.route, upload);
+    let upload = if rest == Rest::Untouched { unread(&passing.edition, &head.facts) } else { None };
+    let mut opened = Opened::new(&passing.edition, head, passing.route, upload);
     opened.keep_alive &= rest != Rest::Begun;
     desk.word = Some(Word::Answer(answer));
     opened

@@ -1,20 +1,16 @@
-//! What the workers of a server are made from: the same for those with threads of their own and for one without.
+//! What a server is described as, before any worker has it: the same for those with threads of their own and for one without.
 
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::driver::Core;
 use crate::error::{Error, Kind, Result};
 use crate::message::{Limits, Timeouts};
-use crate::proxy::{Forward, Site};
+use crate::proxy::Forward;
 use crate::router::{Route, Table};
-use crate::telemetry::{Counters, Journal};
 use crate::upstream::Registry;
 
 use super::builder::Builder;
 use super::trust::Trusted;
-use super::worker::{Life, Options, Worker};
 
 /// What is served, and how; shared by all workers.
 #[derive(Clone, Debug)]
@@ -24,8 +20,6 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) trusted: Trusted,
-    pub(super) journal: Journal,
-    pub(super) life: Arc<Life>,
 }
 
 impl Plan {
@@ -33,7 +27,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// A pattern is invalid or overlaps with another, an option is out of its bounds, or the system has no thread left.
+    /// A pattern is invalid or overlaps with another, or an option is out of its bounds.
     pub(super) fn new(builder: &mut Builder) -> Result<Self> {
         let trusted = Trusted::parse(&builder.trusted)?;
         check(&builder.limits)?;
@@ -46,42 +40,15 @@ impl Plan {
             limits: builder.limits.clone(),
             timeouts: builder.timeouts.clone(),
             trusted,
-            journal: Journal::start().map_err(start_failed)?,
-            life: Arc::new(Life::new()),
         })
     }
-
-    /// Makes the worker of a core, with its share of what is for all of them together: 1 of `shares`, the one of `number`.
-    pub(super) fn worker(
-        &self,
-        core: &Rc<Core>,
-        counters: Arc<Counters>,
-        (number, shares): (usize, usize),
-    ) -> Rc<Worker> {
-        let site = Site::new(core, &self.registry, counters, self.journal.clone(), self.timeouts.clone());
-        let share = |all: usize| (all / shares + usize::from(number < all % shares)).max(1);
-        let Limits { connections, handshakes, .. } = self.limits;
-        let options = Options {
-            limits: self.limits.clone(),
-            connections: share(connections),
-            handshakes: share(handshakes),
-            trusted: self.trusted.clone(),
-        };
-        Worker::new(site, self.table.clone(), options, self.life.clone())
-    }
-
-    /// Has a worker look after the groups of upstreams; one of all does it for the others.
-    pub(super) fn supervise(&self, worker: &Worker) {
-        worker.site.upstreams.supervise(&self.journal);
-    }
 }
-
 /// What is mounted where, and the upstreams behind it.
 fn table(routes: Vec<Route>, forward: Option<Forward>) -> Result<(Table, Registry)> {
     let mut registry = Registry::default();
     let mut table = Table::new(routes, &mut registry)?;
     if let Some(forward) = forward {
-        table.set_forward(forward.build(&mut registry)?);
+        table.set_forward(forward.build()?);
     }
     Ok((table, registry))
 }

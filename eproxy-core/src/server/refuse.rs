@@ -4,7 +4,7 @@ use crate::driver::Peer;
 use crate::error::{Error, Kind};
 use crate::http1::{self, AnswerParts, BodyCoding};
 use crate::message::{Answer, Content, Version};
-use crate::router::{Choice, RouteNumber};
+use crate::router::Choice;
 use crate::telemetry::FailureLine;
 
 use super::desk::Desk;
@@ -28,7 +28,7 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
 
 /// Refuses what is not a valid request; the answer is left on the desk.
 pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -> After {
-    fail(worker, peer, RouteNumber::NONE, &kind.into());
+    fail(worker, peer, "", &kind.into());
     let status = kind.row().status;
     let (_, headers, body) = Answer::plain(status).into_parts();
     let coding = BodyCoding::Length(body.len().unwrap_or(0));
@@ -52,11 +52,10 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
     After::Linger
 }
 
-/// Counts and logs a failure.
-pub(super) fn fail(worker: &Worker, peer: Peer, route: RouteNumber, error: &Error) {
+/// Counts and logs a failure; `route` is the pattern of its route, and empty for none.
+pub(super) fn fail(worker: &Worker, peer: Peer, route: &str, error: &Error) {
     let kind = error.kind();
-    worker.site.counters.failure(kind);
-    let route = worker.table.pattern(route);
+    worker.counters.failure(kind);
     let line = || FailureLine { error, route, upstream: None, attempt: None, peer }.to_string();
-    worker.site.journal.note(kind.row().level, line);
+    worker.journal.note(kind.row().level, line);
 }

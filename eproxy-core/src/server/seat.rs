@@ -13,12 +13,13 @@ use crate::driver::TaskId;
 use super::connection::{self, End};
 use super::desk::Desk;
 use super::door;
+use super::downstream::Connection;
 use super::exchange::After;
 use super::flight::Flight;
 use super::multiplex;
 use super::open::{Opened, Passing};
 use super::tunnels;
-use super::worker::{Connection, Worker};
+use super::worker::Worker;
 
 /// Seats that are kept while nobody needs them; more are made when more connections are waited on at once.
 pub(super) const SPARE_SEATS: usize = 256;
@@ -50,7 +51,7 @@ impl Seat {
     pub(super) fn new(worker: &Rc<Worker>) -> Rc<Self> {
         let desk = Cell::new(Some(Desk::new()));
         let seat = Rc::new(Self { task: Cell::new(0), next: Cell::new(None), desk });
-        seat.task.set(worker.site.core.spawn_serving(occupy(worker.clone(), seat.clone())));
+        seat.task.set(worker.core.spawn_serving(occupy(worker.clone(), seat.clone())));
         seat
     }
 

@@ -2,78 +2,70 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
 use async_std::channel::Sender;
 
-use crate::driver::{Address, Bound, Core, Listener, Remote};
+use crate::driver::{Core, Remote};
 use crate::error::{Error, Kind, Result};
-use crate::telemetry::Counters;
-use crate::tls::Tls;
+use crate::telemetry::{Counters, Journal};
 
-use super::accept;
-use super::builder::{Builder, Listening};
-use super::door::Door;
+use super::builder::Builder;
+use super::door::Entrance;
+use super::edition::Share;
 use super::handle::{Control, Handle};
+use super::life::{Life, Phase};
+use super::orders::{ListenerNumber, Orders};
 use super::plan::{Plan, start_failed};
-use super::trust::Trusted;
-use super::worker::Phase;
+use super::replace::{Listeners, doors};
+use super::worker::{Common, Worker};
 
 /// What a worker's thread is given.
 struct Job {
     plan: Plan,
-    counters: Arc<Counters>,
-    /// Which of the workers it is, and how many there are.
-    share: (usize, usize),
-    /// With what each asks of connections.
-    sockets: Vec<(socket2::Socket, Door)>,
+    common: Common,
+    sockets: Vec<(ListenerNumber, socket2::Socket, Entrance)>,
     /// Dropped when the worker ends.
     ended: Sender<Infallible>,
-    /// Likewise: the last worker removes the socket files.
-    files: Arc<SocketFiles>,
 }
 
 /// Starts a server; returns once every worker is ready.
 pub(super) fn start(mut builder: Builder) -> Result<Handle> {
     let workers = workers(&builder)?;
     let plan = Plan::new(&mut builder)?;
-    check(&builder, &plan.trusted)?;
+    builder.check_addresses(&plan.trusted)?;
     let doors = doors(&builder.addresses)?;
-    let mut bound = listen(&builder.addresses, workers)?;
+    let journal = Journal::start().map_err(start_failed)?;
+    let mut listeners = Listeners::default();
+    let mut opening = listeners.open(builder.addresses, doors, workers)?;
 
-    let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
-    let files = Arc::new(SocketFiles::of(&listeners));
     let (ended, end) = async_std::channel::bounded(1);
-    let mut control = Control { life: plan.life.clone(), remotes: Vec::new() };
+    let life = Arc::new(Life::new());
+    let mut control = Control { life: life.clone(), workers: Vec::new() };
     let mut counters = Vec::new();
     for number in 0..workers {
+        let orders = Arc::new(Orders::default());
         counters.push(Arc::new(Counters::new()));
-        let job = Job {
-            plan: plan.clone(),
+        let common = Common {
             counters: counters[number].clone(),
-            share: (number, workers),
-            sockets: sockets(&mut bound, &doors),
-            ended: ended.clone(),
-            files: files.clone(),
+            journal: journal.clone(),
+            life: life.clone(),
+            orders: orders.clone(),
+            share: Share { number, of: workers },
         };
-        match spawn(number, job) {
-            Ok(remote) => control.remotes.push(remote),
+        let sockets = opening.iter_mut().filter_map(|opening| opening.take()).collect();
+        match spawn(number, Job { plan: plan.clone(), common, sockets, ended: ended.clone() }) {
+            Ok(remote) => control.workers.push((remote, orders)),
             Err(error) => {
                 control.advance(Phase::Stopped);
                 return Err(start_failed(error));
             }
         }
     }
-    doors.iter().for_each(|door| door.look_after(&plan.journal, end.clone()));
-    let acceptors = doors.iter().filter_map(|door| door.tls.clone()).collect();
-    let addresses = listeners.iter().filter_map(|listener| match listener {
-        Address::Tcp(address) => Some(*address),
-        Address::Unix(_) => None,
-    });
-    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, acceptors, ended: end })
+    listeners.adopt(opening, &journal, &end);
+    Ok(Handle::new(control, counters, journal, listeners, end))
 }
 
 fn workers(builder: &Builder) -> Result<usize> {
@@ -88,62 +80,18 @@ fn workers(builder: &Builder) -> Result<usize> {
     }
 }
 
-fn check(builder: &Builder, trusted: &Trusted) -> Result<()> {
-    if let Some(listening) =
-        builder.addresses.iter().find(|listening| listening.introduces && trusted.is_empty())
-    {
-        return Err(Error::new(Kind::BadOption).detail(format!(
-            "PROXY protocol on {} and nobody who may speak it: call trusted_proxies",
-            listening.address
-        )));
-    }
-    match builder.addresses.is_empty() {
-        true => Err(Error::new(Kind::BadAddress).detail("none was given: call bind")),
-        false => Ok(()),
-    }
-}
-
-/// What each listener asks of its connections, with its certificates read.
-fn doors(addresses: &[Listening]) -> Result<Vec<Door>> {
-    let door = |Listening { introduces, tls, .. }: &Listening| {
-        Ok(Door { introduces: *introduces, tls: tls.as_ref().map(Tls::acceptor).transpose()? })
-    };
-    addresses.iter().map(door).collect()
-}
-
-/// One worker's sockets.
-fn sockets(bound: &mut [Bound], doors: &[Door]) -> Vec<(socket2::Socket, Door)> {
-    let pairs = bound.iter_mut().zip(doors);
-    pairs.filter_map(|(bound, door)| Some((bound.take()?, door.clone()))).collect()
-}
-
-fn listen(addresses: &[Listening], workers: usize) -> Result<Vec<Bound>> {
-    addresses
-        .iter()
-        .map(|Listening { address: text, .. }| {
-            let address: Address = text.parse().map_err(|error: io::Error| {
-                Error::new(Kind::BadAddress).detail(text.clone()).because(error)
-            })?;
-            Bound::new(&address, workers).map_err(|error| {
-                Error::new(Kind::Listen).detail(format!("on {text}: {error}")).because(error)
-            })
-        })
-        .collect()
-}
-
 /// Starts a worker's thread and waits until it is ready.
 fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
     let (ready, started) = mpsc::sync_channel(1);
     thread::Builder::new().name(format!("eproxy-worker-{number}")).spawn(move || {
-        let Job { plan, counters, share, sockets, ended, files } = job;
+        let Job { plan, common, sockets, ended } = job;
+        let journal = common.journal.clone();
         let set_up = || {
             let core = Core::new()?;
-            let worker = plan.worker(&core, counters, share);
-            plan.supervise(&worker);
-            for (socket, door) in sockets {
-                let listener = Listener::new(&core, socket)?;
-                let task = core.spawn(accept::run(worker.clone(), listener, door));
-                worker.add_acceptor(task);
+            let worker = Worker::new(&core, &plan, common);
+            drop(plan);
+            for (number, socket, entrance) in sockets {
+                worker.open(number, socket, entrance)?;
             }
             io::Result::Ok((worker, core))
         };
@@ -152,38 +100,14 @@ fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
                 // Whoever starts the server waits for this.
                 let _waiting = ready.send(Ok(core.remote()));
                 if let Err(error) = worker.run() {
-                    plan.journal.note(log::Level::Error, || format!("worker {number} ended: {error}"));
+                    journal.note(log::Level::Error, || format!("worker {number} ended: {error}"));
                 }
             }
             Err(error) => {
                 let _waiting = ready.send(Err(error));
             }
         }
-        drop(files);
         drop(ended);
     })?;
     started.recv().unwrap_or_else(|_| Err(io::Error::other("the worker ended before it was ready")))
-}
-
-/// The files of unix-domain listeners.
-#[derive(Debug)]
-struct SocketFiles(Vec<PathBuf>);
-
-impl SocketFiles {
-    fn of(listeners: &[Address]) -> Self {
-        let paths = listeners.iter().filter_map(|listener| match listener {
-            Address::Unix(path) => Some(path.clone()),
-            Address::Tcp(_) => None,
-        });
-        Self(paths.collect())
-    }
-}
-
-impl Drop for SocketFiles {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // Whoever removed it before had a reason.
-            let _removed = std::fs::remove_file(path);
-        }
-    }
 }

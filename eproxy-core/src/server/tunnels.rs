@@ -9,30 +9,31 @@ use crate::tunnel::{Next, Tunnel};
 use crate::upstream::Pick;
 
 use super::desk::Desk;
+use super::downstream::{Connection, Place};
+use super::edition::Edition;
 use super::owner::Owner;
-use super::worker::{Connection, Place, Worker};
+use super::worker::Worker;
 
 /// What a connection becomes a tunnel with.
-#[derive(Debug)]
 pub(super) struct Beginning {
     pub(super) upstream: Stream,
     /// The endpoint that is busy with it.
     pub(super) pick: Option<Pick>,
-    pub(super) told: Told,
+    pub(super) told: Option<Told>,
 }
 
 /// Who is to be told when a tunnel has ended: hooks of this proxy.
-#[derive(Debug)]
 pub(super) struct Told {
+    pub(super) edition: Rc<Edition>,
     pub(super) reverse: usize,
-    pub(super) hooked: Option<Box<Hooked>>,
+    pub(super) hooked: Box<Hooked>,
 }
 
 /// A tunnel; it holds the place of its connection in the worker's count.
 pub(super) struct Entry {
     tunnel: Tunnel,
     place: Place,
-    told: Told,
+    told: Option<Told>,
     _pick: Option<Pick>,
 }
 
@@ -42,9 +43,9 @@ pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Begi
     let (stream, place) = connection.into_parts();
     let from_client = std::mem::replace(&mut desk.input, Buffer::new());
     let from_upstream = desk.relay.take_input();
-    let idle = worker.site.timeouts.tunnel_idle;
+    let idle = worker.edition().timeouts().tunnel_idle;
     let tunnel = Tunnel::new(stream, upstream, from_client, from_upstream, idle);
-    let counters = &worker.site.counters;
+    let counters = &worker.counters;
     counters.tunnels.add();
     // What was read before goes through it, too.
     let (up, down) = tunnel.moved();
@@ -61,8 +62,8 @@ pub(super) fn advance(worker: &Rc<Worker>, index: u32, scratch: &mut Buffer) {
     let before = tunnel.moved();
     let next = tunnel.advance(scratch);
     let moved = tunnel.moved();
-    worker.site.counters.tunnel_bytes_up.add_many(moved.0 - before.0);
-    worker.site.counters.tunnel_bytes_down.add_many(moved.1 - before.1);
+    worker.counters.tunnel_bytes_up.add_many(moved.0 - before.0);
+    worker.counters.tunnel_bytes_down.add_many(moved.1 - before.1);
     let number = Owner::Tunnel(index).number();
     match next {
         Next::Wait => tunnel.watch(number, number),
@@ -78,21 +79,22 @@ pub(super) fn advance(worker: &Rc<Worker>, index: u32, scratch: &mut Buffer) {
 /// Closes a tunnel and tells whoever wants to know.
 fn end(worker: &Rc<Worker>, entry: Entry) {
     let Entry { tunnel, place, told, .. } = entry;
-    let Some(mut hooked) = told.hooked else { return };
-    hooked.carried(tunnel.moved());
+    let Some(mut told) = told else { return };
+    told.hooked.carried(tunnel.moved());
     let worker = worker.clone();
-    worker.site.core.clone().spawn(async move {
-        tell(&worker, told.reverse, hooked).await;
+    worker.core.clone().spawn(async move {
+        tell(&worker, told).await;
         // The server waits for them.
         drop(place);
     });
 }
 
 /// Tells the hooks of a proxy that an exchange is over.
-pub(super) async fn tell(worker: &Worker, reverse: usize, hooked: Box<Hooked>) {
-    let now = worker.site.core.now();
-    if let Err(error) = proxy::tell(worker.table.reverse(reverse), hooked, now).await {
-        worker.site.counters.failure(error.kind());
-        worker.site.journal.note(error.kind().row().level, || format!("{}: {error}", error.name()));
+pub(super) async fn tell(worker: &Worker, told: Told) {
+    let Told { edition, reverse, hooked } = told;
+    let now = worker.core.now();
+    if let Err(error) = proxy::tell(edition.table.reverse(reverse), hooked, now).await {
+        worker.counters.failure(error.kind());
+        worker.journal.note(error.kind().row().level, || format!("{}: {error}", error.name()));
     }
 }

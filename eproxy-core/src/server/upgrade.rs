@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use crate::driver::Stream;
 use crate::error::Kind;
-use crate::http1::Outbound;
 use crate::message::{Buffer, Demand, PipeReader, PipeWriter, SMALL};
 
 use super::desk::Desk;
+use super::exchange::outbound;
 use super::worker::Worker;
 
 /// Moves bytes both ways until both directions have ended: from the client, beginning with what came behind its
@@ -25,7 +25,7 @@ pub(super) async fn run(
     let Desk { input, out, .. } = desk;
     // Runs of bytes, in both directions.
     let moved = Cell::new(0_u64);
-    let mut outbound = Outbound { stream, out, patience: worker.site.timeouts.write_idle };
+    let mut outbound = outbound(worker, stream, out);
     let mut down = std::pin::pin!(async {
         outbound.flush().await?;
         loop {
@@ -46,7 +46,7 @@ pub(super) async fn run(
         let mut before = None;
         while before != Some(moved.get()) {
             before = Some(moved.get());
-            worker.site.core.sleep(worker.site.timeouts.tunnel_idle).await;
+            worker.core.sleep(worker.edition().timeouts().tunnel_idle).await;
         }
     });
     let (mut up_ended, mut down_ended) = (false, false);

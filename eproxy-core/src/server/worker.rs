@@ -14,82 +14,56 @@
 //! ```
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use slab::Slab;
 
-use crate::driver::{Direction, Peer, Stream, TaskId, Wakeup};
+use crate::driver::{Core, Direction, Listener, Peer, Stream, TaskId, Wakeup};
 use crate::error::Kind;
-use crate::message::Limits;
-use crate::proxy::Site;
-use crate::router::{RouteNumber, Table};
+use crate::telemetry::{Counters, Journal};
 
+use super::accept;
 use super::at_once;
 use super::desk::Desk;
-use super::door::{self, Door, Stage};
+use super::door::{self, Entrance, Stage};
+use super::downstream::{Connection, Place};
+use super::edition::{Edition, Share};
 use super::flight::{self, Flight};
+use super::life::{Life, Phase};
 use super::multiplex::Begun;
+use super::orders::{ListenerNumber, Orders, Replacement};
 use super::owner::Owner;
+use super::plan::Plan;
 use super::refuse;
 use super::seat::{Job, SPARE_SEATS, Seat};
-use super::trust::Trusted;
 use super::tunnels;
 use super::who::Who;
 
-/// What is fixed when a server starts.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) limits: Limits,
-    /// This worker's shares of [`Limits::connections`] and [`Limits::handshakes`].
-    pub(super) connections: usize,
-    pub(super) handshakes: usize,
-    pub(super) trusted: Trusted,
-}
-
-/// The phases of a server's life; they only ever advance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Phase {
-    Running,
-    /// No new connections; the exchanges that run are finished.
-    Draining,
-    /// Everything ends now.
-    Stopped,
-}
-
-/// The phase of a server, set by its handle and looked at by its workers.
-#[derive(Debug)]
-pub(super) struct Life(AtomicU8);
-
-impl Life {
-    pub(super) fn new() -> Self {
-        Self(AtomicU8::new(Phase::Running as u8))
-    }
-
-    pub(super) fn advance(&self, phase: Phase) {
-        self.0.fetch_max(phase as u8, Ordering::AcqRel);
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
-            0 => Phase::Running,
-            1 => Phase::Draining,
-            _ => Phase::Stopped,
-        }
-    }
+/// What a worker is given beside what it serves.
+pub(super) struct Common {
+    pub(super) counters: Arc<Counters>,
+    pub(super) journal: Journal,
+    pub(super) life: Arc<Life>,
+    pub(super) orders: Arc<Orders>,
+    pub(super) share: Share,
 }
 
 /// A worker; it never leaves its thread.
 pub(super) struct Worker {
-    pub(super) site: Rc<Site>,
-    pub(super) table: Arc<Table>,
-    pub(super) options: Options,
+    pub(super) core: Rc<Core>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) journal: Journal,
     life: Arc<Life>,
+    orders: Arc<Orders>,
+    share: Share,
+    /// What is served, and how.
+    edition: RefCell<Rc<Edition>>,
+    /// The server finishes what runs and takes nothing new.
+    draining: Rc<Cell<bool>>,
     /// Connections between requests.
     parked: RefCell<Slab<Connection>>,
     /// Connections whose request is with an upstream.
@@ -111,51 +85,25 @@ pub(super) struct Worker {
     streams: Rc<Cell<usize>>,
     /// The number of handshakes that go on.
     shaking: Rc<Cell<usize>>,
-    /// The accept loops, which end when the server drains or wait for connections to close.
-    acceptors: RefCell<Vec<TaskId>>,
+    /// The listeners with their accept loops, which end when the server drains or wait for connections to close.
+    entrances: RefCell<HashMap<ListenerNumber, (TaskId, Rc<Entrance>)>>,
     accept_waits: Cell<bool>,
 }
 
-/// A downstream connection; it holds its place in the worker's count.
-pub(super) struct Connection {
-    pub(super) stream: Stream,
-    pub(super) who: Who,
-    pub(super) stage: Stage,
-    /// At least one request was served on it.
-    pub(super) served: bool,
-    place: Place,
-}
-
-impl Connection {
-    /// The stream, and its place in the worker's count.
-    pub(super) fn into_parts(self) -> (Stream, Place) {
-        (self.stream, self.place)
-    }
-}
-
-/// A place in the worker's count.
-pub(super) struct Place(Rc<Cell<usize>>);
-
-impl Place {
-    fn new(open: &Rc<Cell<usize>>) -> Self {
-        open.set(open.get() + 1);
-        Self(open.clone())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 impl Worker {
-    pub(super) fn new(site: Site, table: Arc<Table>, options: Options, life: Arc<Life>) -> Rc<Self> {
+    /// Makes the worker of a core.
+    pub(super) fn new(core: &Rc<Core>, plan: &Plan, job: Common) -> Rc<Self> {
+        let Common { counters, journal, life, orders, share } = job;
+        let edition = Edition::first(plan, core, counters.clone(), journal.clone(), share);
         Rc::new(Self {
-            site: Rc::new(site),
-            table,
-            options,
+            core: core.clone(),
+            counters,
+            journal,
             life,
+            orders,
+            share,
+            draining: edition.site.draining.clone(),
+            edition: RefCell::new(Rc::new(edition)),
             parked: RefCell::default(),
             flights: RefCell::default(),
             tunnels: RefCell::default(),
@@ -168,7 +116,7 @@ impl Worker {
             open: Rc::default(),
             streams: Rc::default(),
             shaking: Rc::default(),
-            acceptors: RefCell::default(),
+            entrances: RefCell::default(),
             accept_waits: Cell::new(false),
         })
     }
@@ -181,7 +129,7 @@ impl Worker {
     pub(super) fn run(self: &Rc<Self>) -> std::io::Result<()> {
         crate::handler::keep_requests_of_this_thread(SPARE_SEATS);
         crate::message::keep_buffers_of_this_thread(SPARE_SEATS);
-        let end = self.site.core.run(|wakeup| self.on_wakeup(wakeup), || self.on_turn());
+        let end = self.core.run(|wakeup| self.on_wakeup(wakeup), || self.on_turn());
         self.close();
         end
     }
@@ -192,7 +140,7 @@ impl Worker {
     ///
     /// The system's poll failed.
     pub(super) fn step(self: &Rc<Self>, most: Duration) -> std::io::Result<bool> {
-        self.site.core.step(most, |wakeup| self.on_wakeup(wakeup), || self.on_turn())
+        self.core.step(most, |wakeup| self.on_wakeup(wakeup), || self.on_turn())
     }
 
     /// Closes all connections that no task holds.
@@ -202,33 +150,79 @@ impl Worker {
         let flights = std::mem::take(&mut *self.flights.borrow_mut());
         let tunnels = std::mem::take(&mut *self.tunnels.borrow_mut());
         drop((flights, tunnels));
-        self.site.upstreams.pool.clear();
+        self.edition().site.upstreams.pool.clear();
         self.seats.borrow_mut().clear();
-        self.site.counters.open.set(self.open.get() as u64);
+        self.counters.open.set(self.open.get() as u64);
     }
 
-    pub(super) fn add_acceptor(&self, task: TaskId) {
-        self.acceptors.borrow_mut().push(task);
+    /// What is served at the moment, and how.
+    pub(super) fn edition(&self) -> Rc<Edition> {
+        self.edition.borrow().clone()
+    }
+
+    /// Takes connections in at a listener.
+    ///
+    /// # Errors
+    ///
+    /// The system's poll takes no more sockets.
+    pub(super) fn open(
+        self: &Rc<Self>,
+        number: ListenerNumber,
+        socket: socket2::Socket,
+        entrance: Entrance,
+    ) -> std::io::Result<()> {
+        let listener = Listener::new(&self.core, socket)?;
+        let entrance = Rc::new(entrance);
+        let task = self.core.spawn(accept::run(self.clone(), listener, entrance.clone()));
+        self.entrances.borrow_mut().insert(number, (task, entrance));
+        Ok(())
+    }
+
+    /// Puts another description of the server in the place of this one.
+    fn replace(self: &Rc<Self>, replacement: Replacement) {
+        let Replacement { plan, opened, kept, closed, done } = replacement;
+        let next = self.edition().next(&plan, self.share);
+        let before = self.edition.replace(Rc::new(next));
+        for (number, door) in kept {
+            self.entrances.borrow().get(&number).map(|(_, entrance)| entrance.door.replace(door));
+        }
+        for number in closed {
+            let entrance = self.entrances.borrow_mut().remove(&number);
+            entrance.inspect(|(task, entrance)| {
+                entrance.is_closed.set(true);
+                self.core.wake(*task);
+            });
+        }
+        for (number, socket, entrance) in opened {
+            if let Err(error) = self.open(number, socket, entrance) {
+                self.journal.note(log::Level::Error, || format!("a listener can't be used: {error}"));
+            }
+        }
+        // There may be room for more connections now.
+        self.wake_acceptors();
+        drop(before);
+        drop(done);
     }
 
     /// Whether the server finishes what runs and takes nothing new.
     pub(super) fn is_draining(&self) -> bool {
-        self.site.draining.get()
+        self.draining.get()
     }
 
     /// Whether another connection may be accepted; if not, the accept loop is woken when one may.
     pub(super) fn has_room(&self) -> bool {
-        let room = self.open.get() < self.options.connections;
+        let room = self.open.get() < self.edition.borrow().connections;
         self.accept_waits.set(!room);
         room
     }
 
     /// Takes a connection in; it is served as soon as it can be read, and was done with what its door asks of it.
-    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, door: &Door) {
-        self.site.counters.accepted.add();
-        let who = Who::new(peer, self.options.trusted.believes(peer));
+    pub(super) fn admit(self: &Rc<Self>, stream: Stream, peer: Peer, entrance: &Entrance) {
+        let door = &*entrance.door.borrow();
+        self.counters.accepted.add();
+        let who = Who::new(peer, self.edition.borrow().trusted.believes(peer));
         if door.introduces && !who.is_trusted {
-            return refuse::fail(self, peer, RouteNumber::NONE, &Kind::BadProxyProtocol.into());
+            return refuse::fail(self, peer, "", &Kind::BadProxyProtocol.into());
         }
         let connection = self.connection(stream, who);
         match &door.tls {
@@ -245,8 +239,8 @@ impl Worker {
 
     /// Takes a connection in that was made to `local`, which its stream does not tell.
     pub(super) fn admit_at(self: &Rc<Self>, stream: Stream, peer: Peer, local: SocketAddr) {
-        self.site.counters.accepted.add();
-        let who = Who::new(peer, self.options.trusted.believes(peer));
+        self.counters.accepted.add();
+        let who = Who::new(peer, self.edition.borrow().trusted.believes(peer));
         self.park(self.connection(stream, Who { local: Some(Rc::new(local)), ..who }));
     }
 
@@ -257,7 +251,7 @@ impl Worker {
 
     /// Whether another connection may shake hands.
     pub(super) fn has_hands(&self) -> bool {
-        self.shaking.get() < self.options.handshakes
+        self.shaking.get() < self.edition.borrow().handshakes
     }
 
     /// A place among those that do.
@@ -282,12 +276,14 @@ impl Worker {
         if self.is_draining() && !connection.stream.is_sending() {
             return;
         }
-        let timeouts = &self.site.timeouts;
+        let edition = self.edition.borrow();
+        let timeouts = edition.timeouts();
         let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
         // The time of a handshake is that of all of it.
         if !matches!(connection.stage, Stage::Shakes { .. }) {
             connection.stream.set_deadline(Direction::Read, Some(patience));
         }
+        drop(edition);
         {
             let mut parked = self.parked.borrow_mut();
             let entry = parked.vacant_entry();
@@ -305,11 +301,11 @@ impl Worker {
 
     fn on_wakeup(self: &Rc<Self>, wakeup: Wakeup) {
         let (Wakeup::Readable(number) | Wakeup::Expired(number)) = wakeup;
-        if self.site.upstreams.pool.on_wakeup(number) {
+        if self.edition.borrow().site.upstreams.pool.on_wakeup(number) {
             return;
         }
         // A panic of the engine costs one connection.
-        self.site.core.contain(|| {
+        self.core.contain(|| {
             let desk = &mut *self.desk.borrow_mut();
             let is_late = matches!(wakeup, Wakeup::Expired(_));
             match Owner::of(number) {
@@ -328,7 +324,7 @@ impl Worker {
             (Stage::Shakes { .. }, false) => door::on_shaking(self, connection, desk),
             (Stage::Introduces(_), false) => self.give_seat(connection, Job::Serve, desk),
             (Stage::Shakes { .. }, true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
-            (_, true) if !connection.served => self.site.counters.failure(Kind::HeadTimeout),
+            (_, true) if !connection.served => self.counters.failure(Kind::HeadTimeout),
             (_, true) => {}
         }
     }
@@ -336,7 +332,7 @@ impl Worker {
     /// Goes on with a tunnel in the next turn.
     pub(super) fn later(&self, tunnel: u32) {
         self.later.borrow_mut().push(tunnel);
-        self.site.core.hurry();
+        self.core.hurry();
     }
 
     /// Gives a connection a seat, with the desk that holds what belongs to it; it is served later in this turn.
@@ -344,7 +340,7 @@ impl Worker {
         let spare = self.seats.borrow_mut().pop();
         let seat = spare.unwrap_or_else(|| Seat::new(self));
         seat.take(connection, job, desk);
-        self.site.core.wake(seat.task());
+        self.core.wake(seat.task());
     }
 
     /// Takes a seat back that nobody sits on; says no where there are enough.
@@ -358,35 +354,35 @@ impl Worker {
     }
 
     fn wake_acceptors(&self) {
-        self.acceptors.borrow().iter().for_each(|task| self.site.core.wake(*task));
+        self.entrances.borrow().values().for_each(|(task, _)| self.core.wake(*task));
     }
 
     fn on_turn(self: &Rc<Self>) {
         let later = std::mem::take(&mut *self.later.borrow_mut());
         for tunnel in later {
-            self.site.core.contain(|| tunnels::advance(self, tunnel, &mut self.desk.borrow_mut().input));
+            self.core.contain(|| tunnels::advance(self, tunnel, &mut self.desk.borrow_mut().input));
         }
-
-        self.site.counters.task_panics.set(self.site.core.panics());
+        self.orders.take().into_iter().for_each(|replacement| self.replace(replacement));
+        self.counters.task_panics.set(self.core.panics());
         if self.accept_waits.get() && self.has_room() {
             self.wake_acceptors();
         }
         let phase = self.life.phase();
-        if phase >= Phase::Draining && !self.site.draining.replace(true) {
+        if phase >= Phase::Draining && !self.draining.replace(true) {
             self.wake_acceptors();
             // Those on which an answer is on its way are closed when it has left.
             self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
-            self.multiplexed.borrow().iter().for_each(|task| self.site.core.wake(*task));
+            self.multiplexed.borrow().iter().for_each(|task| self.core.wake(*task));
         }
-        self.site.counters.open.set(self.open.get() as u64);
-        self.site.counters.http2_open_streams.set(self.streams.get() as u64);
+        self.counters.open.set(self.open.get() as u64);
+        self.counters.http2_open_streams.set(self.streams.get() as u64);
         if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {
-            self.site.core.stop();
+            self.core.stop();
         }
     }
 
     /// The line of the Date header.
     pub(super) fn date_line(&self) -> Rc<str> {
-        self.site.date.at(self.site.core.unix_seconds())
+        self.edition.borrow().site.date.at(self.core.unix_seconds())
     }
 }

@@ -7,8 +7,7 @@ use crate::driver::Stream;
 use crate::tls::Connector;
 
 use super::origin::Origin;
-use super::pool::{Identity, Pool};
-use super::registry::{Registry, ShelfNumber};
+use super::pool::{Identity, Key, Pool, ShelfNumber};
 use super::transport::Target;
 
 /// Where requests are sent.
@@ -22,25 +21,26 @@ pub(crate) struct Destination {
 }
 
 /// Where its unused connections are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Shelf {
     Numbered(ShelfNumber),
     /// Wherever the pool has put those to this place.
-    Passing,
+    Loose(Key),
 }
 
 impl Destination {
-    /// One that is known when a server starts.
-    pub(crate) fn fixed(origin: Origin, connector: Option<&Connector>, registry: &mut Registry) -> Self {
+    /// One that the program has named.
+    pub(crate) fn known(origin: Origin, connector: Option<&Connector>) -> Self {
         let target = origin.target(connector);
-        let shelf = registry.shelf(&target);
-        Self { name: origin.place.to_string().into(), origin, target, shelf: Shelf::Numbered(shelf) }
+        let shelf = Shelf::Loose(Key::Known(target.clone()));
+        Self { name: origin.place.to_string().into(), origin, target, shelf }
     }
 
     /// One that a request has named.
     pub(crate) fn passing(origin: Origin) -> Self {
         let target = origin.target(None);
-        Self { name: origin.place.to_string().into(), origin, target, shelf: Shelf::Passing }
+        let shelf = Shelf::Loose(Key::Passing(target.clone()));
+        Self { name: origin.place.to_string().into(), origin, target, shelf }
     }
 
     /// One whose shelf is held.
@@ -50,18 +50,18 @@ impl Destination {
 
     /// Takes a connection to it that was used before; one that can carry WebSockets if that is wanted.
     pub(crate) fn take(&self, pool: &Pool, identity: &Identity, for_websocket: bool) -> Option<Stream> {
-        let shelf = match self.shelf {
-            Shelf::Numbered(shelf) => shelf,
-            Shelf::Passing => pool.find(&self.target)?,
+        let shelf = match &self.shelf {
+            Shelf::Numbered(shelf) => *shelf,
+            Shelf::Loose(key) => pool.find(key)?,
         };
         pool.take(shelf, identity, for_websocket)
     }
 
     /// The shelf with the connections to it.
     pub(super) fn shelf(&self, pool: &Pool) -> ShelfNumber {
-        match self.shelf {
-            Shelf::Numbered(shelf) => shelf,
-            Shelf::Passing => pool.shelf(&self.target),
+        match &self.shelf {
+            Shelf::Numbered(shelf) => *shelf,
+            Shelf::Loose(key) => pool.shelf_of(key.clone()),
         }
     }
 

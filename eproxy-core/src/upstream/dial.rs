@@ -17,8 +17,7 @@ use super::destination::Destination;
 use super::guard::Guard;
 use super::multiplexed::Multiplexed;
 use super::options::UpstreamOptions;
-use super::pool::{Identity, Pool};
-use super::registry::ShelfNumber;
+use super::pool::{Identity, Pool, ShelfNumber};
 use super::resolve::Resolver;
 use super::transport::{Target, Transport};
 

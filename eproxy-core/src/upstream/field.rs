@@ -211,7 +211,7 @@ mod tests {
 
     /// As many endpoints as there are weights.
     fn members(weights: &[u32]) -> (Vec<Rc<Member>>, Instant) {
-        let (core, pool) = (Core::by_hand().unwrap(), Rc::new(Pool::new(0)));
+        let (core, pool) = (Core::by_hand().unwrap(), Rc::new(Pool::new()));
         let endpoints = weights.iter().enumerate();
         let group = endpoints.fold(Group::new(), |group, (number, weight)| {
             group.endpoint(format!("http://10.0.0.{number}"), *weight)

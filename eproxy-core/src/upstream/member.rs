@@ -13,8 +13,7 @@ use super::destination::Destination;
 use super::group::Inner;
 use super::health::{Admission, Failure, Gradient};
 use super::node::Node;
-use super::pool::Pool;
-use super::registry::ShelfNumber;
+use super::pool::{Pool, ShelfNumber};
 use super::settings::Settings;
 use super::tally::Tally;
 

@@ -76,5 +76,5 @@ pub(crate) use settings::Wishes;
 pub use settings::{Balance, HashKey};
 pub use snapshot::{EndpointSnapshot, GroupSnapshot, Health};
 pub(crate) use transport::Target;
-pub(crate) use upstreams::Upstreams;
+pub(crate) use upstreams::{Reach, Upstreams};
 pub(crate) use view::{Ask, Choice, Tried};

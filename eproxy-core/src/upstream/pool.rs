@@ -18,8 +18,10 @@ use crate::driver::{Direction, Stream};
 use crate::tls::Alpn;
 
 use super::multiplexed::{Maker, Making, Multiplexed};
-use super::registry::ShelfNumber;
 use super::transport::Target;
+
+/// The number of a place whose connections are pooled.
+pub(crate) type ShelfNumber = u32;
 
 /// The bit that tells the numbers of this pool's connections from those of others that are parked on the core.
 const MARK: u32 = 1 << 31;
@@ -31,9 +33,9 @@ pub(crate) type Identity = Option<Box<(std::net::SocketAddr, std::net::SocketAdd
 /// The unused connections of one core.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    /// By shelf number: those of the registry first, then those that came at run time.
+    /// By shelf number.
     shelves: RefCell<Slab<Shelf>>,
-    /// The numbers of the shelves that came at run time.
+    /// The numbers of the shelves.
     named: RefCell<HashMap<Key, ShelfNumber>>,
     idle: RefCell<Slab<Idle>>,
 }
@@ -41,9 +43,11 @@ pub(crate) struct Pool {
 /// What tells shelves for the same place apart: connections that a client's word led to, past a guard, are never mixed
 /// with those of a group, nor those that say on whose behalf they were made with those that do not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(super) enum Key {
     /// A request has named the place. The shelf is forgotten when nothing is on it.
     Passing(Target),
+    /// The program has named the place, for copies of requests or as a parent. The shelf is forgotten likewise.
+    Known(Target),
     /// An endpoint of a group is there; `true` says on whose behalf. The shelf stays for as long as it is held.
     Held(Target, bool),
 }
@@ -52,7 +56,7 @@ enum Key {
 #[derive(Debug, Default)]
 struct Shelf {
     idle: Vec<u32>,
-    /// What it is known by, if it came at run time.
+    /// What it is known by.
     key: Option<Key>,
     /// Those who hold it.
     holders: usize,
@@ -79,10 +83,8 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(fixed: usize) -> Self {
-        let shelf = || Shelf { holders: 1, ..Shelf::default() };
-        let shelves = (0..fixed).map(|number| (number, shelf())).collect();
-        Self { shelves: RefCell::new(shelves), named: RefCell::default(), idle: RefCell::default() }
+    pub(super) fn new() -> Self {
+        Self { shelves: RefCell::default(), named: RefCell::default(), idle: RefCell::default() }
     }
 
     /// Takes the connection that was used last on behalf of `identity`.
@@ -120,14 +122,9 @@ impl Pool {
         Some(stream)
     }
 
-    /// The shelf of a place that a request has named, if there is anything on it.
-    pub(crate) fn find(&self, target: &Target) -> Option<ShelfNumber> {
-        self.named.borrow().get(&Key::Passing(target.clone())).copied()
-    }
-
-    /// The shelf of a place that a request has named, to put something on it.
-    pub(crate) fn shelf(&self, target: &Target) -> ShelfNumber {
-        self.shelf_of(Key::Passing(target.clone()))
+    /// The shelf of a place that nobody holds, if there is anything on it.
+    pub(super) fn find(&self, key: &Key) -> Option<ShelfNumber> {
+        self.named.borrow().get(key).copied()
     }
 
     /// The shelf of an endpoint, which stays until it was [released](Self::release) as often as it was held.
@@ -156,7 +153,8 @@ impl Pool {
         self.tidy(number);
     }
 
-    fn shelf_of(&self, key: Key) -> ShelfNumber {
+    /// The shelf of a place, to put something on it.
+    pub(super) fn shelf_of(&self, key: Key) -> ShelfNumber {
         *self.named.borrow_mut().entry(key).or_insert_with_key(|key| {
             let shelf = Shelf { key: Some(key.clone()), ..Shelf::default() };
             self.shelves.borrow_mut().insert(shelf) as ShelfNumber
@@ -284,32 +282,34 @@ mod tests {
     #[test]
     fn the_last_one_is_taken_first_and_only_by_whom_it_was_made_for() {
         let core = Core::new().unwrap();
-        let pool = Pool::new(1);
+        let pool = Pool::new();
+        let shelf = pool.hold(&place(1), false);
         let mut others = Vec::new();
         let mut put = |identity| {
             let (stream, other) = Stream::pair(&core).unwrap();
             others.push(other);
             let key = stream.key();
-            pool.put(0, identity, stream, KEEP, 3);
+            pool.put(shelf, identity, stream, KEEP, 3);
             key
         };
         let (_, second, third) = (put(None), put(None), put(identity(1)));
         let _fourth = put(None);
-        assert_eq!(pool.take(0, &identity(1), false).map(|stream| stream.key()), Some(third));
-        assert!(pool.take(0, &identity(1), false).is_none());
-        assert!(pool.take(0, &None, false).is_some());
-        assert_eq!(pool.take(0, &None, false).map(|stream| stream.key()), Some(second));
-        assert!(pool.take(0, &None, false).is_none(), "the first was one too many");
+        assert_eq!(pool.take(shelf, &identity(1), false).map(|stream| stream.key()), Some(third));
+        assert!(pool.take(shelf, &identity(1), false).is_none());
+        assert!(pool.take(shelf, &None, false).is_some());
+        assert_eq!(pool.take(shelf, &None, false).map(|stream| stream.key()), Some(second));
+        assert!(pool.take(shelf, &None, false).is_none(), "the first was one too many");
     }
 
     #[test]
     fn what_ends_or_speaks_is_closed_and_its_shelf_forgotten() {
         let core = Core::new().unwrap();
-        let pool = std::rc::Rc::new(Pool::new(0));
-        let shelf = pool.shelf(&place(1));
+        let pool = std::rc::Rc::new(Pool::new());
+        let key = Key::Passing(place(1));
+        let shelf = pool.shelf_of(key.clone());
         let (stream, other) = Stream::pair(&core).unwrap();
         pool.put(shelf, None, stream, KEEP, 3);
-        assert_eq!(pool.find(&place(1)), Some(shelf));
+        assert_eq!(pool.find(&key), Some(shelf));
         drop(other);
         let (inside, stop) = (pool.clone(), core.clone());
         core.run(
@@ -321,18 +321,18 @@ mod tests {
             || {},
         )
         .unwrap();
-        assert_eq!(pool.find(&place(1)), None);
+        assert_eq!(pool.find(&key), None);
         assert!(!pool.on_wakeup(5), "the numbers of others are left alone");
     }
 
     #[test]
     fn what_endpoints_hold_is_kept_apart_and_closed_with_the_last_holder() {
         let core = Core::new().unwrap();
-        let pool = Pool::new(0);
+        let pool = Pool::new();
         let held = pool.hold(&place(1), false);
         assert_eq!(pool.hold(&place(1), false), held);
         assert_ne!(pool.hold(&place(1), true), held);
-        assert_ne!(pool.shelf(&place(1)), held);
+        assert_ne!(pool.shelf_of(Key::Passing(place(1))), held);
         let (stream, _other) = Stream::pair(&core).unwrap();
         pool.put(held, None, stream, KEEP, 3);
         pool.release(held);

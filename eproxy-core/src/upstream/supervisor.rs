@@ -22,20 +22,29 @@ use super::options::UpstreamOptions;
 use super::origin::Place;
 use super::settings::Settings;
 use super::transport::Target;
-use super::upstreams::Upstreams;
+use super::upstreams::Reach;
 
 /// How often it is looked whether there is something new to be done, in groups whose endpoints are probed or compared, and in
 /// others, where only the time is noted.
 const BUSY: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Looks after a group for as long as its core runs. `keep_up` has the core see what has changed though no request comes:
-/// connections to an endpoint that has left are closed then, and whoever waits hears of one that has come.
-pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Journal, keep_up: impl Fn()) {
-    let core = upstreams.core().clone();
+/// Whether a group is still among those of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Among {
+    Stays,
+    Left,
+}
+
+/// Looks after a group for as long as it is among those of the core. `keep_up` has the core see what has changed though no
+/// request comes: connections to an endpoint that has left are closed then, and whoever waits hears of one that has come.
+pub(super) async fn run(reach: Rc<Reach>, group: Arc<Inner>, journal: Journal, keep_up: impl Fn() -> Among) {
+    let core = reach.core().clone();
     while group.is_supervised.swap(true, Ordering::AcqRel) {
         core.sleep(IDLE).await;
-        keep_up();
+        if keep_up() == Among::Left {
+            return;
+        }
     }
     let _turn = Turn(&group);
     let settings = group.settings();
@@ -53,7 +62,7 @@ pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Jo
                     let rng = Rng::with_seed(rng.u64(..));
                     let watch =
                         Watch { group: group.clone(), node: node.clone(), journal: journal.clone(), rng };
-                    core.spawn(watch.run(upstreams.clone(), probe.clone(), goes_on.clone()));
+                    core.spawn(watch.run(reach.clone(), probe.clone(), goes_on.clone()));
                     goes_on
                 });
             }
@@ -67,7 +76,10 @@ pub(super) async fn run(upstreams: Rc<Upstreams>, group: Arc<Inner>, journal: Jo
             comparison.make(&group, &settings, core.now(), &journal);
         }
         core.sleep(tick).await;
-        keep_up();
+        if keep_up() == Among::Left {
+            probed.values().for_each(|goes_on| goes_on.set(false));
+            return;
+        }
     }
 }
 
@@ -89,8 +101,8 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(mut self, upstreams: Rc<Upstreams>, probe: Probe, goes_on: Rc<Cell<bool>>) {
-        let core = upstreams.core().clone();
+    async fn run(mut self, reach: Rc<Reach>, probe: Probe, goes_on: Rc<Cell<bool>>) {
+        let core = reach.core().clone();
         let mut results = RiseFall::new(probe.rise, probe.fall);
         let options = UpstreamOptions { connect: probe.timeout, ..UpstreamOptions::default() };
         let target = self.node.origin.target(self.group.settings().connector.as_ref());
@@ -98,7 +110,7 @@ impl Watch {
         while goes_on.get() {
             let connect = async |place: &Place| {
                 let target = Target { place: place.clone(), ..target.clone() };
-                upstreams.connect_alone(&target, Dial::new(&options)).await
+                reach.connect_alone(&target, Dial::new(&options)).await
             };
             let examined = examine(&core, &probe, &self.node.origin, connect).await;
             let why = examined.as_ref().err().map(ToString::to_string);

@@ -17,40 +17,84 @@ use super::member::Pick;
 use super::pool::Pool;
 use super::registry::{GroupNumber, Registry};
 use super::resolve::Resolver;
-use super::supervisor;
+use super::supervisor::{self, Among};
 use super::transport::Target;
 use super::view::{Ask, Choice, Tried, View};
 
-/// The upstreams as one core sees them.
+/// The upstreams of an edition of a server, as one core sees them.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
-    core: Rc<Core>,
+    pub(crate) reach: Rc<Reach>,
     pub(crate) pool: Rc<Pool>,
-    views: Vec<RefCell<View>>,
-    resolver: Resolver,
+    views: Vec<Rc<RefCell<View>>>,
     /// Groups are used for as long as there is somebody who has this.
-    _registry: Arc<Registry>,
+    registry: Arc<Registry>,
+}
+
+/// What one core reaches upstreams with, in whatever edition.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    core: Rc<Core>,
+    pool: Rc<Pool>,
+    resolver: Resolver,
+}
+
+impl Reach {
+    pub(crate) fn new(core: &Rc<Core>) -> Rc<Self> {
+        Rc::new(Self {
+            core: core.clone(),
+            pool: Rc::new(Pool::new()),
+            resolver: Resolver::new(core.clone()),
+        })
+    }
+
+    pub(super) fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// Makes a new connection to a target that nobody else uses.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Upstreams::connect`].
+    pub(crate) async fn connect_alone(&self, target: &Target, wanted: Dial<'_>) -> Result<Stream> {
+        match dial::dial(&self.core, &self.resolver, target, wanted).await? {
+            Dialled::Http1(stream) => Ok(stream),
+            Dialled::Http2(multiplexed) => dial::open(&self.core, &multiplexed, wanted).await,
+        }
+    }
 }
 
 impl Upstreams {
-    pub(crate) fn new(core: &Rc<Core>, registry: &Arc<Registry>) -> Self {
-        let pool = Rc::new(Pool::new(registry.shelves.len()));
+    /// The upstreams of an edition. What is known of the groups that the edition before has had as well goes on.
+    pub(crate) fn new(
+        reach: &Rc<Reach>,
+        registry: &Arc<Registry>,
+        before: Option<&Self>,
+        journal: &Journal,
+    ) -> Self {
         let view = |(number, (group, named)): (usize, &(Group, bool))| {
-            let seed = core.seed().wrapping_add(number as u64);
-            RefCell::new(View::new(group.inner(), &pool, *named, seed))
+            let known =
+                before.and_then(|before| Some(before.views[before.registry.find(group, *named)?].clone()));
+            known.unwrap_or_else(|| {
+                let seed = reach.core.seed().wrapping_add(number as u64);
+                let view = View::new(group.inner(), &reach.pool, *named, seed);
+                let view = Rc::new(RefCell::new(view));
+                supervise(reach, &view, journal);
+                view
+            })
         };
         Self {
-            core: core.clone(),
+            reach: reach.clone(),
+            pool: reach.pool.clone(),
             views: registry.groups.iter().enumerate().map(view).collect(),
-            pool,
-            resolver: Resolver::new(core.clone()),
-            _registry: registry.clone(),
+            registry: registry.clone(),
         }
     }
 
     /// Chooses an endpoint of a group that was not tried.
     pub(crate) fn choose(&self, group: GroupNumber, ask: &Ask, tried: &Tried) -> Choice {
-        self.views[group as usize].borrow_mut().choose(self.core.now(), ask, tried, false)
+        self.views[group as usize].borrow_mut().choose(self.reach.core.now(), ask, tried, false)
     }
 
     /// Chooses an endpoint of a group that has no room at the moment, as soon as one has; `waits` is called where that has to
@@ -75,8 +119,8 @@ impl Upstreams {
         waits();
         let called = async {
             loop {
-                self.core.among(ticket.called()).await;
-                let choice = view.borrow_mut().choose(self.core.now(), ask, &Tried::default(), true);
+                self.reach.core.among(ticket.called()).await;
+                let choice = view.borrow_mut().choose(self.reach.core.now(), ask, &Tried::default(), true);
                 match choice {
                     Choice::One(pick) => return Ok(pick),
                     Choice::Nobody => return Err(Kind::NoEndpoint),
@@ -87,7 +131,7 @@ impl Upstreams {
             }
         };
         let late = async {
-            self.core.sleep(patience).await;
+            self.reach.core.sleep(patience).await;
             Err(Kind::QueueTimeout)
         };
         future::or(called, late).await
@@ -95,21 +139,7 @@ impl Upstreams {
 
     /// Whether the budget of a group allows another request to be sent again.
     pub(crate) fn may_repeat(&self, group: GroupNumber) -> bool {
-        self.views[group as usize].borrow().may_repeat(self.core.now())
-    }
-
-    /// Begins to look after all groups.
-    pub(crate) fn supervise(self: &Rc<Self>, journal: &Journal) {
-        for (number, view) in self.views.iter().enumerate() {
-            let group = view.borrow().group.clone();
-            let upstreams = self.clone();
-            let keep_up = move || upstreams.views[number].borrow_mut().keep_up(upstreams.core.now());
-            self.core.spawn(supervisor::run(self.clone(), group, journal.clone(), keep_up));
-        }
-    }
-
-    pub(super) fn core(&self) -> &Rc<Core> {
-        &self.core
+        self.views[group as usize].borrow().may_repeat(self.reach.core.now())
     }
 
     /// Makes a new connection to a destination.
@@ -118,18 +148,21 @@ impl Upstreams {
     ///
     /// `Resolve`, `Lookups`, `Destination`, `Connect`, `ConnectTimeout`; `TlsHandshake`.
     pub(crate) async fn connect(&self, destination: &Destination, dial: Dial<'_>) -> Result<Stream> {
-        dial::dial_for(&self.core, &self.resolver, &self.pool, destination, dial).await
+        let reach = &self.reach;
+        dial::dial_for(&reach.core, &reach.resolver, &self.pool, destination, dial).await
     }
+}
 
-    /// Makes a new connection to a target that nobody else uses.
-    ///
-    /// # Errors
-    ///
-    /// As for [`connect`](Self::connect).
-    pub(crate) async fn connect_alone(&self, target: &Target, wanted: Dial<'_>) -> Result<Stream> {
-        match dial::dial(&self.core, &self.resolver, target, wanted).await? {
-            Dialled::Http1(stream) => Ok(stream),
-            Dialled::Http2(multiplexed) => dial::open(&self.core, &multiplexed, wanted).await,
+/// Begins to look after a group, for as long as it is among those of the core.
+fn supervise(reach: &Rc<Reach>, view: &Rc<RefCell<View>>, journal: &Journal) {
+    let group = view.borrow().group.clone();
+    let (core, view) = (reach.core.clone(), Rc::downgrade(view));
+    let keep_up = move || match view.upgrade() {
+        Some(view) => {
+            view.borrow_mut().keep_up(core.now());
+            Among::Stays
         }
-    }
+        None => Among::Left,
+    };
+    reach.core.spawn(supervisor::run(reach.clone(), group, journal.clone(), keep_up));
 }

@@ -297,7 +297,7 @@ mod tests {
 
     fn view(group: &Group) -> (View, Instant) {
         let core = Core::by_hand().unwrap();
-        (View::new(group.inner(), &Rc::new(Pool::new(0)), false, 7), core.now())
+        (View::new(group.inner(), &Rc::new(Pool::new()), false, 7), core.now())
     }
 
     fn one(choice: Choice) -> Pick {
@@ -379,7 +379,7 @@ mod tests {
                 let url = |at: usize| format!("http://10.0.{}.{}:80", at / 250, at % 250);
                 group.set_endpoints((0..count).map(|at| Endpoint::new(url(at)))).unwrap();
                 group.build().unwrap();
-                let pool = Rc::new(Pool::new(1));
+                let pool = Rc::new(Pool::new());
                 let mut view = View::new(group.inner(), &pool, false, 1);
                 let begin = now();
                 let mut key = 0_u64;

@@ -25,7 +25,7 @@ fn names_and_several_addresses_at_once() {
     assert_eq!(addresses.len(), 2);
     assert!(addresses.iter().all(|address| address.port() != 0 && address.ip().is_loopback()));
     assert!(server.handle().listeners().eq(addresses.iter().map(ToString::to_string)));
-    for address in addresses {
+    for address in &*addresses {
         assert_eq!(Connection::to(*address).ask(get("/")).text(), address.ip().to_string());
     }
 }

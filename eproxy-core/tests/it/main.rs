@@ -72,6 +72,7 @@ mod proxy_rewrites;
 mod proxy_streaming;
 mod proxy_timeouts;
 mod refusals;
+mod replacing;
 mod routing;
 #[path = "../conformance/relay/seen.rs"]
 mod seen;

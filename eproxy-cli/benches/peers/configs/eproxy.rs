@@ -4,7 +4,7 @@ use crate::chaos::{FAILURES, SEEN, USUAL_MS};
 use crate::contender::{Launch, Site};
 use crate::hooked::NAME;
 use crate::identity::Identity;
-use crate::pages::SMALL;
+use crate::pages::{HELLO, SMALL};
 use crate::{grouped, origin, swapped};
 
 /// The demo.
@@ -92,6 +92,96 @@ fn with_tls(site: &Site<'_>, mut launch: Launch) -> Launch {
 fn identity(site: &Site<'_>) -> [(&'static str, Vec<u8>); 2] {
     let Identity { certificate, key, .. } = site.identity;
     [(CERTIFICATE, certificate.clone().into_bytes()), (KEY, key.clone().into_bytes())]
+}
+
+/// A reverse proxy by a configuration file, which counts and logs nothing.
+pub(crate) fn untold(site: &Site<'_>) -> Launch {
+    configured(site, "metrics = false", &relaying(site))
+}
+
+/// The same with what a file has unless it says otherwise, and with request ids.
+pub(crate) fn told(site: &Site<'_>) -> Launch {
+    configured(site, "[request_id]", &relaying(site))
+}
+
+/// The same with a log of every request.
+pub(crate) fn logged(site: &Site<'_>) -> Launch {
+    let log = format!("[request_id]\n\n[access_log]\nfile = {:?}", site.path("access.log"));
+    configured(site, &log, &relaying(site))
+}
+
+/// A fixed text, behind the one route that there is.
+pub(crate) fn one_route(site: &Site<'_>) -> Launch {
+    configured(site, "", &answering(HELLO.path, "Hello, World!"))
+}
+
+/// The same among a thousand routes, on a hundred hosts and on none.
+pub(crate) fn thousand_routes(site: &Site<'_>) -> Launch {
+    let other = |number: usize| match number % 2 {
+        0 => format!(
+            "[[route]]\nhost = \"host{}.test\"\n{}",
+            number / 10,
+            route(&format!("/path{number}/:id"))
+        ),
+        _ => format!("[[route]]\n{}", route(&format!("/api/v1/things{number}/*rest"))),
+    };
+    let others: Vec<String> = (1..1000).map(other).collect();
+    configured(site, "", &(answering(HELLO.path, "Hello, World!") + &others.join("\n")))
+}
+
+/// A reverse proxy whose file is read again.
+pub(crate) fn reloading(site: &Site<'_>) -> Launch {
+    let mut launch = configured(site, "", "");
+    launch.files = vec![(CONFIG, reloaded(site.port, site.upstream(), 0).into_bytes())];
+    launch
+}
+
+/// The file of that proxy as it is after so many reloads: one route changes, and one is another every time.
+pub(crate) fn reloaded(port: u16, upstream: u16, generation: usize) -> String {
+    let generation_route = answering(GENERATION, &generation.to_string());
+    let passing = route_to(upstream);
+    format!(
+        "{}\n{generation_route}\n[[route]]\n{}\n{passing}",
+        head(port, ""),
+        route(&format!("/new{generation}"))
+    )
+}
+
+/// Where the number of reloads is told.
+pub(crate) const GENERATION: &str = "/generation";
+
+/// The configuration file.
+pub(crate) const CONFIG: &str = "eproxy.toml";
+
+fn configured(site: &Site<'_>, telling: &str, routes: &str) -> Launch {
+    let text = format!("{}\n{routes}\n", head(site.port, telling));
+    let arguments = ["--config", &site.path(CONFIG)].map(str::to_owned).into();
+    Launch { arguments, files: vec![(CONFIG, text.into_bytes())] }
+}
+
+fn head(port: u16, telling: &str) -> String {
+    format!(
+        "workers = 1\n{telling}\n\n[log]\nlevel = \"error\"\n\n[[listener]]\naddress = \"127.0.0.1:{port}\"\n"
+    )
+}
+
+fn relaying(site: &Site<'_>) -> String {
+    route_to(site.upstream())
+}
+
+fn route_to(upstream: u16) -> String {
+    format!(
+        "[[route]]\nname = \"all\"\npath = \"/*path\"\nproxy = {{ group = \"behind\" }}\n\n\
+         [group.behind]\nendpoints = [\"http://127.0.0.1:{upstream}\"]\n"
+    )
+}
+
+fn answering(path: &str, text: &str) -> String {
+    format!("[[route]]\npath = {path:?}\nanswer = {{ body = {text:?} }}\n")
+}
+
+fn route(path: &str) -> String {
+    format!("path = {path:?}\nanswer = {{ body = \"another\" }}\n")
 }
 
 /// The files that TLS is told of.

@@ -48,6 +48,17 @@ pub(crate) fn relay_with_headers(site: &Site<'_>) -> Launch {
     everything(site, &[KEEP, FORWARDED, "proxy_set_header X-Seen-By nginx;", "add_header X-Served-By nginx;"])
 }
 
+/// The same with a log of every request, written as each comes.
+pub(crate) fn relay_logged(site: &Site<'_>) -> Launch {
+    everything(site, &[KEEP, FORWARDED, &format!("access_log {} combined;", site.path("access.log"))])
+}
+
+/// The same with a log that is written when 64 KiB have come together.
+pub(crate) fn relay_logged_late(site: &Site<'_>) -> Launch {
+    let log = format!("access_log {} combined buffer=64k flush=1s;", site.path("access.log"));
+    everything(site, &[KEEP, FORWARDED, &log])
+}
+
 /// Long bodies with the buffers that nginx has by default, 8 of a page for each request; `proxy_buffering
 /// off`, which leaves one of them, costs more than twice as much. What does not fit waits in the upstream: a
 /// temporary file would measure the disk.

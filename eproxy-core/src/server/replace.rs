@@ -1,0 +1,210 @@
+//! Another description of a server that runs: everything is made first, then swapped at once.
+//!
+//! ```text
+//!   plan, certificates, sockets ──all of it is there──▶ orders ──▶ each worker, between two turns ──▶ done
+//!              └─ something is wrong: nothing has changed
+//! ```
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_std::channel::{self, Receiver, Sender};
+
+use crate::driver::{Address, Bound};
+use crate::error::{Error, Kind, Result};
+use crate::telemetry::Journal;
+use crate::tls::{Acceptor, Tls};
+
+use super::builder::{Builder, Listening};
+use super::door::{Door, Entrance, SocketFile};
+use super::handle::Control;
+use super::orders::{ListenerNumber, Replacement};
+use super::plan::Plan;
+
+/// What a server listens on, in the order in which it was said.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    list: Vec<Open>,
+    next: ListenerNumber,
+}
+
+/// A listener.
+#[derive(Debug)]
+struct Open {
+    number: ListenerNumber,
+    /// As it was asked for, and with the port that the system chose.
+    text: String,
+    address: Address,
+    tls: Option<Acceptor>,
+    /// Whoever looks after its certificates ends with this.
+    _watch: Sender<Infallible>,
+}
+
+/// A listener that is being opened.
+pub(super) struct Opening {
+    number: ListenerNumber,
+    text: String,
+    bound: Bound,
+    door: Door,
+    file: Option<Arc<SocketFile>>,
+}
+
+impl Opening {
+    /// What one worker gets of it.
+    pub(super) fn take(&mut self) -> Option<(ListenerNumber, socket2::Socket, Entrance)> {
+        let entrance =
+            Entrance { door: self.door.clone().into(), is_closed: false.into(), _file: self.file.clone() };
+        Some((self.number, self.bound.take()?, entrance))
+    }
+}
+
+impl Listeners {
+    /// Listens on addresses.
+    ///
+    /// # Errors
+    ///
+    /// `BadAddress`, `Listen`; none is listened on then.
+    pub(super) fn open(
+        &mut self,
+        addresses: Vec<Listening>,
+        doors: Vec<Door>,
+        workers: usize,
+    ) -> Result<Vec<Opening>> {
+        let pairs = addresses.into_iter().zip(doors);
+        let opened = pairs.map(|(Listening { address: text, .. }, door)| {
+            let address = parse(&text)?;
+            let bound = Bound::new(&address, workers).map_err(|error| {
+                Error::new(Kind::Listen).detail(format!("on {text}: {error}")).because(error)
+            })?;
+            self.next += 1;
+            let file = SocketFile::of(&bound.address);
+            Ok(Opening { number: self.next, text, bound, door, file })
+        });
+        opened.collect()
+    }
+
+    /// Adds listeners whose sockets have been taken by workers.
+    pub(super) fn adopt(&mut self, opened: Vec<Opening>, journal: &Journal, ended: &Receiver<Infallible>) {
+        for Opening { number, text, bound, door, .. } in opened {
+            let watch = watch(&door, journal, ended);
+            let address = bound.address.clone();
+            self.list.push(Open { number, text, address, tls: door.tls, _watch: watch });
+        }
+    }
+
+    /// The TCP addresses.
+    pub(super) fn addresses(&self) -> Arc<[SocketAddr]> {
+        let tcp = self.list.iter().filter_map(|open| match open.address {
+            Address::Tcp(address) => Some(address),
+            Address::Unix(_) => None,
+        });
+        tcp.collect()
+    }
+
+    /// All of them, as text.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.list.iter().map(|open| open.address.to_string()).collect()
+    }
+
+    /// What takes TLS connections in.
+    pub(super) fn acceptors(&self) -> Vec<Acceptor> {
+        self.list.iter().filter_map(|open| open.tls.clone()).collect()
+    }
+
+    /// Those that listen already where these say, each for one of them: by its address, or else in the words in which it was
+    /// asked for.
+    fn pair(&self, wanted: &[Listening]) -> Vec<Option<ListenerNumber>> {
+        let mut pairs: Vec<Option<ListenerNumber>> = vec![None; wanted.len()];
+        let mut pair = |fits: &dyn Fn(&Open, &str) -> bool| {
+            for at in 0..wanted.len() {
+                let mut free = self.list.iter().filter(|open| !pairs.contains(&Some(open.number)));
+                let found = free.find(|open| fits(open, &wanted[at].address)).map(|open| open.number);
+                pairs[at] = pairs[at].or(found);
+            }
+        };
+        pair(&|open, text| text.parse().is_ok_and(|address: Address| address == open.address));
+        pair(&|open, text| open.text == text);
+        pairs
+    }
+
+    /// Has these be the listeners, and the plan what is served at them.
+    ///
+    /// # Errors
+    ///
+    /// Something is wrong with an address or a certificate; nothing has changed.
+    pub(super) fn replace(
+        &mut self,
+        mut builder: Builder,
+        control: &Control,
+        journal: &Journal,
+        ended: &Receiver<Infallible>,
+    ) -> Result<Receiver<Infallible>> {
+        let plan = Plan::new(&mut builder)?;
+        builder.check_addresses(&plan.trusted)?;
+        let doors = doors(&builder.addresses)?;
+        let pairs = self.pair(&builder.addresses);
+        let (mut new, mut new_doors, mut staying) = (Vec::new(), Vec::new(), Vec::new());
+        for ((listening, door), number) in builder.addresses.into_iter().zip(doors).zip(&pairs) {
+            match number {
+                Some(number) => staying.push((*number, door)),
+                None => {
+                    new.push(listening);
+                    new_doors.push(door);
+                }
+            }
+        }
+        let mut opening = self.open(new, new_doors, control.workers.len())?;
+
+        // From here on nothing fails.
+        for (number, door) in &staying {
+            if let Some(open) = self.list.iter_mut().find(|open| open.number == *number) {
+                (open.tls, open._watch) = (door.tls.clone(), watch(door, journal, ended));
+            }
+        }
+        let goes = |open: &Open| staying.iter().all(|(number, _)| *number != open.number);
+        let closed: Vec<_> = self.list.iter().filter(|open| goes(open)).map(|open| open.number).collect();
+        self.list.retain(|open| !closed.contains(&open.number));
+        let (done, over) = channel::bounded(1);
+        for (remote, orders) in &control.workers {
+            orders.give(Replacement {
+                plan: plan.clone(),
+                opened: opening.iter_mut().filter_map(Opening::take).collect(),
+                kept: staying.clone(),
+                closed: closed.clone(),
+                done: done.clone(),
+            });
+            remote.nudge();
+        }
+        let mut added = opening.iter().map(|opening| opening.number).collect::<Vec<_>>().into_iter();
+        let order: Vec<_> = pairs.into_iter().map(|number| number.or_else(|| added.next())).collect();
+        self.adopt(opening, journal, ended);
+        self.list.sort_by_key(|open| order.iter().position(|number| *number == Some(open.number)));
+        Ok(over)
+    }
+}
+
+/// Looks after the certificates of a listener until what is given back is dropped, or the server has ended.
+fn watch(door: &Door, journal: &Journal, ended: &Receiver<Infallible>) -> Sender<Infallible> {
+    let (watch, gone) = channel::bounded(1);
+    door.look_after(journal, ended.clone(), gone);
+    watch
+}
+
+/// What each listener asks of its connections, with its certificates read.
+///
+/// # Errors
+///
+/// `BadOption`: certificates can't be used.
+pub(super) fn doors(addresses: &[Listening]) -> Result<Vec<Door>> {
+    let door = |Listening { introduces, tls, .. }: &Listening| {
+        Ok(Door { introduces: *introduces, tls: tls.as_ref().map(Tls::acceptor).transpose()? })
+    };
+    addresses.iter().map(door).collect()
+}
+
+fn parse(text: &str) -> Result<Address> {
+    text.parse()
+        .map_err(|error: io::Error| Error::new(Kind::BadAddress).detail(text.to_owned()).because(error))
+}
