@@ -95,7 +95,10 @@ pub use proxy::{
 };
 pub use router::{Mount, Mounted, Route};
 pub use server::{Builder, Handle, Server, Shutdown};
-pub use telemetry::{Attempt, Phase, Stats};
+pub use telemetry::{
+    AccessLog, Attempt, Classes, EndpointMetrics, GroupMetrics, Latencies, Metrics, MetricsSnapshot, Phase,
+    ProcessMetrics, RequestIds, RouteMetrics, Stats,
+};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
     TlsVersion, UpstreamTls,

@@ -27,7 +27,7 @@ use super::redact::{SECRET_KEYS, is_secret_field};
 #[derive(Clone, Debug)]
 #[must_use = "an access log is given to a Builder"]
 pub struct AccessLog {
-    pub(super) sink: Sink,
+    pub(crate) sink: Sink,
     format: Format,
     sample: f64,
     keys: Vec<String>,
@@ -35,8 +35,8 @@ pub struct AccessLog {
 }
 
 /// Where lines go.
-#[derive(Clone, Debug)]
-pub(super) enum Sink {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
     File(PathBuf),
     /// The `log` facade.
     Log,
@@ -124,7 +124,7 @@ impl AccessLog {
     /// # Errors
     ///
     /// `BadOption`, with what is wrong.
-    pub(super) fn build(&self) -> Result<LogRules> {
+    pub(crate) fn build(&self) -> Result<LogRules> {
         let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
         if !(0.0..=1.0).contains(&self.sample) {
             return wrong(format!("a sample of {} of the access log", self.sample));
@@ -144,7 +144,7 @@ impl AccessLog {
 
 /// What lines are made by.
 #[derive(Clone, Debug)]
-pub(super) struct LogRules {
+pub(crate) struct LogRules {
     pub(super) format: Format,
     /// They are only wanted as long as the program's log wants them.
     pub(super) is_for_log: bool,

@@ -8,18 +8,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
-use std::future::poll_fn;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use async_std::channel::Sender;
 
+use crate::driver::Core;
 use crate::error::{Error, Kind, Result};
 
 use super::access_log::{AccessLog, Sink};
@@ -31,7 +31,7 @@ use super::text::WallTime;
 const BATCH: usize = 32 * 1024;
 
 /// What is not that much is handed over after so long.
-pub(crate) const DELAY: Duration = Duration::from_millis(200);
+const DELAY: Duration = Duration::from_millis(200);
 
 /// Batches of all cores that may wait to be written: 4 MiB.
 const WAITING: usize = 128;
@@ -99,7 +99,7 @@ impl LogQueue {
         Ok(Self { messages, shared })
     }
 
-    /// Has the file be opened again.
+    /// Has the file be opened again, under the name that it was given.
     pub(crate) fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
         // A thread that has more to do than it can looks by itself.
@@ -109,53 +109,49 @@ impl LogQueue {
 
 /// The lines of one core.
 #[derive(Debug)]
-pub(crate) struct LogBuffer {
+pub(super) struct LogBuffer {
+    core: Rc<Core>,
+    lines: Rc<Lines>,
+    wall: RefCell<WallTime>,
+}
+
+/// Lines that were not handed over.
+#[derive(Debug)]
+struct Lines {
     queue: LogQueue,
     batch: RefCell<Batch>,
-    wall: RefCell<WallTime>,
-    /// Whoever waits for the first line.
-    waits: Cell<Option<Waker>>,
+    /// They will be soon.
+    is_due: Cell<bool>,
 }
 
 impl LogBuffer {
-    pub(super) fn new(queue: &LogQueue) -> Self {
-        Self {
-            queue: queue.clone(),
-            batch: RefCell::default(),
-            wall: RefCell::default(),
-            waits: Cell::new(None),
-        }
+    pub(super) fn new(core: &Rc<Core>, queue: &LogQueue) -> Self {
+        let lines =
+            Lines { queue: queue.clone(), batch: RefCell::default(), is_due: Cell::new(false) };
+        Self { core: core.clone(), lines: Rc::new(lines), wall: RefCell::default() }
     }
 
     /// Adds the line that `write` appends.
     pub(super) fn write(&self, write: impl FnOnce(&mut Vec<u8>, &mut WallTime)) {
-        let mut batch = self.batch.borrow_mut();
+        let mut batch = self.lines.batch.borrow_mut();
         write(&mut batch.bytes, &mut self.wall.borrow_mut());
         batch.lines += 1;
         if batch.bytes.len() >= BATCH {
-            return self.hand_over(&mut batch);
-        }
-        if batch.lines == 1
-            && let Some(waits) = self.waits.take()
-        {
-            waits.wake();
+            self.lines.hand_over(&mut batch);
+        } else if !self.lines.is_due.replace(true) {
+            let (core, lines) = (self.core.clone(), self.lines.clone());
+            self.core.spawn(async move {
+                core.sleep(DELAY).await;
+                lines.is_due.set(false);
+                lines.flush();
+            });
         }
     }
+}
 
-    /// Ready when there is a line that was not handed over.
-    pub(crate) async fn begun(&self) {
-        poll_fn(|cx| {
-            if self.batch.borrow().lines > 0 {
-                return Poll::Ready(());
-            }
-            self.waits.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
-
+impl Lines {
     /// Hands over what there is.
-    pub(crate) fn flush(&self) {
+    fn flush(&self) {
         let mut batch = self.batch.borrow_mut();
         if batch.lines > 0 {
             self.hand_over(&mut batch);
@@ -174,7 +170,7 @@ impl LogBuffer {
     }
 }
 
-impl Drop for LogBuffer {
+impl Drop for Lines {
     fn drop(&mut self) {
         self.flush();
     }

@@ -49,7 +49,7 @@ impl RequestIds {
     /// # Errors
     ///
     /// `BadOption`: the name is none of a field, or of one that means something else.
-    pub(super) fn build(&self) -> Result<IdRules> {
+    pub(crate) fn build(&self) -> Result<IdRules> {
         let is_taken = crate::message::Known::of(self.header.as_bytes()) != crate::message::Known::Other;
         match is_token(self.header.as_bytes()) && !is_taken {
             true => {
@@ -69,7 +69,7 @@ impl Default for RequestIds {
 
 /// How requests are given identifiers.
 #[derive(Clone, Debug)]
-pub(super) struct IdRules {
+pub(crate) struct IdRules {
     pub(super) name: Box<str>,
     /// The name, and what stands between it and the value.
     pub(super) line: Vec<u8>,

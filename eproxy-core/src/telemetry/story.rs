@@ -10,12 +10,14 @@ use crate::error::Kind;
 use crate::message::{Field, Headers, RequestLine, Version};
 
 use super::access_log::LogRules;
+use super::dice::Dice;
 use super::request_id::IdRules;
 use super::trace::{Trace, TraceRules};
 
 /// What stories are made by; the same for all of a core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rules {
+    pub(super) dice: Dice,
     pub(super) ids: Option<IdRules>,
     pub(super) log: Option<LogRules>,
     pub(super) traces: Option<TraceRules>,
@@ -169,8 +171,8 @@ impl Story {
         }
     }
 
-    /// An attempt is begun with an endpoint, at that time of the core's; `dice` are asked for its span.
-    pub(crate) fn begin_attempt(&mut self, group: &str, endpoint: &str, now: u64, dice: &super::Dice) {
+    /// An attempt is begun with an endpoint, at that time of the core's.
+    pub(crate) fn begin_attempt(&mut self, group: &str, endpoint: &str, now: u64) {
         self.attempts += 1;
         self.head_after = None;
         self.group.clear();
@@ -178,7 +180,7 @@ impl Story {
         self.endpoint.clear();
         self.endpoint.push_str(endpoint);
         let Some(trace) = &self.trace else { return };
-        self.attempt_span = dice.throw_one().to_be_bytes();
+        self.attempt_span = self.rules.dice.throw_one().to_be_bytes();
         if trace.is_sampled {
             self.spans.push(AttemptSpan {
                 id: self.attempt_span,

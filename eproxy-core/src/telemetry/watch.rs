@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::driver::Peer;
-use crate::error::{Kind, Result};
+use crate::driver::{Core, Peer};
+use crate::error::Kind;
 use crate::message::{Field, RequestLine};
 
-use super::access_log::AccessLog;
 use super::access_line;
+use super::access_log::LogRules;
 use super::dice::Dice;
 use super::log_buffer::{LogBuffer, LogQueue};
-use super::request_id::{self, RequestIds};
+use super::request_id::{self, IdRules};
 use super::span::{self, SpanQueue};
 use super::story::{Rules, Story};
 use super::trace::{Parent, Trace, TraceRules, is_state};
@@ -19,8 +19,8 @@ use super::trace::{Parent, Trace, TraceRules, is_state};
 /// What is to be told of exchanges; the same for all cores.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WatchPlan {
-    pub(crate) ids: Option<RequestIds>,
-    pub(crate) log: Option<(AccessLog, LogQueue)>,
+    pub(crate) ids: Option<IdRules>,
+    pub(crate) log: Option<(LogRules, LogQueue)>,
     pub(crate) traces: Option<(TraceRules, SpanQueue)>,
 }
 
@@ -31,7 +31,6 @@ pub(crate) struct Watch {
     rules: Option<Rc<Rules>>,
     /// The head of the request will be asked for.
     keeps_heads: bool,
-    pub(crate) dice: Dice,
     spare: RefCell<Vec<Box<Story>>>,
     log: Option<LogBuffer>,
     spans: Option<SpanQueue>,
@@ -72,25 +71,22 @@ pub(crate) struct Ended<'a> {
 
 impl WatchPlan {
     /// Makes what a core has of it; its dice begin with `seed`.
-    ///
-    /// # Errors
-    ///
-    /// `BadOption`, with what is wrong.
-    pub(crate) fn watch(&self, seed: u64) -> Result<Watch> {
+    pub(crate) fn watch(&self, core: &Rc<Core>, seed: u64) -> Watch {
+        let Self { ids, log, traces } = self;
         let rules = Rules {
-            ids: self.ids.as_ref().map(RequestIds::build).transpose()?,
-            log: self.log.as_ref().map(|(log, _)| log.build()).transpose()?,
-            traces: self.traces.as_ref().map(|(rules, _)| rules.check()).transpose()?,
-        };
-        let is_on = rules.ids.is_some() || rules.log.is_some() || rules.traces.is_some();
-        Ok(Watch {
-            keeps_heads: rules.log.is_some() || rules.traces.is_some(),
-            rules: is_on.then(|| Rc::new(rules)),
             dice: Dice::new(seed),
+            ids: ids.clone(),
+            log: log.as_ref().map(|(rules, _)| rules.clone()),
+            traces: traces.as_ref().map(|(rules, _)| *rules),
+        };
+        let is_on = ids.is_some() || log.is_some() || traces.is_some();
+        Watch {
+            keeps_heads: log.is_some() || traces.is_some(),
+            rules: is_on.then(|| Rc::new(rules)),
             spare: RefCell::default(),
-            log: self.log.as_ref().map(|(_, queue)| LogBuffer::new(queue)),
-            spans: self.traces.as_ref().map(|(_, queue)| queue.clone()),
-        })
+            log: log.as_ref().map(|(_, queue)| LogBuffer::new(core, queue)),
+            spans: traces.as_ref().map(|(_, queue)| queue.clone()),
+        }
     }
 }
 
@@ -112,48 +108,17 @@ impl Watch {
             story.fields.extend_from_slice(came.fields);
             story.line = came.line;
         }
-        self.identify(&mut story, &came);
-        if let Some(rules) = &rules.traces {
-            story.trace = Some(self.trace(rules, &came));
+        identify(&mut story, rules, &came);
+        if let Some(traces) = &rules.traces {
+            story.trace = Some(trace(traces, &rules.dice, &came));
         }
         Some(story)
-    }
-
-    fn identify(&self, story: &mut Story, came: &Came<'_>) {
-        let Some(rules) = story.rules.ids.as_ref() else { return };
-        let mut given = came.fields.iter().filter(|field| rules.is_field(field.name.of(came.head)));
-        let is_kept = rules.from_anybody || came.is_trusted;
-        let given = match (given.next(), given.next()) {
-            (Some(field), None) if is_kept => Some(field.value.of(came.head)),
-            _ => None,
-        };
-        match given.filter(|given| request_id::is_fit(given)) {
-            Some(given) => story.id.extend_from_slice(given),
-            None => request_id::make(&mut story.id, came.unix / 1_000_000, &self.dice),
-        }
-    }
-
-    fn trace(&self, rules: &TraceRules, came: &Came<'_>) -> Trace {
-        let values = |name: &'static str| {
-            let is_it = move |field: &&Field| {
-                let known = field.name.of(came.head);
-                known.len() == name.len() && known.eq_ignore_ascii_case(name.as_bytes())
-            };
-            came.fields.iter().filter(is_it).map(|field| field.value.of(came.head))
-        };
-        let mut parents = values("traceparent");
-        let parent = match (parents.next(), parents.next()) {
-            (Some(value), None) if came.is_trusted || !rules.trusted_only => Parent::parse(value),
-            _ => None,
-        };
-        let keeps_state = parent.is_some() && is_state(values("tracestate"));
-        Trace::new(parent, keeps_state, rules, &self.dice)
     }
 
     /// Ends a story: tells what is to be told of it.
     pub(crate) fn end(&self, mut story: Box<Story>, ended: &Ended<'_>) {
         if let (Some(log), Some(rules)) = (&self.log, &story.rules.log)
-            && (ended.status >= 500 || self.dice.says_yes(rules.sample))
+            && (ended.status >= 500 || story.rules.dice.says_yes(rules.sample))
             && (!rules.is_for_log || log::max_level() >= log::Level::Info)
         {
             log.write(|out, wall| access_line::write(out, wall, rules, &story, ended));
@@ -167,10 +132,37 @@ impl Watch {
             self.spare.borrow_mut().push(story);
         }
     }
+}
 
-    /// The lines of this core, where there are such.
-    pub(crate) fn log(&self) -> Option<&LogBuffer> {
-        self.log.as_ref()
+/// What a request is known by: what its client says, or something new.
+fn identify(story: &mut Story, all: &Rules, came: &Came<'_>) {
+    let Some(rules) = &all.ids else { return };
+    let mut given = came.fields.iter().filter(|field| rules.is_field(field.name.of(came.head)));
+    let is_kept = rules.from_anybody || came.is_trusted;
+    let given = match (given.next(), given.next()) {
+        (Some(field), None) if is_kept => Some(field.value.of(came.head)),
+        _ => None,
+    };
+    match given.filter(|given| request_id::is_fit(given)) {
+        Some(given) => story.id.extend_from_slice(given),
+        None => request_id::make(&mut story.id, came.unix / 1_000_000, &all.dice),
     }
 }
 
+/// Which trace a request belongs to.
+fn trace(rules: &TraceRules, dice: &Dice, came: &Came<'_>) -> Trace {
+    let values = |name: &'static str| {
+        let is_it = move |field: &&Field| {
+            let known = field.name.of(came.head);
+            known.len() == name.len() && known.eq_ignore_ascii_case(name.as_bytes())
+        };
+        came.fields.iter().filter(is_it).map(|field| field.value.of(came.head))
+    };
+    let mut parents = values("traceparent");
+    let parent = match (parents.next(), parents.next()) {
+        (Some(value), None) if came.is_trusted || !rules.trusted_only => Parent::parse(value),
+        _ => None,
+    };
+    let keeps_state = parent.is_some() && is_state(values("tracestate"));
+    Trace::new(parent, keeps_state, rules, dice)
+}
