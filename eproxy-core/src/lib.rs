@@ -55,7 +55,7 @@
 //! |---|---|
 //! | 8 | `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
-//! | 6 | `router`: which route |
+//! | 6 | `router`: which route; `otlp`: spans on their way to a collector |
 //! | 5 | `proxy`: passing requests on; `client`: asking others |
 //! | 4 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
 //! | 3 | `http2`: HTTP/2, and what goes over it in the words of HTTP/1.1 |
@@ -77,6 +77,7 @@ mod handler;
 mod http1;
 mod http2;
 mod message;
+mod otlp;
 mod proxy;
 mod router;
 mod server;
@@ -90,6 +91,7 @@ pub use client::{Client, ClientOptions, IntoRequest};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
+pub use otlp::Traces;
 pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };

@@ -7,7 +7,8 @@ use super::access_log::{Format, LogRules};
 use super::redact::{HIDDEN, redact};
 use super::story::Story;
 use super::text::{
-    WallTime, push_address, push_hex, push_json, push_json_inside, push_milliseconds, push_number, push_readable,
+    WallTime, push_address, push_hex, push_json, push_json_inside, push_milliseconds, push_number,
+    push_readable,
 };
 use super::watch::Ended;
 

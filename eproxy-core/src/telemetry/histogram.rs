@@ -47,7 +47,8 @@ impl Histogram {
             return self.above.add();
         }
         let (decade, step) = place(micros as u32);
-        let cells = self.decades[decade].get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())));
+        let cells =
+            self.decades[decade].get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())));
         cells[step].add();
     }
 }

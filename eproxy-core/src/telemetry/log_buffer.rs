@@ -7,13 +7,14 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ enum Message {
     Lines(Batch),
     /// There is something to be looked at.
     Look,
+    /// Somebody waits until all that came before is written; this is dropped then.
+    Flush(Sender<Infallible>),
 }
 
 /// The way to the thread that writes.
@@ -68,17 +71,12 @@ struct Shared {
 }
 
 impl LogQueue {
-    /// Opens the file, and starts the thread, which ends with the last queue; `done` is dropped then.
+    /// Opens the file, and starts the thread, which ends with the last queue.
     ///
     /// # Errors
     ///
     /// The file can't be written to: `BadOption`. The system has no thread left: `Start`.
-    pub(crate) fn start<T: Send + 'static>(
-        log: &AccessLog,
-        losses: &Arc<Losses>,
-        journal: &Journal,
-        done: Sender<T>,
-    ) -> Result<Self> {
+    pub(crate) fn start(log: &AccessLog, losses: &Arc<Losses>, journal: &Journal) -> Result<Self> {
         let target = match &log.sink {
             Sink::File(path) => Target::open(path.clone())?,
             Sink::Log => Target::Log,
@@ -90,11 +88,8 @@ impl LogQueue {
             reopen: AtomicBool::new(false),
         });
         let writer = Writer { target, shared: shared.clone(), journal: journal.clone(), has_failed: false };
-        let run = move || {
-            writer.run(&waiting);
-            drop(done);
-        };
-        let thread = std::thread::Builder::new().name("eproxy-access".into()).spawn(run);
+        let thread =
+            std::thread::Builder::new().name("eproxy-access".into()).spawn(move || writer.run(&waiting));
         thread.map_err(|error| Error::new(Kind::Start).because(error))?;
         Ok(Self { messages, shared })
     }
@@ -104,6 +99,16 @@ impl LogQueue {
         self.shared.reopen.store(true, Ordering::Release);
         // A thread that has more to do than it can looks by itself.
         let _full = self.messages.try_send(Message::Look);
+    }
+
+    /// Has `told` be dropped when all that was handed over before is written.
+    pub(crate) async fn flush(&self, told: Sender<Infallible>) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut message = Message::Flush(told);
+        while let Err(TrySendError::Full(full)) = self.messages.try_send(message) {
+            message = full;
+            async_std::task::sleep(PAUSE).await;
+        }
     }
 }
 
@@ -126,8 +131,7 @@ struct Lines {
 
 impl LogBuffer {
     pub(super) fn new(core: &Rc<Core>, queue: &LogQueue) -> Self {
-        let lines =
-            Lines { queue: queue.clone(), batch: RefCell::default(), is_due: Cell::new(false) };
+        let lines = Lines { queue: queue.clone(), batch: RefCell::default(), is_due: Cell::new(false) };
         Self { core: core.clone(), lines: Rc::new(lines), wall: RefCell::default() }
     }
 
@@ -214,8 +218,10 @@ impl Writer {
             if self.shared.reopen.swap(false, Ordering::AcqRel) {
                 self.reopen();
             }
-            if let Message::Lines(batch) = message {
-                self.write(batch);
+            match message {
+                Message::Lines(batch) => self.write(batch),
+                Message::Look => {}
+                Message::Flush(told) => drop(told),
             }
         }
     }
@@ -227,7 +233,8 @@ impl Writer {
             Ok(opened) => (*file, *is_torn) = (opened, false),
             Err(error) => {
                 let path = path.display();
-                self.journal.note(log::Level::Warn, || format!("the access log {path} stays as it was: {error}"));
+                self.journal
+                    .note(log::Level::Warn, || format!("the access log {path} stays as it was: {error}"));
             }
         }
     }

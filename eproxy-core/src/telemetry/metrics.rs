@@ -42,7 +42,7 @@ struct Inner {
 }
 
 /// Tells what is known of the groups that a server uses now.
-pub(crate) type Groups = Box<dyn Fn() -> Vec<GroupMetrics> + Send + Sync>;
+type Groups = Box<dyn Fn() -> Vec<GroupMetrics> + Send + Sync>;
 
 /// What was lost on its way out. It is written when something is, and that is rare: all cores share it.
 #[derive(Debug, Default)]
@@ -106,10 +106,6 @@ pub struct RouteMetrics {
 pub struct Classes(pub(super) [u64; CLASSES.len()]);
 
 impl Classes {
-    pub(crate) fn new(counts: [u64; CLASSES.len()]) -> Self {
-        Self(counts)
-    }
-
     /// How many there were of a class: `2xx`; `none` for exchanges that ended without an answer, because the client went
     /// away; 0 for what is no class.
     #[must_use]
@@ -128,7 +124,7 @@ impl Classes {
         self.0.iter().sum()
     }
 
-    fn add(&mut self, other: [u64; CLASSES.len()]) {
+    pub(crate) fn add(&mut self, other: [u64; CLASSES.len()]) {
         self.0.iter_mut().zip(other).for_each(|(count, more)| *count += more);
     }
 }
@@ -176,7 +172,10 @@ pub struct EndpointMetrics {
 }
 
 impl Metrics {
-    #[expect(clippy::disallowed_methods, reason = "when it began, for whoever wants to know how long that is ago")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "when it began, for whoever wants to know how long that is ago"
+    )]
     pub(crate) fn new(counters: Vec<Arc<Counters>>, losses: Arc<Losses>, groups: Groups) -> Self {
         Self(Arc::new(Inner { counters, losses, groups, began: Instant::now() }))
     }
@@ -232,7 +231,9 @@ impl Metrics {
     /// ```
     #[must_use]
     pub fn negotiate(&self, accept: Option<&str>) -> (&'static str, String) {
-        match accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("application/openmetrics-text")) {
+        match accept
+            .is_some_and(|accept| accept.to_ascii_lowercase().contains("application/openmetrics-text"))
+        {
             true => (OPENMETRICS, self.openmetrics()),
             false => (PROMETHEUS, self.prometheus()),
         }

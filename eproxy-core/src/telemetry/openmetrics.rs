@@ -70,8 +70,16 @@ impl Exposition {
         if let Some(open) = process.open_fds {
             out.gauge("process_open_fds", "Descriptors that the process has open", open)?;
         }
-        out.counter("task_panics", "Panics of the engine, each of which cost a connection", stats.task_panics)?;
-        out.counter("access_log_dropped", "Lines of the access log that were dropped", self.0.access_log_dropped)?;
+        out.counter(
+            "task_panics",
+            "Panics of the engine, each of which cost a connection",
+            stats.task_panics,
+        )?;
+        out.counter(
+            "access_log_dropped",
+            "Lines of the access log that were dropped",
+            self.0.access_log_dropped,
+        )?;
         out.counter("trace_spans_dropped", "Spans of traces that were dropped", self.0.spans_dropped)
     }
 
@@ -84,25 +92,37 @@ impl Exposition {
             "Times that accepting stopped because of the limit on connections",
             stats.connection_limit,
         )?;
-        out.counter("accept_errors", "Failures of accept, for want of descriptors or memory", stats.accept_errors)?;
+        out.counter(
+            "accept_errors",
+            "Failures of accept, for want of descriptors or memory",
+            stats.accept_errors,
+        )?;
         out.counter("tls_handshakes", "TLS handshakes with clients", stats.tls_handshakes)?;
         out.counter("tls_resumed", "TLS handshakes that went on with an earlier session", stats.tls_resumed)?;
-        out.counter("http2_connections", "Connections of clients that spoke HTTP/2", stats.http2_connections)?;
+        out.counter(
+            "http2_connections",
+            "Connections of clients that spoke HTTP/2",
+            stats.http2_connections,
+        )?;
         out.counter("http2_streams", "Streams of HTTP/2 that clients have begun", stats.http2_streams)?;
         out.gauge("http2_streams_open", "Streams of HTTP/2 that are open", stats.http2_open_streams)?;
         out.counter("tunnels", "Connections that became tunnels", stats.tunnels)?;
         let moved = [("up", stats.tunnel_bytes_up), ("down", stats.tunnel_bytes_down)];
         let help = "Bytes that went through tunnels, up to upstreams and down from them";
         out.family("tunnel", help, Some(&Unit::Bytes), MetricType::Counter, |metric| {
-            moved.iter().try_for_each(|(direction, bytes)| count(metric, &[("direction", *direction)], *bytes))
+            moved
+                .iter()
+                .try_for_each(|(direction, bytes)| count(metric, &[("direction", *direction)], *bytes))
         })
     }
 
     fn requests(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let routes = &self.0.routes;
-        out.classes("requests", "Exchanges that are over, by route and class of the answer", routes.iter().map(|route| {
-            (vec![("route", route.name.as_str())], route.requests)
-        }))?;
+        out.classes(
+            "requests",
+            "Exchanges that are over, by route and class of the answer",
+            routes.iter().map(|route| (vec![("route", route.name.as_str())], route.requests)),
+        )?;
         let named = |route: &RouteMetrics, bytes: u64, metric: &mut MetricEncoder<'_>| {
             count(metric, &[("route", route.name.as_str())], bytes)
         };
@@ -140,7 +160,11 @@ impl Exposition {
 
     fn upstreams(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let stats = &self.0.stats;
-        out.counter("upstream_connects", "Connections to upstreams that were begun", stats.upstream_connects)?;
+        out.counter(
+            "upstream_connects",
+            "Connections to upstreams that were begun",
+            stats.upstream_connects,
+        )?;
         out.counter("upstream_reuses", "Times that a connection was used again", stats.upstream_reused)?;
         out.counter("retries", "Requests that were sent again", stats.retries)?;
         out.counter("retries_denied", "Requests that were not, for want of budget", stats.retries_denied)?;
@@ -164,18 +188,28 @@ impl Exposition {
                 metric.encode_family(&labels(group, endpoint))?.encode_gauge(&value(endpoint))
             })
         };
-        out.family("endpoint_up", "Whether it may be sent new requests", None, MetricType::Gauge, |metric| {
-            gauge(metric, |endpoint| u64::from(endpoint.is_up))
-        })?;
-        out.family("endpoint_mode", "What its operator lets it be sent", None, MetricType::Gauge, |metric| {
-            self.each_endpoint(|group, endpoint| {
-                ["active", "draining", "maintenance"].into_iter().try_for_each(|mode| {
-                    let [one, two] = labels(group, endpoint);
-                    let is_so = u64::from(endpoint.mode == mode);
-                    metric.encode_family(&[one, two, ("mode", mode)])?.encode_gauge(&is_so)
+        out.family(
+            "endpoint_up",
+            "Whether it may be sent new requests",
+            None,
+            MetricType::Gauge,
+            |metric| gauge(metric, |endpoint| u64::from(endpoint.is_up)),
+        )?;
+        out.family(
+            "endpoint_mode",
+            "What its operator lets it be sent",
+            None,
+            MetricType::Gauge,
+            |metric| {
+                self.each_endpoint(|group, endpoint| {
+                    ["active", "draining", "maintenance"].into_iter().try_for_each(|mode| {
+                        let [one, two] = labels(group, endpoint);
+                        let is_so = u64::from(endpoint.mode == mode);
+                        metric.encode_family(&[one, two, ("mode", mode)])?.encode_gauge(&is_so)
+                    })
                 })
-            })
-        })?;
+            },
+        )?;
         out.family("endpoint_active", "Requests that are with it", None, MetricType::Gauge, |metric| {
             gauge(metric, |endpoint| endpoint.active)
         })
@@ -189,7 +223,9 @@ impl Exposition {
         out.classes("endpoint_answers", "Heads of answers, by class", all)?;
         let counts: [(&str, &str, fn(&EndpointMetrics) -> u64); 6] = [
             ("endpoint_attempts", "Times that it was chosen", |it| it.attempts),
-            ("endpoint_retries", "Times that it was chosen for a request that had been sent before", |it| it.retries),
+            ("endpoint_retries", "Times that it was chosen for a request that had been sent before", |it| {
+                it.retries
+            }),
             ("endpoint_unreached", "Attempts that found no connection", |it| it.unreached),
             ("endpoint_unanswered", "Attempts that were sent and brought no answer", |it| it.unanswered),
             ("endpoint_ejections", "Times that it was ejected", |it| it.ejections),
@@ -213,7 +249,10 @@ impl Exposition {
         )
     }
 
-    fn each_endpoint(&self, mut show: impl FnMut(&GroupMetrics, &EndpointMetrics) -> fmt::Result) -> fmt::Result {
+    fn each_endpoint(
+        &self,
+        mut show: impl FnMut(&GroupMetrics, &EndpointMetrics) -> fmt::Result,
+    ) -> fmt::Result {
         let mut groups = self.0.groups.iter();
         groups.try_for_each(|group| group.endpoints.iter().try_for_each(|endpoint| show(group, endpoint)))
     }
@@ -287,7 +326,12 @@ fn histogram(metric: &mut MetricEncoder<'_>, labels: &[Label<'_>], latencies: &L
     let mut buckets: Vec<_> = BOUNDS.iter().map(|bound| *bound as f64 / 1e6).zip(counts).collect();
     buckets.push((f64::INFINITY, beyond));
     let mut metric = metric.encode_family(&labels)?;
-    metric.encode_histogram::<[Label<'_>; 0]>(latencies.sum().as_secs_f64(), latencies.count(), &buckets, None)
+    metric.encode_histogram::<[Label<'_>; 0]>(
+        latencies.sum().as_secs_f64(),
+        latencies.count(),
+        &buckets,
+        None,
+    )
 }
 
 /// The same in the older format of Prometheus, which knows neither units nor the kind of information, and calls counters by

@@ -1,6 +1,7 @@
 //! Spans of exchanges and attempts, on their way off the cores to whoever exports them.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use async_std::channel::{Receiver, Sender};
@@ -59,10 +60,18 @@ impl From<&'static str> for Value {
 /// The spans of an exchange that wait together.
 pub(crate) type Spans = Vec<Span>;
 
+/// What whoever exports spans is told.
+#[derive(Debug)]
+pub(crate) enum SpanNews {
+    Spans(Spans),
+    /// Somebody waits until all that came before is gone; this is dropped then.
+    Flush(Sender<Infallible>),
+}
+
 /// The way to whoever exports spans.
 #[derive(Clone, Debug)]
 pub(crate) struct SpanQueue {
-    to: Sender<Spans>,
+    to: Sender<SpanNews>,
     losses: Arc<Losses>,
 }
 
@@ -70,16 +79,22 @@ pub(crate) struct SpanQueue {
 const WAITING: usize = 2048;
 
 impl SpanQueue {
-    pub(crate) fn new(losses: &Arc<Losses>) -> (Self, Receiver<Spans>) {
+    pub(crate) fn new(losses: &Arc<Losses>) -> (Self, Receiver<SpanNews>) {
         let (to, from) = async_std::channel::bounded(WAITING);
         (Self { to, losses: losses.clone() }, from)
     }
 
     pub(super) fn put(&self, spans: Spans) {
         let count = spans.len() as u64;
-        if self.to.try_send(spans).is_err() {
+        if self.to.try_send(SpanNews::Spans(spans)).is_err() {
             self.losses.add_spans(count);
         }
+    }
+
+    /// Has `told` be dropped when all that came before is gone.
+    pub(crate) async fn flush(&self, told: Sender<Infallible>) {
+        // Whoever exports ends with the last queue, and this is one.
+        let _there = self.to.send(SpanNews::Flush(told)).await;
     }
 }
 
@@ -131,19 +146,15 @@ pub(super) fn of(story: &Story, trace: &Trace, ended: &Ended<'_>) -> Spans {
         // A client's own fault is none of the server's (semantic conventions of OpenTelemetry for HTTP).
         has_failed: ended.status >= 500 || ended.status == 0,
     };
-    let attempt = |(number, attempt): (usize, &AttemptSpan)| {
-        attempt_span(number, attempt, method, &exchange)
-    };
+    let attempt = |(number, attempt): (usize, &AttemptSpan)| attempt_span(number, attempt, method, &exchange);
     let mut spans: Spans = story.spans.iter().enumerate().map(attempt).collect();
     spans.push(exchange);
     spans
 }
 
 fn attempt_span(number: usize, attempt: &AttemptSpan, method: &'static str, exchange: &Span) -> Span {
-    let mut attributes: Vec<(&'static str, Value)> = vec![
-        ("http.request.method", method.into()),
-        ("server.address", attempt.endpoint.clone().into()),
-    ];
+    let mut attributes: Vec<(&'static str, Value)> =
+        vec![("http.request.method", method.into()), ("server.address", attempt.endpoint.clone().into())];
     if !attempt.group.is_empty() {
         attributes.push(("eproxy.group", attempt.group.clone().into()));
     }
@@ -176,7 +187,6 @@ fn attempt_span(number: usize, attempt: &AttemptSpan, method: &'static str, exch
 
 /// What spans are called by: methods that are known, so that no client can have names be made up.
 fn method(name: &[u8]) -> &'static str {
-    const KNOWN: [&str; 9] =
-        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
     KNOWN.into_iter().find(|known| known.as_bytes() == name).unwrap_or("HTTP")
 }

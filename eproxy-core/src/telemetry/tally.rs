@@ -47,6 +47,15 @@ impl ClassCounters {
         self.0[class].add();
     }
 
+    pub(crate) fn total(&self) -> u64 {
+        self.read().iter().sum()
+    }
+
+    /// Those with a status from 500 on.
+    pub(crate) fn server_errors(&self) -> u64 {
+        self.0[4].read()
+    }
+
     pub(crate) fn read(&self) -> [u64; CLASSES.len()] {
         std::array::from_fn(|class| self.0[class].read())
     }
@@ -87,14 +96,16 @@ mod tests {
         ledger.tally("/a").record(999, (0, 0), 1000);
         let mut seen = Vec::new();
         ledger.each(|route, tally| {
-            seen.push((route.to_owned(), tally.classes.read(), tally.bytes_in.read(), tally.bytes_out.read()));
+            seen.push((
+                route.to_owned(),
+                tally.classes.read(),
+                tally.bytes_in.read(),
+                tally.bytes_out.read(),
+            ));
         });
         assert_eq!(
             seen,
-            [
-                ("/a".into(), [0, 1, 0, 0, 2, 0], 11, 22),
-                ("/b".into(), [0, 0, 0, 0, 0, 1], 0, 0)
-            ]
+            [("/a".into(), [0, 1, 0, 0, 2, 0], 11, 22), ("/b".into(), [0, 0, 0, 0, 0, 1], 0, 0)]
         );
     }
 }

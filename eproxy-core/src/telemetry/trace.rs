@@ -83,9 +83,7 @@ fn is_state_key(key: &[u8]) -> bool {
             Some(b'0'..=b'9') => may_begin_with_digit,
             _ => false,
         };
-        let is_known = |byte: &u8| {
-            matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/')
-        };
+        let is_known = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
         begins && part.len() <= most && part.iter().all(is_known)
     };
     match key.iter().position(|byte| *byte == b'@') {

@@ -110,7 +110,9 @@ impl Watch {
         }
         identify(&mut story, rules, &came);
         if let Some(traces) = &rules.traces {
-            story.trace = Some(trace(traces, &rules.dice, &came));
+            let trace = trace(traces, &rules.dice, &came);
+            story.attempt_span = trace.span;
+            story.trace = Some(trace);
         }
         Some(story)
     }
