@@ -12,6 +12,7 @@ mod chunked;
 mod connection;
 mod frames;
 mod grpc;
+mod local;
 mod proxied;
 mod proxy_header;
 mod sent;
@@ -26,6 +27,7 @@ pub use chunked::chunked;
 pub use connection::connection;
 pub use frames::frames;
 pub use grpc::grpc;
+pub use local::local;
 pub use proxied::proxied;
 pub use proxy_header::proxy_header;
 
@@ -249,6 +251,13 @@ mod tests {
     }
 
     #[test]
+    fn redirects_lead_where_their_templates_say_and_parts_lie_inside_of_files() {
+        for seed in seeds("local", 20) {
+            run_around(local, &seed);
+        }
+    }
+
+    #[test]
     fn what_a_proxy_passes_on_has_one_reading_whatever_both_sides_say() {
         for seed in seeds("proxied", 20) {
             for end in 0..=seed.len() {
@@ -261,12 +270,13 @@ mod tests {
     fn seeds_that_were_damaged_at_random_are_dealt_with() {
         type Target = fn(&[u8]);
         let mut rng = fastrand::Rng::with_seed(1);
-        let targets: [(&str, Target, usize); 8] = [
+        let targets: [(&str, Target, usize); 9] = [
             ("request_head", request_head, 200),
             ("chunked", chunked, 200),
             ("answer_head", answer_head, 200),
             ("proxy_header", proxy_header, 500),
             ("grpc", grpc, 500),
+            ("local", local, 200),
             ("proxied", proxied, 60),
             ("connection", connection, 30),
             ("frames", frames, 20),

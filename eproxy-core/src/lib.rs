@@ -34,6 +34,11 @@
 //! request or response objects. Hooks see it on its way as [`ProxyRequest`], [`UpstreamRequest`], [`ProxyResponse`] and
 //! [`Done`], and bodies go through a [`BodyFilter`] where a hook has asked for that. `docs/proxying.md` has the whole story.
 //!
+//! # What is answered here
+//!
+//! [`Files`] from a folder, a [`Fixed`] answer and a [`Redirect`] need no upstream and no code; they are mounted as a [`Proxy`] is.
+//! `docs/local.md` has the whole story.
+//!
 //! # Groups of upstreams
 //!
 //! A [`Group`] is a handle on the endpoints that share the requests of a proxy. It chooses among them ([`Balance`],
@@ -59,10 +64,10 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 8 | `testing`: a server with everything around it on one thread, for tests |
+//! | 8 | `admin`: an API and a page for whoever runs it; `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
 //! | 6 | `router`: which route; `otlp`: spans on their way to a collector |
-//! | 5 | `proxy`: passing requests on; `client`: asking others |
+//! | 5 | `proxy`: passing requests on; `client`: asking others; `local`: what is answered here |
 //! | 4 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
 //! | 3 | `http2`: HTTP/2, and what goes over it in the words of HTTP/1.1 |
 //! | 2 | `http1`: the wire; `tunnel`: bytes both ways; `telemetry`: counters |
@@ -73,7 +78,10 @@
 //! has to be waited for. Otherwise it follows `server/exchange::run`; where it is passed on, `proxy/reverse::run`,
 //! `proxy/tries::try_all` and `proxy/attempt::attempt`.
 
+mod admin;
 mod client;
+#[cfg(feature = "config")]
+mod config;
 mod driver;
 mod error;
 #[cfg(all(unix, any(test, fuzzing)))]
@@ -82,6 +90,7 @@ pub mod fuzzing;
 mod handler;
 mod http1;
 mod http2;
+mod local;
 mod message;
 mod otlp;
 mod proxy;
@@ -93,19 +102,25 @@ mod tls;
 mod tunnel;
 mod upstream;
 
+pub use admin::Admin;
 pub use client::{Client, ClientOptions, IntoRequest};
+#[cfg(feature = "config")]
+pub use config::{Config, Files as ConfigFiles, LogFormat, Problem, Problems};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
+pub use local::{Files, Fixed, Redirect};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
 pub use otlp::Traces;
 pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };
-pub use router::{Mount, Mounted, Route};
-pub use server::{Builder, Handle, Server, Shutdown};
+pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
+#[cfg(unix)]
+pub use server::ListeningSocket;
+pub use server::{Builder, Handle, Inherited, Server, Shutdown};
 pub use telemetry::{
-    AccessLog, Attempt, Classes, EndpointMetrics, GroupMetrics, Latencies, Metrics, MetricsSnapshot, Phase,
-    ProcessMetrics, RequestIds, RouteMetrics, Stats,
+    AccessLog, Attempt, Classes, EndpointMetrics, Failure, GroupMetrics, Latencies, Metrics, MetricsSnapshot,
+    Phase, ProcessMetrics, RequestIds, RouteMetrics, Stats,
 };
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
@@ -122,8 +137,13 @@ pub use upstream::{
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
 mod guides {
+    #[cfg(feature = "config")]
+    #[doc = include_str!("../../docs/configuration.md")]
+    struct Configuration;
     #[doc = include_str!("../../docs/http2.md")]
     struct Http2;
+    #[doc = include_str!("../../docs/local.md")]
+    struct Local;
     #[doc = include_str!("../../docs/observability.md")]
     struct Observability;
     #[doc = include_str!("../../docs/proxying.md")]

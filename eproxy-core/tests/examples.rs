@@ -300,6 +300,29 @@ fn reverse_proxy_shares_requests_out_and_speaks_in_the_clients_terms() {
 }
 
 #[test]
+fn admin_shows_a_page_and_refuses_to_reload() {
+    let example = Example::run("admin");
+    let page = example.preface[0].strip_prefix("the live page: http://").unwrap().trim_end_matches('/');
+    let admin = |head: &str| {
+        let mut stream = TcpStream::connect(page).expect("the admin listener takes connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let text = format!("{head}\nHost: localhost\nConnection: close\n\n").replace('\n', "\r\n");
+        stream.write_all(text.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    assert!(admin("GET / HTTP/1.1").contains("<title>eproxy</title>"));
+    assert!(admin("GET /readyz HTTP/1.1").ends_with(r#"{"ready":true,"reasons":[]}"#));
+    let refused = admin("POST /api/reload HTTP/1.1\nX-Eproxy-Admin: 1\nContent-Length: 0");
+    assert!(
+        refused.starts_with("HTTP/1.1 422 ") && refused.contains("there is no file to load"),
+        "{refused}"
+    );
+    assert_eq!(example.get("/"), "try /shop/anything and /search\n");
+}
+
+#[test]
 fn forward_proxy_asks_who_it_is_and_lets_nobody_inside() {
     let proxy = Example::run("forward_proxy");
     let reachable = proxy.preface[0].strip_prefix("the server that may be reached: ").unwrap().to_owned();
@@ -339,6 +362,23 @@ fn websocket_echoes_through_the_proxy() {
         socket.close(None).await.unwrap();
     });
     assert_eq!(example.line(), "closed after 2 messages");
+}
+
+#[test]
+fn files_serves_a_folder_and_nothing_beside_it() {
+    let files = Example::run("files");
+    let ask = |path: &str, fields: &str| files.ask_raw(&format!("GET {path} HTTP/1.1\nHost: test{fields}"));
+    let (head, page) = ask("/docs/local.md", "");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("\r\nETag: "), "{head}");
+    assert!(head.contains("\r\nCache-Control: no-cache\r\n"), "{head}");
+    let (head, part) = ask("/docs/local.md", "\nRange: bytes=0-24");
+    assert!(head.starts_with("HTTP/1.1 206 "), "{head}");
+    assert!(part == "# What is answered here\n\n" && page.starts_with(&part), "{part}");
+    assert!(ask("/docs/%2e%2e/Cargo.toml", "").0.starts_with("HTTP/1.1 404 Not Found\r\n"));
+    let (head, _) = ask("/guides/local.md?from=old", "");
+    assert!(head.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"), "{head}");
+    assert!(head.contains("\r\nLocation: /docs/local.md?from=old\r\n"), "{head}");
+    assert_eq!(files.get("/healthz"), "ok\n");
 }
 
 #[test]

@@ -124,12 +124,18 @@ fn nanoseconds(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
+/// The time in seconds since 1970, for those that are on no core.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
 )]
 fn wall() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds)
+}
+
+/// The time in seconds since 1970, for those that are on no core.
+pub(crate) fn wall_seconds() -> u64 {
+    wall() / SECOND
 }
 
 #[cfg(test)]

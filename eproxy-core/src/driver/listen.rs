@@ -37,6 +37,25 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// Where a socket listens; none for a kind of address that nothing is listened on here. An abstract name of Linux is
+    /// written `@name`.
+    pub(crate) fn of(socket: &Socket) -> io::Result<Option<Self>> {
+        let address = socket.local_addr()?;
+        if let Some(tcp) = address.as_socket() {
+            return Ok(Some(Self::Tcp(tcp)));
+        }
+        if let Some(path) = address.as_pathname() {
+            return Ok(Some(Self::Unix(path.to_owned())));
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(name) = address.as_abstract_namespace() {
+            return Ok(Some(Self::Unix(format!("@{}", String::from_utf8_lossy(name)).into())));
+        }
+        Ok(None)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,12 +65,27 @@ impl fmt::Display for Address {
     }
 }
 
-/// Listening sockets on one address, one for each core.
+/// A listening socket that was opened before, or is to be handed on.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) socket: Socket,
+    pub(crate) address: Address,
+    /// What it is called by somebody else who has it, too, and keeps it; none for one that is eproxy's alone.
+    pub(crate) keeper: Option<String>,
+}
+
+/// Listening sockets on one address, at least one for each core.
 #[derive(Debug)]
 pub(crate) struct Bound {
     /// With the port that the system chose where 0 was asked for.
     pub(crate) address: Address,
+    /// As for [`Given`].
+    pub(crate) keeper: Option<String>,
+    /// They were opened before.
+    pub(crate) is_given: bool,
     sockets: Vec<Socket>,
+    /// So many of them are sockets of their own; those behind are handles on the last of these.
+    distinct: usize,
 }
 
 impl Bound {
@@ -81,7 +115,35 @@ impl Bound {
         for socket in &sockets {
             socket.listen(BACKLOG)?;
         }
-        Ok(Self { address: Address::Tcp(address), sockets: fill(sockets, cores)? })
+        Self::of(Address::Tcp(address), sockets, cores)
+    }
+
+    fn of(address: Address, sockets: Vec<Socket>, cores: usize) -> io::Result<Self> {
+        let distinct = sockets.len();
+        Ok(Self { address, keeper: None, is_given: false, sockets: fill(sockets, cores)?, distinct })
+    }
+
+    /// Takes sockets over that listen already, all of one address and one keeper, however many they are: connections wait
+    /// in each. Where they share their port (`SO_REUSEPORT`) and are fewer than there are cores, more are opened.
+    pub(crate) fn given(
+        address: Address,
+        keeper: Option<String>,
+        mut sockets: Vec<Socket>,
+        cores: usize,
+    ) -> io::Result<Self> {
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        if let (Address::Tcp(tcp), None) = (&address, &keeper)
+            && shares_port(&sockets)
+        {
+            while sockets.len() < cores {
+                let socket = tcp_socket(*tcp, true)?;
+                socket.listen(BACKLOG)?;
+                sockets.push(socket);
+            }
+        }
+        Ok(Self { keeper, is_given: true, ..Self::of(address, sockets, cores)? })
     }
 
     #[cfg(unix)]
@@ -96,7 +158,7 @@ impl Bound {
         socket.bind(&SockAddr::unix(path)?)?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { address: Address::Unix(path.clone()), sockets: fill(vec![socket], cores)? })
+        Self::of(Address::Unix(path.clone()), vec![socket], cores)
     }
 
     #[cfg(not(unix))]
@@ -104,10 +166,30 @@ impl Bound {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix-domain sockets"))
     }
 
-    /// Takes the socket for one core.
-    pub(crate) fn take(&mut self) -> Option<Socket> {
-        self.sockets.pop()
+    /// Takes the sockets for one core while so many cores, this one among them, have none.
+    pub(crate) fn take(&mut self, cores: usize) -> Vec<Socket> {
+        let share = self.sockets.len().div_ceil(cores.max(1));
+        self.sockets.split_off(self.sockets.len() - share)
     }
+
+    /// Handles on all sockets, before any was taken.
+    pub(crate) fn handles(&self) -> io::Result<Vec<Given>> {
+        let handle = |socket: &Socket| {
+            let (address, keeper) = (self.address.clone(), self.keeper.clone());
+            Ok(Given { socket: socket.try_clone()?, address, keeper })
+        };
+        self.sockets.iter().take(self.distinct).map(handle).collect()
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn shares_port(sockets: &[Socket]) -> bool {
+    sockets.iter().all(|socket| socket.reuse_port().unwrap_or(false))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn shares_port(_: &[Socket]) -> bool {
+    false
 }
 
 fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<Socket> {

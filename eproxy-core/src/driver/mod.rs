@@ -58,11 +58,12 @@ mod timer;
 mod traits;
 
 pub(crate) use cipher::{Cipher, Opened, Sink, Then};
+pub(crate) use clock::wall_seconds;
 #[cfg(test)]
 pub(crate) use cores::on_a_core;
 pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
-pub(crate) use listen::{Address, Bound};
+pub(crate) use listen::{Address, Bound, Given};
 pub(crate) use listener::Listener;
 pub(crate) use network::{Network, Welcome};
 pub(crate) use pipe::Pipe;

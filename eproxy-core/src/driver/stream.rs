@@ -389,7 +389,7 @@ mod tests {
 
     fn listener(core: &Rc<Core>) -> (Listener, Address) {
         let mut bound = Bound::new(&"127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        (Listener::new(core, bound.take().unwrap()).unwrap(), bound.address.clone())
+        (Listener::new(core, bound.take(1).pop().unwrap()).unwrap(), bound.address.clone())
     }
 
     #[test]

@@ -124,7 +124,11 @@ impl Stage {
 
     fn listen(&self) -> socket2::Socket {
         let bound = Bound::new(&Address::Unix(self.path.clone()), 1);
-        bound.expect("the folder for temporary files can be written").take().expect("one socket for one core")
+        bound
+            .expect("the folder for temporary files can be written")
+            .take(1)
+            .pop()
+            .expect("one socket for one core")
     }
 
     /// Nothing is left behind, should this run have been the last.

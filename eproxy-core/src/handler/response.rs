@@ -112,6 +112,14 @@ impl Response {
         BodyWriter::new(writer)
     }
 
+    /// As [`stream`](Self::stream), for a body of exactly so many bytes: where fewer have been written when the writer is
+    /// finished, the message is left broken.
+    pub(crate) fn stream_of(self, length: u64) -> BodyWriter {
+        let (writer, reader) = pipe(STREAM_BUFFER);
+        self.send(Body::from_pipe(reader, Some(length)));
+        BodyWriter::new(writer)
+    }
+
     /// Relays an answer: its status, its headers in their order and case, its body as it comes. Headers that concern
     /// one connection only are left out (RFC 9110 §7.6.1); headers set on this response replace those of the answer.
     pub fn forward(self, answer: Answer) {

@@ -74,6 +74,12 @@ pub struct Timeouts {
     /// How long an upgraded connection may carry no byte in either direction before it is closed; noticed after at most
     /// twice that time. Default 10 min.
     pub tunnel_idle: Duration,
+    /// How long a connection on which nothing is under way stays open once the server drains: a request that is on its way
+    /// is answered, with `Connection: close`, instead of being lost (RFC 9112 §9.5 leaves it to the client to send it
+    /// again, which it can't do with all). Default 1 s: far longer than the way of a request and the pauses of a client
+    /// that is at work, and no long wait for the end of a server. Zero closes them at once, and those with them that wait to
+    /// be accepted.
+    pub drain_idle: Duration,
 }
 
 impl Default for Timeouts {
@@ -86,6 +92,7 @@ impl Default for Timeouts {
             body_rate: 100,
             write_idle: Duration::from_secs(60),
             tunnel_idle: Duration::from_secs(600),
+            drain_idle: Duration::from_secs(1),
         }
     }
 }

@@ -178,6 +178,30 @@ pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Appends a decoded path, its bytes escaped where they may not stand in one (RFC 3986 §3.3).
+pub(crate) fn encode(out: &mut Vec<u8>, path: &str) {
+    escape(out, path.as_bytes(), is_path_byte);
+}
+
+/// Whether a path may hold this byte as it is (RFC 3986 §3.3).
+pub(crate) fn is_path_byte(byte: u8) -> bool {
+    PATH[byte as usize]
+}
+
+static PATH: [bool; 256] = letters_digits_and(b"/-._~!$&'()*+,;=:@");
+
+/// Appends a text, with percent-escapes for the bytes that may not stand where it goes (RFC 3986 §2.1).
+pub(crate) fn escape(out: &mut Vec<u8>, text: &[u8], may_stand: impl Fn(u8) -> bool) {
+    for byte in text {
+        if may_stand(*byte) {
+            out.push(*byte);
+        } else {
+            let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half)];
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xF)]);
+        }
+    }
+}
+
 fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|digit| digit as u8)
 }

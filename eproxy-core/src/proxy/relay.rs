@@ -326,14 +326,11 @@ impl Relay<'_> {
 
     /// Counts and logs a failure; that of the try which was made last is told together with how far it came.
     pub(super) fn note(&self, error: &Error, upstream: Option<&str>) {
-        let row = error.kind().row();
         self.site.counters.failure(error.kind());
         let (route, peer) = (self.pattern, self.client.peer);
         let attempt = self.desk.failed.as_deref().filter(|attempt| attempt.end == Err(error.kind()));
         let upstream = upstream.or(attempt.map(|attempt| attempt.upstream()));
-        self.site
-            .journal
-            .note(row.level, || FailureLine { error, route, upstream, attempt, peer }.to_string());
+        self.site.journal.note_failure(&FailureLine { error, route, upstream, attempt, peer });
     }
 }
 

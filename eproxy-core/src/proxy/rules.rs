@@ -117,13 +117,13 @@ impl PathRules {
         match &self.rewrite {
             Some(rewrite) => {
                 let path = rewrite(rest);
-                encode_path(out, if path.starts_with('/') { &path } else { "/" });
+                target::encode(out, if path.starts_with('/') { &path } else { "/" });
             }
             // Where the prefix is plain to see, what follows it stays as it came.
             None => match path.strip_prefix(prefix.as_bytes()) {
                 Some(b"") => out.push(b'/'),
                 Some(raw @ [b'/', ..]) if target::canonical(raw) == rest => out.extend_from_slice(raw),
-                _ => encode_path(out, rest),
+                _ => target::encode(out, rest),
             },
         }
     }
@@ -145,21 +145,6 @@ impl PathRules {
 /// What follows `prefix`, where it ends with a segment.
 fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     path.strip_prefix(prefix).filter(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?' | b'#')))
-}
-
-/// Appends a decoded path, its bytes escaped where they may not stand in one (RFC 3986 §3.3).
-fn encode_path(out: &mut Vec<u8>, path: &str) {
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(byte),
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' => out.push(byte),
-            b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' => out.push(byte),
-            _ => {
-                let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half)];
-                out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xF)]);
-            }
-        }
-    }
 }
 
 /// A prefix of paths as it was given: a slash is put in front, none is left at the end.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::handler::Handler;
+use crate::local::{Files, Fixed, Local, Place, Redirect};
 use crate::proxy::{Proxy, Reverse};
 use crate::upstream::Registry;
 
-/// What can be mounted at a pattern: a [`Handler`], or a [`Proxy`].
+/// What can be mounted at a pattern: a [`Handler`], a [`Proxy`], [`Files`], a [`Fixed`] answer or a [`Redirect`].
 ///
 /// It is what [`Builder::at`](crate::Builder::at) and [`Route::any`](crate::Route::any) take; there is no need to
 /// implement it.
@@ -35,23 +36,62 @@ impl Mount for Proxy {
     }
 }
 
-/// A handler or a proxy that is mounted at a pattern.
+impl Mount for Mounted {
+    fn mount(self) -> Mounted {
+        self
+    }
+}
+
+impl Mount for Fixed {
+    fn mount(self) -> Mounted {
+        Mounted(What::Local(Box::new(self)))
+    }
+}
+
+impl Mount for Redirect {
+    fn mount(self) -> Mounted {
+        Mounted(What::Local(Box::new(self)))
+    }
+}
+
+impl Mount for Files {
+    fn mount(self) -> Mounted {
+        Mounted(What::Local(Box::new(self)))
+    }
+}
+
+/// What is mounted at a pattern.
 pub struct Mounted(What);
 
 enum What {
     Handler(Arc<dyn Handler>),
+    Local(Box<dyn Local>),
     Proxy(Box<Proxy>),
 }
 
 impl Mounted {
+    /// The proxy, if it is one.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        match &self.0 {
+            What::Handler(_) | What::Local(_) => None,
+            What::Proxy(proxy) => Some(proxy),
+        }
+    }
+
     /// Makes it what cores work with.
     ///
     /// # Errors
     ///
-    /// `BadOption`: something is wrong with a proxy.
-    pub(super) fn build(self, registry: &mut Registry, reverses: &mut Vec<Reverse>) -> Result<Target> {
+    /// `BadOption`: something is wrong with its description.
+    pub(super) fn build(
+        self,
+        place: &Place<'_>,
+        registry: &mut Registry,
+        reverses: &mut Vec<Reverse>,
+    ) -> Result<Target> {
         Ok(match self.0 {
             What::Handler(handler) => Target::Handler(handler),
+            What::Local(local) => Target::Handler(local.build(place)?),
             What::Proxy(proxy) => {
                 reverses.push(proxy.build(registry)?);
                 Target::Reverse(reverses.len() - 1)
@@ -64,6 +104,7 @@ impl fmt::Debug for Mounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             What::Handler(_) => f.write_str("Handler"),
+            What::Local(local) => local.fmt(f),
             What::Proxy(proxy) => proxy.fmt(f),
         }
     }

@@ -53,6 +53,11 @@ impl Pattern {
     }
 }
 
+/// Whether the last parameter of a pattern that is well formed is a wildcard.
+pub(super) fn has_rest(pattern: &str) -> bool {
+    pattern.rsplit('/').next().is_some_and(|last| last.starts_with('*'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,13 @@
 //! What is served, where, and by how many workers.
 
 use crate::error::{Error, Kind, Result};
-use crate::handler::Handler;
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Forward;
 use crate::router::{Mount, Route};
 use crate::tls::Tls;
 
 use super::handle::Handle;
+use super::inherited::Inherited;
 use super::start;
 use super::telling::Wanted;
 use super::trust::Trusted;
@@ -44,6 +44,7 @@ pub struct Builder {
     pub(super) routes: Vec<Route>,
     pub(super) forward: Option<Forward>,
     pub(super) addresses: Vec<Listening>,
+    pub(super) inherited: Inherited,
     pub(super) trusted: Vec<String>,
     pub(super) workers: Option<usize>,
     pub(super) limits: Limits,
@@ -63,7 +64,8 @@ pub(super) struct Listening {
 }
 
 impl Builder {
-    /// Adds a route; routes with the same pattern become one. What is wrong with it is told by [`start`](Self::start).
+    /// Adds a route; routes with the same hosts, pattern, conditions and priority become one, unless they have different
+    /// names. What is wrong with it is told by [`start`](Self::start).
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self
@@ -83,23 +85,23 @@ impl Builder {
     }
 
     /// Answers GET and HEAD on a pattern; see [`Route::get`].
-    pub fn get(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).get(handler))
+    pub fn get(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).get(answers))
     }
 
     /// Answers POST on a pattern.
-    pub fn post(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).post(handler))
+    pub fn post(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).post(answers))
     }
 
     /// Answers PUT on a pattern.
-    pub fn put(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).put(handler))
+    pub fn put(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).put(answers))
     }
 
     /// Answers DELETE on a pattern.
-    pub fn delete(self, pattern: impl Into<String>, handler: impl Handler) -> Self {
-        self.route(Route::new(pattern).delete(handler))
+    pub fn delete(self, pattern: impl Into<String>, answers: impl Mount) -> Self {
+        self.route(Route::new(pattern).delete(answers))
     }
 
     /// Passes requests on that name where they are to go, `GET http://host/` and `CONNECT host:443` (RFC 9112 §3.2.2, §3.2.3);
@@ -120,9 +122,21 @@ impl Builder {
 
     /// Listens on an address; may be called several times. `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` (the first
     /// address that the name has), `unix:/run/app.sock`. Port 0 lets the system choose; [`Handle::addresses`] tells
-    /// what it chose. `[::]` listens on IPv6 alone.
+    /// what it chose. `[::]` listens on IPv6 alone. With [`inherit`](Self::inherit), also `systemd:NAME` or `fd:NAME`.
     pub fn bind(self, address: impl Into<String>) -> Self {
         self.listen(address.into(), false, None)
+    }
+
+    /// Has listeners use sockets that this process was given, in place of opening their own: all sockets on the address of the
+    /// listener, whoever gave them. One on port 0 takes those that an earlier eproxy has opened on the same IP address and
+    /// that no other listener names. A listener on `systemd:NAME` or `fd:NAME` takes all sockets of that name, whatever
+    /// their addresses; it is an error if there is none. Sockets that no listener wants are closed, with a warning in the
+    /// log.
+    ///
+    /// Sockets that are somebody else's, such as systemd's, are left as they are at the end: so are their files.
+    pub fn inherit(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
+        self
     }
 
     /// Listens on an address for clients that speak TLS, with HTTP/2 or HTTP/1.1 as they choose; addresses are those of
@@ -220,7 +234,7 @@ impl Builder {
     /// # Errors
     ///
     /// A pattern is invalid or overlaps with another, an option is out of its bounds, an address is invalid or in use,
-    /// there is none, or the system has no thread or descriptor left. Nothing is left running then.
+    /// there is none, a socket was not handed over that is asked for by its name, or the system has no thread or descriptor left. Nothing is left running then.
     pub fn start(self) -> Result<Handle> {
         start::start(self)
     }

@@ -10,13 +10,12 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use async_std::channel::Receiver;
 
-use crate::driver::{Address, Direction};
+use crate::driver::Direction;
 use crate::error::{Error, Kind};
 use crate::telemetry::Journal;
 use crate::tls::{Acceptor, Alpn, News};
@@ -24,6 +23,7 @@ use crate::tls::{Acceptor, Alpn, News};
 use super::at_once;
 use super::desk::Desk;
 use super::downstream::{Connection, Place};
+use super::inherited::SocketFiles;
 use super::multiplex;
 use super::refuse;
 use super::worker::Worker;
@@ -44,28 +44,18 @@ pub(super) struct Entrance {
     pub(super) door: RefCell<Door>,
     /// No more are taken in.
     pub(super) is_closed: Cell<bool>,
-    /// Its file, which is removed with the last who has this.
-    pub(super) _file: Option<Arc<SocketFile>>,
+    pub(super) keeper: Keeper,
+    /// Its files, which are removed with the last who has this.
+    pub(super) _files: Option<Arc<SocketFiles>>,
 }
 
-/// The file of a unix-domain listener.
-#[derive(Debug)]
-pub(super) struct SocketFile(PathBuf);
-
-impl SocketFile {
-    pub(super) fn of(address: &Address) -> Option<Arc<Self>> {
-        match address {
-            Address::Unix(path) => Some(Arc::new(Self(path.clone()))),
-            Address::Tcp(_) => None,
-        }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Whoever removed it before had a reason.
-        let _removed = std::fs::remove_file(&self.0);
-    }
+/// Who else listens on a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Keeper {
+    #[default]
+    Nobody,
+    /// Whoever has given it, and goes on when this server has ended.
+    Somebody,
 }
 
 /// How far a connection has come.
@@ -94,7 +84,8 @@ pub(super) fn shake(
         Ok((cipher, session)) => {
             connection.stage = Stage::Shakes { _place: worker.hand() };
             connection.who.session = Some(session);
-            connection.stream.set_deadline(Direction::Read, Some(worker.edition().timeouts().handshake));
+            let patience = worker.patience(worker.edition().timeouts().handshake);
+            connection.stream.set_deadline(Direction::Read, Some(patience));
             connection.stream.wear(cipher, came);
             Some(connection)
         }

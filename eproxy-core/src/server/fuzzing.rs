@@ -72,6 +72,8 @@ impl Rehearsal {
     ///
     /// A pattern is invalid, or the system has no thread left.
     pub(crate) fn new(mut builder: Builder) -> Result<Self> {
+        // Nobody has anything to say to a server that ends: it is not waited for.
+        builder.timeouts.drain_idle = Duration::ZERO;
         Ok(Self { plan: Plan::new(&mut builder)?, journal: Journal::start().map_err(start_failed)? })
     }
 

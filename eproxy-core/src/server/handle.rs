@@ -10,23 +10,24 @@ use async_std::channel::Receiver;
 
 use crate::driver::Remote;
 use crate::error::Result;
-use crate::telemetry::{Counters, Journal, Metrics, Stats};
+use crate::telemetry::{Counters, Failure, Journal, Metrics, Stats};
 use crate::tls::News;
 
 use super::builder::Builder;
-use super::life::{Life, Phase};
+use super::inherited::Held;
+use super::life::{Legacy, Life, Phase};
 use super::orders::Orders;
 use super::replace::Listeners;
 use super::telling::Telling;
 
-/// A running server. Dropping the handle leaves the server running for as long as the program does.
-#[derive(Debug)]
+/// A running server; clones are handles of the same. Dropping it leaves the server running for as long as the program does.
+#[derive(Clone, Debug)]
 pub struct Handle {
     control: Control,
     counters: Vec<Arc<Counters>>,
-    telling: Telling,
+    telling: Arc<Telling>,
     journal: Journal,
-    listeners: Mutex<Listeners>,
+    listeners: Arc<Mutex<Listeners>>,
     /// Closed when the last worker has ended.
     ended: Receiver<Infallible>,
 }
@@ -45,10 +46,17 @@ pub enum Shutdown {
 pub(super) struct Control {
     pub(super) life: Arc<Life>,
     pub(super) workers: Vec<(Arc<Remote>, Arc<Orders>)>,
+    pub(super) held: Arc<Held>,
 }
 
 impl Control {
     pub(super) fn advance(&self, phase: Phase) {
+        match phase {
+            Phase::Running => {}
+            // Before the last connections are accepted: nobody finds the way to them any more.
+            Phase::Draining => self.held.let_go(self.life.legacy() == Legacy::HandedOn),
+            Phase::Stopped => self.held.close(),
+        }
         self.life.advance(phase);
         self.workers.iter().for_each(|(remote, _)| remote.nudge());
     }
@@ -69,14 +77,16 @@ impl Handle {
         listeners: Listeners,
         ended: Receiver<Infallible>,
     ) -> Self {
-        Self { control, counters, telling, journal, listeners: listeners.into(), ended }
+        let (telling, listeners) = (Arc::new(telling), Arc::new(listeners.into()));
+        Self { control, counters, telling, journal, listeners, ended }
     }
 
     fn listening(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The TCP addresses that are listened on, with the ports that the system chose, in the order of the `bind` calls.
+    /// The TCP addresses that are listened on, with the ports that the system chose, in the order of the `bind` calls; one
+    /// that takes inherited sockets by their name may have several.
     #[must_use]
     pub fn addresses(&self) -> Arc<[SocketAddr]> {
         self.listening().addresses()
@@ -172,8 +182,40 @@ impl Handle {
         self.telling.outlets().reopen();
     }
 
-    /// Ends the server in good order: it stops listening, closes idle connections, finishes what runs with
-    /// `Connection: close`, and breaks off what is still running after `deadline`.
+    /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
+    /// that is only [counted](Self::stats).
+    #[must_use]
+    pub fn recent_failures(&self) -> Vec<Failure> {
+        self.journal.recent().latest()
+    }
+
+    /// Whether the server is on its way to its end, or there: it takes no new connections.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.control.life.phase() != Phase::Running
+    }
+
+    /// Whether the last worker has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_closed()
+    }
+
+    /// How many workers it was started with.
+    pub(crate) fn workers(&self) -> usize {
+        self.counters.len()
+    }
+
+    /// Ends the server in good order, without a request being lost:
+    ///
+    /// * It stops listening. Whoever has connected before is served, what waits to be accepted included; the files of
+    ///   unix-domain listeners are removed. On Linux, attempts to connect that are made in the last 200 ms of listening are
+    ///   neither taken nor refused: they are made again after a second, by the system, and refused then.
+    /// * What runs is finished, with `Connection: close`. Connections on which nothing is under way stay open for
+    ///   [`Timeouts::drain_idle`](crate::Timeouts::drain_idle): a request that comes in this time is answered, with
+    ///   `Connection: close`, too. Clients that speak HTTP/2 are told to begin no further stream, and what they had begun by
+    ///   the time they heard of that is answered (RFC 9113 §6.8).
+    /// * Tunnels go on until one of their sides ends them.
+    /// * What is still running after `deadline` is broken off; with a deadline of zero, everything is, now.
     ///
     /// # Cancel safety
     ///
@@ -186,6 +228,32 @@ impl Handle {
         }
         self.wait().await;
         if is_clean { Shutdown::Clean } else { Shutdown::Forced }
+    }
+
+    /// Duplicates of all listening sockets, to be handed to another process, which takes them by
+    /// [`Builder::inherit`](crate::Builder::inherit) and listens together with this one. Several may have the same address,
+    /// one for each worker: all of them have to be handed on, as connections wait in each. None when the server does not
+    /// listen any more.
+    ///
+    /// # Errors
+    ///
+    /// `listen`: the system has no descriptor left.
+    #[cfg(unix)]
+    pub fn listening_sockets(&self) -> Result<Vec<super::ListeningSocket>> {
+        self.control.life.leave(Legacy::Lent);
+        self.control.held.lend()
+    }
+
+    /// As [`shutdown`](Self::shutdown), once another process listens on all of
+    /// [`listening_sockets`](Self::listening_sockets): what waits to be accepted is left to it, and so are the files of
+    /// unix-domain listeners.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`shutdown`](Self::shutdown).
+    pub async fn hand_over(&self, deadline: Duration) -> Shutdown {
+        self.control.life.leave(Legacy::HandedOn);
+        self.shutdown(deadline).await
     }
 
     /// Waits until the server has ended, and what it had to log of exchanges is written; that is waited for for a few seconds

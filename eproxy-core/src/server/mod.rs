@@ -8,6 +8,7 @@
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
 //! | `telling.rs` | what is told of exchanges, and where it goes |
 //! | `start.rs` | listening, starting the workers |
+//! | `inherited.rs` | listening sockets that come from elsewhere, and those that go there |
 //! | `plan.rs`, `edition.rs` | what is served, and how; the same as a worker has it at the moment |
 //! | `replace.rs`, `orders.rs` | another plan for a server that runs; how workers are told of it |
 //! | `alone.rs` | a worker on the calling thread, for tests |
@@ -50,6 +51,7 @@ mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
+mod inherited;
 mod introduce;
 mod life;
 mod multiplex;
@@ -73,3 +75,6 @@ mod worker;
 pub(crate) use alone::Alone;
 pub use builder::{Builder, Server};
 pub use handle::{Handle, Shutdown};
+pub use inherited::Inherited;
+#[cfg(unix)]
+pub use inherited::ListeningSocket;

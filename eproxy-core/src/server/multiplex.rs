@@ -81,7 +81,7 @@ async fn serve(worker: &Rc<Worker>, connection: Connection, before: Buffer) {
     let who = Who { local, is_stream: true, ..connection.who.clone() };
     let (stream, place) = connection.into_parts();
     let (wire, line) = Wire::of_client(stream, before, worker.edition().timeouts().write_idle);
-    line.set_patience(Some(worker.edition().timeouts().head));
+    line.set_patience(Some(worker.patience(worker.edition().timeouts().head)));
     // Only what stays is kept with the task.
     if let Some(codec) = Box::pin(shake(worker, wire, &line)).await {
         let mut serving = Multiplexed {

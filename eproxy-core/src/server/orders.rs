@@ -1,13 +1,19 @@
 //! What workers are told while they run.
 
 use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_std::channel::Sender;
 
+use crate::driver::Listener;
+
+use super::accept;
 use super::door::{Door, Entrance};
 use super::plan::Plan;
+use super::worker::Worker;
 
 /// The number of a listener.
 pub(super) type ListenerNumber = u32;
@@ -48,4 +54,49 @@ impl Orders {
         self.count.store(0, Ordering::Release);
         std::mem::take(&mut waiting)
     }
+}
+
+/// Takes connections in at a listener.
+///
+/// # Errors
+///
+/// The system's poll takes no more sockets.
+pub(super) fn open(
+    worker: &Rc<Worker>,
+    number: ListenerNumber,
+    socket: socket2::Socket,
+    entrance: Entrance,
+) -> io::Result<()> {
+    let listener = Listener::new(&worker.core, socket)?;
+    let entrance = Rc::new(entrance);
+    let task = worker.core.spawn(accept::run(worker.clone(), listener, entrance.clone()));
+    worker.entrances.borrow_mut().entry(number).or_default().push((task, entrance));
+    Ok(())
+}
+
+/// Puts another description of the server in the place of this one.
+pub(super) fn replace(worker: &Rc<Worker>, replacement: Replacement) {
+    let Replacement { plan, opened, kept, closed, done } = replacement;
+    let next = worker.edition().next(&plan, worker.share);
+    let before = worker.edition.replace(Rc::new(next));
+    for (number, door) in kept {
+        for (_, entrance) in worker.entrances.borrow().get(&number).into_iter().flatten() {
+            entrance.door.replace(door.clone());
+        }
+    }
+    for number in closed {
+        for (task, entrance) in worker.entrances.borrow_mut().remove(&number).into_iter().flatten() {
+            entrance.is_closed.set(true);
+            worker.core.wake(task);
+        }
+    }
+    for (number, socket, entrance) in opened {
+        if let Err(error) = open(worker, number, socket, entrance) {
+            worker.journal.note(log::Level::Error, || format!("a listener can't be used: {error}"));
+        }
+    }
+    // There may be room for more connections now.
+    worker.wake_acceptors();
+    drop(before);
+    drop(done);
 }

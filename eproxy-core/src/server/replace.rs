@@ -12,32 +12,36 @@ use std::sync::{Arc, Weak};
 
 use async_std::channel::{self, Receiver, Sender};
 
-use crate::driver::{Address, Bound};
-use crate::error::{Error, Kind, Result};
+use crate::driver::{Address, Bound, Given};
+use crate::error::Result;
 use crate::telemetry::{Journal, WatchPlan};
 use crate::tls::{Acceptor, Tls};
 use crate::upstream::Registry;
 
 use super::builder::{Builder, Listening};
-use super::door::{Door, Entrance, SocketFile};
+use super::door::{Door, Entrance, Keeper};
 use super::handle::Control;
+use super::inherited::{Held, Inherited, SocketFiles, listen};
 use super::orders::{ListenerNumber, Replacement};
-use super::plan::Plan;
+use super::plan::{Plan, start_failed};
 
 /// What a server listens on, in the order in which it was said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listeners {
     list: Vec<Open>,
     next: ListenerNumber,
+    /// Handles on the sockets, to be handed on.
+    held: Arc<Held>,
 }
 
 /// A listener.
 #[derive(Debug)]
 struct Open {
     number: ListenerNumber,
-    /// As it was asked for, and with the port that the system chose.
+    /// As it was asked for.
     text: String,
-    address: Address,
+    /// With the port that the system chose; several where it takes inherited sockets by their name.
+    addresses: Vec<Address>,
     tls: Option<Acceptor>,
     /// Whoever looks after its certificates ends with this.
     _watch: Sender<Infallible>,
@@ -47,22 +51,35 @@ struct Open {
 pub(super) struct Opening {
     number: ListenerNumber,
     text: String,
-    bound: Bound,
+    bound: Vec<Bound>,
     door: Door,
-    file: Option<Arc<SocketFile>>,
+    files: Arc<SocketFiles>,
+    /// Handles on its sockets.
+    handles: Vec<Given>,
 }
 
 impl Opening {
-    /// What one worker gets of it.
-    pub(super) fn take(&mut self) -> Option<(ListenerNumber, socket2::Socket, Entrance)> {
-        let entrance =
-            Entrance { door: self.door.clone().into(), is_closed: false.into(), _file: self.file.clone() };
-        Some((self.number, self.bound.take()?, entrance))
+    /// What one worker gets of it while so many workers, this one among them, have nothing.
+    pub(super) fn take(&mut self, workers: usize) -> Vec<(ListenerNumber, socket2::Socket, Entrance)> {
+        let Self { number, bound, door, files, .. } = self;
+        let mut taken = Vec::new();
+        for bound in bound {
+            let keeper = if bound.keeper.is_some() { Keeper::Somebody } else { Keeper::Nobody };
+            taken.extend(bound.take(workers).into_iter().map(|socket| {
+                let (door, _files) = (door.clone().into(), Some(files.clone()));
+                (*number, socket, Entrance { door, is_closed: false.into(), keeper, _files })
+            }));
+        }
+        taken
     }
 }
 
 impl Listeners {
-    /// Listens on addresses.
+    pub(super) fn new(held: Arc<Held>) -> Self {
+        Self { list: Vec::new(), next: 0, held }
+    }
+
+    /// Listens on addresses, for so many workers.
     ///
     /// # Errors
     ///
@@ -71,34 +88,45 @@ impl Listeners {
         &mut self,
         addresses: Vec<Listening>,
         doors: Vec<Door>,
+        inherited: Inherited,
         workers: usize,
+        journal: &Journal,
     ) -> Result<Vec<Opening>> {
-        let pairs = addresses.into_iter().zip(doors);
-        let opened = pairs.map(|(Listening { address: text, .. }, door)| {
-            let address = parse(&text)?;
-            let bound = Bound::new(&address, workers).map_err(|error| {
-                Error::new(Kind::Listen).detail(format!("on {text}: {error}")).because(error)
-            })?;
+        let mut all: Vec<Vec<Bound>> = addresses.iter().map(|_| Vec::new()).collect();
+        for (at, bound) in listen(&addresses, inherited, workers, journal)? {
+            all[at].push(bound);
+        }
+        let mut opening = Vec::new();
+        for ((listening, door), bound) in addresses.into_iter().zip(doors).zip(all) {
             self.next += 1;
-            let file = SocketFile::of(&bound.address);
-            Ok(Opening { number: self.next, text, bound, door, file })
-        });
-        opened.collect()
+            let handles = bound.iter().map(Bound::handles).collect::<io::Result<Vec<_>>>();
+            opening.push(Opening {
+                number: self.next,
+                text: listening.address,
+                files: Arc::new(SocketFiles::of(bound.iter())),
+                handles: handles.map_err(start_failed)?.into_iter().flatten().collect(),
+                bound,
+                door,
+            });
+        }
+        Ok(opening)
     }
 
     /// Adds listeners whose sockets have been taken by workers.
     pub(super) fn adopt(&mut self, opened: Vec<Opening>, journal: &Journal, ended: &Receiver<Infallible>) {
-        for Opening { number, text, bound, door, .. } in opened {
-            let watch = watch(&door, journal, ended);
-            let address = bound.address.clone();
-            self.list.push(Open { number, text, address, tls: door.tls, _watch: watch });
+        for Opening { number, text, bound, door, files, handles } in opened {
+            self.held.add(number, handles, &files);
+            let _watch = watch(&door, journal, ended);
+            let addresses = bound.into_iter().map(|bound| bound.address).collect();
+            self.list.push(Open { number, text, addresses, tls: door.tls, _watch });
         }
     }
 
     /// The TCP addresses.
     pub(super) fn addresses(&self) -> Arc<[SocketAddr]> {
-        let tcp = self.list.iter().filter_map(|open| match open.address {
-            Address::Tcp(address) => Some(address),
+        let all = self.list.iter().flat_map(|open| &open.addresses);
+        let tcp = all.filter_map(|address| match address {
+            Address::Tcp(address) => Some(*address),
             Address::Unix(_) => None,
         });
         tcp.collect()
@@ -106,7 +134,7 @@ impl Listeners {
 
     /// All of them, as text.
     pub(super) fn texts(&self) -> Vec<String> {
-        self.list.iter().map(|open| open.address.to_string()).collect()
+        self.list.iter().flat_map(|open| &open.addresses).map(ToString::to_string).collect()
     }
 
     /// What takes TLS connections in.
@@ -125,7 +153,7 @@ impl Listeners {
                 pairs[at] = pairs[at].or(found);
             }
         };
-        pair(&|open, text| text.parse().is_ok_and(|address: Address| address == open.address));
+        pair(&|open, text| text.parse().is_ok_and(|address| open.addresses.contains(&address)));
         pair(&|open, text| open.text == text);
         pairs
     }
@@ -159,7 +187,9 @@ impl Listeners {
                 }
             }
         }
-        let mut opening = self.open(new, new_doors, control.workers.len())?;
+        let workers = control.workers.len();
+        let inherited = std::mem::take(&mut builder.inherited);
+        let mut opening = self.open(new, new_doors, inherited, workers, journal)?;
 
         // From here on nothing fails.
         for (number, door) in &staying {
@@ -171,10 +201,11 @@ impl Listeners {
         let closed: Vec<_> = self.list.iter().filter(|open| goes(open)).map(|open| open.number).collect();
         self.list.retain(|open| !closed.contains(&open.number));
         let (done, over) = channel::bounded(1);
-        for (remote, orders) in &control.workers {
+        closed.iter().for_each(|number| self.held.let_one_go(*number));
+        for (number, (remote, orders)) in control.workers.iter().enumerate() {
             orders.give(Replacement {
                 plan: plan.clone(),
-                opened: opening.iter_mut().filter_map(Opening::take).collect(),
+                opened: opening.iter_mut().flat_map(|opening| opening.take(workers - number)).collect(),
                 kept: staying.clone(),
                 closed: closed.clone(),
                 done: done.clone(),
@@ -206,9 +237,4 @@ pub(super) fn doors(addresses: &[Listening]) -> Result<Vec<Door>> {
         Ok(Door { introduces: *introduces, tls: tls.as_ref().map(Tls::acceptor).transpose()? })
     };
     addresses.iter().map(door).collect()
-}
-
-fn parse(text: &str) -> Result<Address> {
-    text.parse()
-        .map_err(|error: io::Error| Error::new(Kind::BadAddress).detail(text.to_owned()).because(error))
 }

@@ -16,8 +16,9 @@ use super::builder::Builder;
 use super::door::Entrance;
 use super::edition::Share;
 use super::handle::{Control, Handle};
+use super::inherited::Held;
 use super::life::{Life, Phase};
-use super::orders::{ListenerNumber, Orders};
+use super::orders::{self, ListenerNumber, Orders};
 use super::plan::{Plan, start_failed};
 use super::replace::{Listeners, doors};
 use super::telling::{Outlets, Telling};
@@ -41,12 +42,14 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
     let journal = Journal::start().map_err(start_failed)?;
     let outlets = Outlets::default().next(&builder.wanted, &journal)?;
     plan.watch = outlets.plan.clone();
-    let mut listeners = Listeners::default();
-    let mut opening = listeners.open(builder.addresses, doors, workers)?;
+    let held = Arc::new(Held::default());
+    let mut listeners = Listeners::new(held.clone());
+    let inherited = std::mem::take(&mut builder.inherited);
+    let mut opening = listeners.open(builder.addresses, doors, inherited, workers, &journal)?;
 
     let (ended, end) = async_std::channel::bounded(1);
     let life = Arc::new(Life::new());
-    let mut control = Control { life: life.clone(), workers: Vec::new() };
+    let mut control = Control { life: life.clone(), workers: Vec::new(), held };
     let mut counters = Vec::new();
     for number in 0..workers {
         let orders = Arc::new(Orders::default());
@@ -58,7 +61,7 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
             orders: orders.clone(),
             share: Share { number, of: workers },
         };
-        let sockets = opening.iter_mut().filter_map(|opening| opening.take()).collect();
+        let sockets = opening.iter_mut().flat_map(|opening| opening.take(workers - number)).collect();
         match spawn(number, Job { plan: plan.clone(), common, sockets, ended: ended.clone() }) {
             Ok(remote) => control.workers.push((remote, orders)),
             Err(error) => {
@@ -95,7 +98,7 @@ fn spawn(number: usize, job: Job) -> io::Result<Arc<Remote>> {
             let worker = Worker::new(&core, &plan, common);
             drop(plan);
             for (number, socket, entrance) in sockets {
-                worker.open(number, socket, entrance)?;
+                orders::open(&worker, number, socket, entrance)?;
             }
             io::Result::Ok((worker, core))
         };

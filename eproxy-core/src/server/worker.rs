@@ -18,24 +18,24 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::driver::{Core, Direction, Listener, Peer, Stream, TaskId, Wakeup};
+use crate::driver::{Core, Direction, Peer, Stream, TaskId, Wakeup};
 use crate::error::Kind;
 use crate::telemetry::{Counters, Journal};
 
-use super::accept;
 use super::at_once;
 use super::desk::Desk;
 use super::door::{self, Entrance, Stage};
 use super::downstream::{Connection, Place};
 use super::edition::{Edition, Share};
+use super::exchange::After;
 use super::flight::{self, Flight};
 use super::life::{Life, Phase};
 use super::multiplex::Begun;
-use super::orders::{ListenerNumber, Orders, Replacement};
+use super::orders::{self, ListenerNumber, Orders};
 use super::owner::Owner;
 use super::plan::Plan;
 use super::refuse;
@@ -57,11 +57,11 @@ pub(super) struct Worker {
     pub(super) core: Rc<Core>,
     pub(super) counters: Arc<Counters>,
     pub(super) journal: Journal,
-    life: Arc<Life>,
+    pub(super) life: Arc<Life>,
     orders: Arc<Orders>,
-    share: Share,
+    pub(super) share: Share,
     /// What is served, and how.
-    edition: RefCell<Rc<Edition>>,
+    pub(super) edition: RefCell<Rc<Edition>>,
     /// The server finishes what runs and takes nothing new.
     draining: Rc<Cell<bool>>,
     /// Connections between requests.
@@ -86,8 +86,12 @@ pub(super) struct Worker {
     /// The number of handshakes that go on.
     shaking: Rc<Cell<usize>>,
     /// The listeners with their accept loops, which end when the server drains or wait for connections to close.
-    entrances: RefCell<HashMap<ListenerNumber, (TaskId, Rc<Entrance>)>>,
+    pub(super) entrances: RefCell<HashMap<ListenerNumber, Vec<(TaskId, Rc<Entrance>)>>>,
     accept_waits: Cell<bool>,
+    /// The number of accept loops that go on.
+    accepting: Rc<Cell<usize>>,
+    /// Until when idle connections stay open while the server drains.
+    grace: Cell<Option<Instant>>,
 }
 
 impl Worker {
@@ -118,6 +122,8 @@ impl Worker {
             shaking: Rc::default(),
             entrances: RefCell::default(),
             accept_waits: Cell::new(false),
+            accepting: Rc::default(),
+            grace: Cell::new(None),
         })
     }
 
@@ -145,11 +151,8 @@ impl Worker {
 
     /// Closes all connections that no task holds.
     pub(super) fn close(&self) {
-        let parked = std::mem::take(&mut *self.parked.borrow_mut());
-        drop(parked);
-        let flights = std::mem::take(&mut *self.flights.borrow_mut());
-        let tunnels = std::mem::take(&mut *self.tunnels.borrow_mut());
-        drop((flights, tunnels));
+        drop(self.parked.take());
+        drop((self.flights.take(), self.tunnels.take()));
         self.edition().site.upstreams.pool.clear();
         self.seats.borrow_mut().clear();
         self.counters.open.set(self.open.get() as u64);
@@ -160,48 +163,9 @@ impl Worker {
         self.edition.borrow().clone()
     }
 
-    /// Takes connections in at a listener.
-    ///
-    /// # Errors
-    ///
-    /// The system's poll takes no more sockets.
-    pub(super) fn open(
-        self: &Rc<Self>,
-        number: ListenerNumber,
-        socket: socket2::Socket,
-        entrance: Entrance,
-    ) -> std::io::Result<()> {
-        let listener = Listener::new(&self.core, socket)?;
-        let entrance = Rc::new(entrance);
-        let task = self.core.spawn(accept::run(self.clone(), listener, entrance.clone()));
-        self.entrances.borrow_mut().insert(number, (task, entrance));
-        Ok(())
-    }
-
-    /// Puts another description of the server in the place of this one.
-    fn replace(self: &Rc<Self>, replacement: Replacement) {
-        let Replacement { plan, opened, kept, closed, done } = replacement;
-        let next = self.edition().next(&plan, self.share);
-        let before = self.edition.replace(Rc::new(next));
-        for (number, door) in kept {
-            self.entrances.borrow().get(&number).map(|(_, entrance)| entrance.door.replace(door));
-        }
-        for number in closed {
-            let entrance = self.entrances.borrow_mut().remove(&number);
-            entrance.inspect(|(task, entrance)| {
-                entrance.is_closed.set(true);
-                self.core.wake(*task);
-            });
-        }
-        for (number, socket, entrance) in opened {
-            if let Err(error) = self.open(number, socket, entrance) {
-                self.journal.note(log::Level::Error, || format!("a listener can't be used: {error}"));
-            }
-        }
-        // There may be room for more connections now.
-        self.wake_acceptors();
-        drop(before);
-        drop(done);
+    /// A place among the accept loops, for as long as one goes on.
+    pub(super) fn acceptor(&self) -> Place {
+        Place::new(&self.accepting)
     }
 
     /// Whether the server finishes what runs and takes nothing new.
@@ -270,20 +234,31 @@ impl Worker {
         self.desk.borrow_mut()
     }
 
-    /// Leaves a connection without a task until it can be read; it is closed when the server drains and nothing is on its
-    /// way to it.
-    pub(super) fn park(self: &Rc<Self>, connection: Connection) {
-        if self.is_draining() && !connection.stream.is_sending() {
-            return;
+    /// How long a connection may say nothing that has so long otherwise: while the server drains, no longer than others.
+    pub(super) fn patience(&self, otherwise: Duration) -> Duration {
+        match self.grace.get() {
+            Some(end) => otherwise.min(end.saturating_duration_since(self.core.now())),
+            None => otherwise,
         }
-        let edition = self.edition.borrow();
-        let timeouts = edition.timeouts();
-        let patience = if connection.served { timeouts.keep_alive } else { timeouts.head };
+    }
+
+    /// Leaves a connection without a task until it can be read; it is closed when the server drains, idle connections have
+    /// had their time, and nothing is on its way to it.
+    pub(super) fn park(self: &Rc<Self>, connection: Connection) {
+        let usual = {
+            let edition = self.edition.borrow();
+            let timeouts = edition.timeouts();
+            if connection.served { timeouts.keep_alive } else { timeouts.head }
+        };
+        let patience = match self.patience(usual) {
+            Duration::ZERO if !connection.stream.is_sending() => return,
+            Duration::ZERO => usual,
+            patience => patience,
+        };
         // The time of a handshake is that of all of it.
         if !matches!(connection.stage, Stage::Shakes { .. }) {
             connection.stream.set_deadline(Direction::Read, Some(patience));
         }
-        drop(edition);
         {
             let mut parked = self.parked.borrow_mut();
             let entry = parked.vacant_entry();
@@ -323,6 +298,11 @@ impl Worker {
             (Stage::Ready, false) => at_once::serve(self, connection, desk),
             (Stage::Shakes { .. }, false) => door::on_shaking(self, connection, desk),
             (Stage::Introduces(_), false) => self.give_seat(connection, Job::Serve, desk),
+            (_, true) if self.is_draining() => {
+                if connection.stream.is_sending() {
+                    self.give_seat(connection, Job::End(After::Close), desk);
+                }
+            }
             (Stage::Shakes { .. }, true) => door::fail(self, &connection, &Kind::TlsTimeout.into()),
             (_, true) if !connection.served => self.counters.failure(Kind::HeadTimeout),
             (_, true) => {}
@@ -353,8 +333,25 @@ impl Worker {
         is_wanted
     }
 
-    fn wake_acceptors(&self) {
-        self.entrances.borrow().values().for_each(|(task, _)| self.core.wake(*task));
+    pub(super) fn wake_acceptors(&self) {
+        self.entrances.borrow().values().flatten().for_each(|(task, _)| self.core.wake(*task));
+    }
+
+    /// Begins to end: nobody is let in any more, and connections on which nothing is under way have a little time in which a
+    /// request that was sent to them may come.
+    fn drain(&self) {
+        let grace = self.edition().timeouts().drain_idle;
+        self.grace.set(Some(self.core.now() + grace));
+        self.wake_acceptors();
+        if grace.is_zero() {
+            // Those on which an answer is on its way are closed when it has left.
+            self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
+        } else {
+            for (_, connection) in &*self.parked.borrow() {
+                connection.stream.set_deadline(Direction::Read, Some(grace));
+            }
+        }
+        self.multiplexed.borrow().iter().for_each(|task| self.core.wake(*task));
     }
 
     fn on_turn(self: &Rc<Self>) {
@@ -362,21 +359,19 @@ impl Worker {
         for tunnel in later {
             self.core.contain(|| tunnels::advance(self, tunnel, &mut self.desk.borrow_mut().input));
         }
-        self.orders.take().into_iter().for_each(|replacement| self.replace(replacement));
+        self.orders.take().into_iter().for_each(|replacement| orders::replace(self, replacement));
         self.counters.task_panics.set(self.core.panics());
         if self.accept_waits.get() && self.has_room() {
             self.wake_acceptors();
         }
         let phase = self.life.phase();
         if phase >= Phase::Draining && !self.draining.replace(true) {
-            self.wake_acceptors();
-            // Those on which an answer is on its way are closed when it has left.
-            self.parked.borrow_mut().retain(|_, connection| connection.stream.is_sending());
-            self.multiplexed.borrow().iter().for_each(|task| self.core.wake(*task));
+            self.drain();
         }
         self.counters.open.set(self.open.get() as u64);
         self.counters.http2_open_streams.set(self.streams.get() as u64);
-        if phase == Phase::Stopped || (self.is_draining() && self.open.get() == 0) {
+        let is_over = self.is_draining() && self.open.get() == 0 && self.accepting.get() == 0;
+        if phase == Phase::Stopped || is_over {
             self.core.stop();
         }
     }

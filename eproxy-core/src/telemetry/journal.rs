@@ -10,6 +10,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use log::Level;
 
+use super::failure::FailureLine;
+use super::recent::Recent;
+
 /// Lines that may wait for the log; further ones are dropped and counted.
 const WAITING: usize = 1024;
 
@@ -18,6 +21,7 @@ const WAITING: usize = 1024;
 pub(crate) struct Journal {
     lines: SyncSender<(Level, String)>,
     dropped: Arc<AtomicU64>,
+    recent: Recent,
 }
 
 impl Journal {
@@ -31,7 +35,18 @@ impl Journal {
         let dropped = Arc::new(AtomicU64::new(0));
         let lost = dropped.clone();
         std::thread::Builder::new().name("eproxy-log".into()).spawn(move || hand_on(&waiting, &lost))?;
-        Ok(Self { lines, dropped })
+        Ok(Self { lines, dropped, recent: Recent::default() })
+    }
+
+    /// Leaves the line of a failure, which is kept among the last of them, too.
+    pub(crate) fn note_failure(&self, line: &FailureLine<'_>) {
+        self.recent.note(line);
+        self.note(line.error.kind().row().level, || line.to_string());
+    }
+
+    /// The last failures.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Leaves a line, which is made only if it will be logged.

@@ -19,6 +19,7 @@
 //! | `dice.rs`, `text.rs`, `redact.rs` | chance; numbers and JSON in a buffer; what must not be read in a log |
 //! | `failure.rs` | [`FailureLine`]: what is logged of a failure |
 //! | `journal.rs` | [`Journal`]: log lines on their way off the cores |
+//! | `recent.rs` | [`Failure`]: the last of them, kept for whoever looks at a server |
 
 mod access_line;
 mod access_log;
@@ -33,6 +34,7 @@ mod log_buffer;
 mod metrics;
 mod openmetrics;
 mod process;
+mod recent;
 mod redact;
 mod request_id;
 mod span;
@@ -58,6 +60,8 @@ pub(crate) use histogram::Histogram;
 pub(crate) use journal::Journal;
 pub(crate) use log_buffer::LogQueue;
 pub(crate) use metrics::Losses;
+pub use recent::Failure;
+pub(crate) use recent::Recent;
 pub(crate) use span::{Span, SpanNews, SpanQueue, SpanSide, Value};
 pub(crate) use tally::{ClassCounters, RouteTally};
 pub(crate) use trace::TraceRules;

@@ -261,7 +261,8 @@ impl Lab {
         self.world.now()
     }
 
-    /// Has the server finish what runs and take nothing new, as [`Handle::shutdown`](crate::Handle::shutdown) does.
+    /// Has the server finish what runs and take nothing new, as [`Handle::shutdown`](crate::Handle::shutdown) does: idle
+    /// connections are open until the clock has moved by [`Timeouts::drain_idle`](crate::Timeouts::drain_idle).
     pub fn drain(&self) {
         if let Some(server) = self.world.server() {
             server.drain();

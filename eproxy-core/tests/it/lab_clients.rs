@@ -149,9 +149,14 @@ fn a_client_is_where_it_says_it_is() {
 #[test]
 fn a_server_that_drains_finishes_what_runs() {
     let (lab, _app) = lab(Script::new().latency(seconds(5)).answer(200, "done"));
-    let (idle, busy) = (lab.connect(), lab.send(get("/")));
+    let (idle, asks, busy) = (lab.connect(), lab.connect(), lab.send(get("/")));
     lab.drain();
-    assert!(idle.is_closed());
+    lab.advance(Duration::from_millis(500));
+    assert!(!idle.is_closed(), "a request may be on its way to the server");
+    asks.send(get("/"));
+    lab.advance(seconds(1));
+    assert!(idle.is_closed() && !asks.is_closed());
+    assert!(asks.received_to_end().ends_with(b"done"));
     let reply = lab.wait(busy);
     assert_eq!((reply.text(), reply.header("connection")), ("done", Some("close")));
     assert_eq!(lab.stats().open, 0);

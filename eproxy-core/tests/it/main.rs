@@ -1,6 +1,17 @@
 //! The server from outside, one file for each promise. Everything is said in bytes over loopback sockets, or in a lab.
 
+mod admin_access;
+mod admin_api;
+mod admin_events;
 mod bodies;
+#[cfg(all(feature = "config", unix))]
+mod config_broken;
+#[cfg(all(feature = "config", unix))]
+mod config_pages;
+#[cfg(all(feature = "config", unix))]
+mod config_reload;
+#[cfg(all(feature = "config", unix))]
+mod config_served;
 mod conversions;
 #[cfg(feature = "dns")]
 mod discovery_dns;
@@ -43,6 +54,8 @@ mod http2_streaming;
 mod http2_timeouts;
 mod http2_upstreams;
 mod http2_websockets;
+#[cfg(unix)]
+mod inherited_sockets;
 mod keep_alive_and_pipelining;
 mod lab;
 mod lab_clients;
@@ -51,6 +64,10 @@ mod lab_handlers;
 mod lab_upstreams;
 mod limits;
 mod listeners;
+#[cfg(unix)]
+mod local_files;
+mod local_fixed;
+mod local_redirect;
 mod mutations;
 mod peer;
 mod proxy_buffering;

@@ -1,16 +1,23 @@
 //! How servers begin and end.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use async_std::task;
-use eproxy_core::{Request, Response, Server, Shutdown};
+use eproxy_core::{Limits, Request, Response, Server, Shutdown, Timeouts};
 
 use crate::support::{Connection, Helper, PATIENCE, Running, eventually, get, start};
 
+/// Servers that do not wait for what may still come on idle connections.
 fn hello(name: &'static str) -> Running {
-    start(Server::builder().workers(2).get("/", move |_: Request, res: Response| res.send(name)))
+    let timeouts = Timeouts { drain_idle: Duration::ZERO, ..Timeouts::default() };
+    start(
+        Server::builder()
+            .timeouts(timeouts)
+            .workers(2)
+            .get("/", move |_: Request, res: Response| res.send(name)),
+    )
 }
 
 fn refuses_connections(address: std::net::SocketAddr) -> bool {
@@ -38,15 +45,102 @@ fn what_runs_is_finished_with_connection_close_and_what_rests_is_closed() {
         let end = task::block_on(server.handle().shutdown(PATIENCE));
         (server, end)
     });
+    eventually("the port is closed", || refuses_connections(address));
+    // They have their time, and then they are closed.
     idle.is_closed();
     fresh.is_closed();
-    eventually("the port is closed", || refuses_connections(address));
     res.send("finished");
     let reply = busy.reply();
     assert_eq!((reply.text(), reply.says_close()), ("finished", true));
     busy.is_closed();
     let (server, end) = ending.join();
     assert_eq!((end, server.stats().open), (Shutdown::Clean, 0));
+}
+
+#[test]
+fn a_request_that_comes_when_the_server_ends_is_answered_with_connection_close() {
+    let timeouts = Timeouts { drain_idle: PATIENCE, ..Timeouts::default() };
+    let hello = |_: Request, res: Response| res.send("hello");
+    let server = start(Server::builder().timeouts(timeouts).workers(2).get("/", hello));
+    let address = server.address();
+    let mut used = server.connect();
+    assert_eq!(used.ask(get("/")).text(), "hello");
+    let fresh = server.connect();
+    let mut half = server.connect();
+    half.send("GET / HT");
+    eventually("all are accepted", || server.stats().open == 3);
+    let ending = Helper::run(move || task::block_on(server.handle().shutdown(PATIENCE)));
+    eventually("the port is closed", || refuses_connections(address));
+    half.send("TP/1.1\r\nHost: test\r\n\r\n");
+    assert!(half.reply().says_close());
+    half.is_closed();
+    for mut client in [fresh, used] {
+        let reply = client.ask(get("/"));
+        assert_eq!((reply.text(), reply.says_close()), ("hello", true));
+        client.is_closed();
+    }
+    assert_eq!(ending.join(), Shutdown::Clean);
+}
+
+#[test]
+fn whoever_waits_to_be_accepted_is_served() {
+    // All places are taken, so that the next ones have to wait.
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let (give, take) = channel();
+    let server = start(
+        Server::builder()
+            .limits(limits)
+            .workers(1)
+            .get("/wait", move |_: Request, res: Response| give.send(res).unwrap())
+            .get("/", |_: Request, res: Response| res.send("hello")),
+    );
+    let mut busy = server.connect();
+    busy.send(get("/wait"));
+    let res = take.recv().unwrap();
+    let mut waiting: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    waiting.iter_mut().for_each(|client| client.send(get("/")));
+    let ending = Helper::run(move || task::block_on(server.handle().shutdown(PATIENCE)));
+    for client in &mut waiting {
+        let reply = client.reply();
+        assert_eq!((reply.text(), reply.says_close()), ("hello", true));
+        client.is_closed();
+    }
+    res.send("finished");
+    assert_eq!(busy.reply().text(), "finished");
+    assert_eq!(ending.join(), Shutdown::Clean);
+}
+
+/// Asks again and again, over connections that are kept and new ones, until nobody listens; says how many were answered.
+fn ask_without_end(address: std::net::SocketAddr) -> usize {
+    let mut answered = 0;
+    loop {
+        let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) else { return answered };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Connection::over(stream);
+        // Few on each: connecting is a part of the load.
+        for _ in 0..5 {
+            let reply = client.ask(get("/"));
+            assert_eq!(reply.text(), "loaded");
+            answered += 1;
+            if reply.says_close() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_request_is_lost_when_a_server_ends_under_load() {
+    for round in 0..5 {
+        let server =
+            start(Server::builder().workers(2).get("/", move |_: Request, res: Response| res.send("loaded")));
+        let address = server.address();
+        let clients: Vec<_> = (0..8).map(|_| Helper::run(move || ask_without_end(address))).collect();
+        eventually("they are at work", || server.stats().accepted > 100);
+        assert_eq!(task::block_on(server.handle().shutdown(PATIENCE)), Shutdown::Clean, "round {round}");
+        let answered: usize = clients.into_iter().map(Helper::join).sum();
+        assert!(answered > 100, "{answered}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A folder of the test's own, for unix-domain sockets.
+//! A folder of the test's own, for files and unix-domain sockets.
 
 use std::path::{Path, PathBuf};
 

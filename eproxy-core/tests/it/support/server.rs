@@ -34,6 +34,11 @@ impl Running {
         Self(Some(builder.start().expect("the server starts")))
     }
 
+    /// Takes over one that runs.
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self(Some(handle))
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         self.0.as_ref().expect("the server is there until it is dropped")
     }

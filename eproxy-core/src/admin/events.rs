@@ -1,0 +1,51 @@
+//! The state, once a second, for as long as somebody listens: server-sent events (WHATWG HTML §9.2).
+
+use futures_lite::future;
+
+use crate::error::Result;
+use crate::handler::BodyWriter;
+
+use super::shared::{PERIOD, Stream};
+
+/// How long whoever has lost the stream waits before it asks for another, in milliseconds.
+const RETRY: u32 = 2000;
+
+/// Events between two comments, which say that somebody is there where events say nothing new.
+const HEARTBEAT: u32 = 15;
+
+/// Tells until nobody listens any more, or the listener ends.
+pub(super) async fn tell(stream: Stream, mut writer: BodyWriter) {
+    // Whoever listened is gone: there is nobody to be told of it.
+    let _gone = until_gone(&stream, &mut writer).await;
+    writer.finish();
+}
+
+async fn until_gone(stream: &Stream, writer: &mut BodyWriter) -> Result<()> {
+    writer.send(format!("retry: {RETRY}\n\n{}", event(&stream.state()))).await?;
+    for number in 1_u32.. {
+        let is_gone = async {
+            writer.closed().await;
+            true
+        };
+        let is_time = async {
+            async_std::task::sleep(PERIOD).await;
+            false
+        };
+        if future::or(is_gone, is_time).await || stream.is_ending() {
+            break;
+        }
+        if number % HEARTBEAT == 0 {
+            writer.send(": here\n\n").await?;
+        }
+        let told = stream.event();
+        if !told.is_empty() {
+            writer.send(event(&told)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// JSON has no line breaks but those that it is printed with.
+fn event(json: &str) -> String {
+    format!("data: {json}\n\n")
+}

@@ -1,0 +1,204 @@
+//! What all answers of an admin listener are made from.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::server::Handle;
+
+use super::callbacks::Callbacks;
+use super::gate::Gate;
+use super::groups::GroupState;
+use super::history::{Extent, History, Moment};
+use super::process;
+use super::state::State;
+
+/// How often it is looked what was counted, and how often those who listen are told.
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
+
+/// Pages that may listen to events at once.
+const STREAMS: usize = 16;
+
+/// Events in which failures are told again: one that gets lost in between does no harm.
+const TOLD: u64 = 3;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The server that is shown.
+    pub(super) server: Handle,
+    /// The admin listener itself.
+    own: OnceLock<Handle>,
+    pub(super) gate: Gate,
+    pub(super) callbacks: Callbacks,
+    /// Milliseconds since 1970, and the same as an instant.
+    pub(super) started_at: u64,
+    pub(super) started: Instant,
+    recorded: Mutex<Recorded>,
+    streams: AtomicUsize,
+    is_reloading: AtomicBool,
+}
+
+/// What is written down once a second.
+#[derive(Debug, Default)]
+struct Recorded {
+    history: History,
+    /// How often that was.
+    number: u64,
+    /// The failure that was the newest then, and when that changed.
+    newest: u64,
+    changed: u64,
+    /// What those who listen are told.
+    event: Arc<str>,
+}
+
+/// A place among those who listen, or the right to reload; free again when it is dropped.
+pub(super) struct Stream(Arc<Shared>);
+pub(super) struct Reloading<'a>(&'a AtomicBool);
+
+impl Shared {
+    pub(super) fn new(server: Handle, gate: Gate, callbacks: Callbacks) -> Self {
+        let (started, started_at) = now();
+        let shared = Self {
+            server,
+            own: OnceLock::new(),
+            gate,
+            callbacks,
+            started_at,
+            started,
+            recorded: Mutex::default(),
+            streams: AtomicUsize::new(0),
+            is_reloading: AtomicBool::new(false),
+        };
+        shared.record();
+        shared
+    }
+
+    pub(super) fn set_own(&self, own: Handle) {
+        // It is started once.
+        let _first = self.own.set(own);
+    }
+
+    /// Whether the admin listener is ending.
+    pub(super) fn is_ending(&self) -> bool {
+        self.own.get().is_some_and(Handle::is_draining)
+    }
+
+    /// Why the server is not ready; nothing if it is.
+    pub(super) fn reasons(&self) -> Vec<&'static str> {
+        match (self.server.has_ended(), self.server.is_draining()) {
+            (true, _) => vec!["the server has ended"],
+            (_, true) => vec!["the server is draining: it takes no new connections"],
+            (false, false) => vec![],
+        }
+    }
+
+    pub(super) fn groups(&self) -> Vec<GroupState> {
+        let groups = self.callbacks.groups();
+        groups.into_iter().map(|(name, group)| GroupState::of(name, &group)).collect()
+    }
+
+    /// Everything that is known now, as JSON.
+    pub(super) fn state(&self) -> String {
+        // The groups are asked for before the lock is taken: that calls the program.
+        let groups = self.groups();
+        json(&State::now(self, groups, &self.recorded().history, Extent::All, true))
+    }
+
+    /// What those who listen are told next.
+    pub(super) fn event(&self) -> Arc<str> {
+        self.recorded().event.clone()
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what was counted up to now.
+    fn record(&self) {
+        let groups = self.groups();
+        let moment = self.moment();
+        let mut recorded = self.recorded();
+        recorded.history.add(moment, &groups);
+        recorded.number += 1;
+        let newest = self.server.recent_failures().first().map_or(0, |failure| failure.number);
+        if newest != recorded.newest {
+            (recorded.newest, recorded.changed) = (newest, recorded.number);
+        }
+        if self.streams.load(Ordering::Relaxed) > 0 {
+            let has_news = recorded.number - recorded.changed < TOLD;
+            let state = State::now(self, groups, &recorded.history, Extent::Latest, has_news);
+            recorded.event = json(&state).into();
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        let (instant, at) = now();
+        let stats = self.server.stats();
+        Moment {
+            instant,
+            at,
+            requests: stats.requests,
+            open: stats.open,
+            upstream: None,
+            cpu: process::cpu_time(),
+        }
+    }
+
+    /// A place among those who listen; none where all are taken.
+    pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
+        let more = |streams| (streams < STREAMS).then_some(streams + 1);
+        let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Stream(self.clone()))
+    }
+
+    /// The right to reload; none while somebody else does.
+    pub(super) fn reload(&self) -> Option<Reloading<'_>> {
+        (!self.is_reloading.swap(true, Ordering::AcqRel)).then_some(Reloading(&self.is_reloading))
+    }
+}
+
+impl std::ops::Deref for Stream {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reloading<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Writes down what is counted, once a second, for as long as the admin listener is there.
+pub(super) async fn sample(shared: Weak<Shared>) {
+    loop {
+        async_std::task::sleep(PERIOD).await;
+        match shared.upgrade() {
+            Some(shared) => shared.record(),
+            None => return,
+        }
+    }
+}
+
+/// The time, for rates and for people: as an instant, and in milliseconds since 1970.
+pub(super) fn now() -> (Instant, u64) {
+    #[expect(clippy::disallowed_methods, reason = "off the cores; nothing that is served depends on it")]
+    let (instant, wall) = (Instant::now(), SystemTime::now());
+    (instant, milliseconds(wall))
+}
+
+pub(super) fn milliseconds(wall: SystemTime) -> u64 {
+    wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+fn json(state: &State) -> String {
+    serde_json::to_string(state).expect("names and numbers can be written as JSON")
+}
