@@ -91,10 +91,13 @@ pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
 pub use proxy::{
-    BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
+    BodyFilter, Bound, Done, Flow, Forward, IntoFlow, Leads, Onward, OnwardEndpoint, Proxy, ProxyRequest,
+    ProxyResponse, Unit, UpstreamRequest,
 };
-pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
-pub use server::{Builder, Handle, Server, Shutdown};
+pub use router::{
+    Candidate, ChosenRoute, Finding, Hidden, Match, Mount, Mounted, Route, Unreachable, Verdict,
+};
+pub use server::{Asked, Builder, Explanation, Handle, Outcome, Server, Shutdown};
 pub use telemetry::{Attempt, Phase, Stats};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
@@ -117,6 +120,8 @@ mod guides {
     struct Proxying;
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../docs/routing.md")]
+    struct Routing;
     #[doc = include_str!("../../docs/tls.md")]
     struct Tls;
     #[cfg(feature = "dns")]

@@ -203,6 +203,7 @@ impl Forward {
         };
         Ok(Reverse {
             group: None,
+            endpoints: None,
             wishes: None,
             options: self.options,
             request,

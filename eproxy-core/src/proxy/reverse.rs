@@ -14,7 +14,7 @@ use crate::driver::Direction;
 use crate::error::{Error, Kind};
 use crate::message::hop;
 use crate::tunnel::ProxyProtocol;
-use crate::upstream::{Choice, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
+use crate::upstream::{Choice, Group, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
 
 use super::answer_head::AnswerRules;
 use super::ask::ask;
@@ -38,6 +38,8 @@ use super::upload::Upload;
 pub(crate) struct Reverse {
     /// None where every request names its own endpoint.
     pub(super) group: Option<GroupNumber>,
+    /// The group itself, for whoever asks about it.
+    pub(super) endpoints: Option<Group>,
     /// What the group wants to know of requests.
     pub(super) wishes: Option<Wishes>,
     pub(super) options: UpstreamOptions,

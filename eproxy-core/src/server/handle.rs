@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::telemetry::{Counters, Stats};
 use crate::tls::{Acceptor, News};
 
+use super::explain::Explains;
 use super::worker::{Life, Phase};
 
 /// A running server. Dropping the handle leaves the server running for as long as the program does.
@@ -23,6 +24,7 @@ pub struct Handle {
     pub(super) counters: Vec<Arc<Counters>>,
     /// What takes TLS connections in.
     pub(super) acceptors: Vec<Acceptor>,
+    pub(super) explains: Explains,
     /// Closed when the last worker has ended.
     pub(super) ended: Receiver<Infallible>,
 }

@@ -6,6 +6,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
+//! | `check.rs` | what is not right with that |
 //! | `start.rs` | listening, starting the workers |
 //! | `plan.rs` | what workers are made from |
 //! | `alone.rs` | a worker on the calling thread, for tests |
@@ -25,6 +26,7 @@
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
 //! | `pass.rs` | an exchange that is passed on and has to be waited for |
+//! | `asked.rs`, `explain.rs`, `explanation.rs` | a request that is asked about; what becomes of it and why; how that is told |
 //! | `refuse.rs` | answers that the server gives by itself |
 //! | `upload.rs`, `download.rs` | the bodies of an exchange |
 //! | `upgrade.rs` | a connection that a handler has taken over |
@@ -32,13 +34,17 @@
 
 mod accept;
 mod alone;
+mod asked;
 mod at_once;
 mod builder;
+mod check;
 mod connection;
 mod desk;
 mod door;
 mod download;
 mod exchange;
+mod explain;
+mod explanation;
 mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
@@ -60,5 +66,7 @@ mod who;
 mod worker;
 
 pub(crate) use alone::Alone;
+pub use asked::Asked;
 pub use builder::{Builder, Server};
+pub use explanation::{Explanation, Outcome};
 pub use handle::{Handle, Shutdown};

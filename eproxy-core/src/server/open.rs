@@ -16,6 +16,7 @@ use crate::upstream::Pick;
 use crate::{Request, Response};
 
 use super::desk::Desk;
+use super::explain;
 use super::refuse::unrouted;
 use super::upload::Upload;
 use super::who::Who;
@@ -61,12 +62,23 @@ pub(super) fn open(
     length: usize,
 ) -> Result<Opening, Kind> {
     let line = RequestLine { version: who.version(line.version), ..line };
+    let length = match &worker.options.explain {
+        Some(name) if !who.is_trusted && explain::asks(name, desk.input.data(), &desk.fields) => {
+            explain::forget(name, desk, length)
+        }
+        _ => length,
+    };
     let bytes = &desk.input.data()[..length];
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
     let form = Form::parse(line.method.of(bytes), line.target.of(bytes))?;
     worker.site.counters.requests.add();
 
     let head = read_head(bytes, length, line, facts, &form);
+    if let Some(name) = &worker.options.explain
+        && explain::asks(name, bytes, &desk.fields)
+    {
+        return Ok(explain::answer(worker, who, desk, &head));
+    }
     if head.authority.is_some()
         && let Some(reverse) = worker.table.forward()
     {
@@ -78,13 +90,7 @@ pub(super) fn open(
     }
     check_host(who, &head, bytes, &desk.fields)?;
     let path = target::canonical(head.path.of(bytes));
-    let sought = Sought {
-        method: line.method.of(bytes),
-        path: &path,
-        query: head.query.map(|query| query.of(bytes)),
-        authority: head.authority.map(|authority| authority.of(bytes)),
-        lines: Lines::of_head(bytes, &desk.fields),
-    };
+    let sought = sought(bytes, &desk.fields, &head, &path);
     let (found, params, route, body_limit) = match worker.table.choose(&sought) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
         choice => {
@@ -223,8 +229,25 @@ fn ask(handler: &dyn Handler, request: Request, reply: &mut Arc<Reply>) -> Optio
     }
 }
 
+/// A request as routes look at it; `path` is its canonical path.
+pub(super) fn sought<'a>(bytes: &'a [u8], fields: &'a [Field], head: &Head, path: &'a str) -> Sought<'a> {
+    Sought {
+        method: head.line.method.of(bytes),
+        path,
+        query: head.query.map(|query| query.of(bytes)),
+        authority: head.authority.map(|authority| authority.of(bytes)),
+        lines: Lines::of_head(bytes, fields),
+    }
+}
+
 /// What the head of a request says, with the places of the target's parts in it.
-fn read_head(bytes: &[u8], length: usize, line: RequestLine, facts: RequestFacts, form: &Form) -> Head {
+pub(super) fn read_head(
+    bytes: &[u8],
+    length: usize,
+    line: RequestLine,
+    facts: RequestFacts,
+    form: &Form,
+) -> Head {
     let base = line.target.start as usize;
     let span = |range: &Range<usize>| Span::new(base + range.start, base + range.end);
     let (path, query, authority) = match form {

@@ -12,7 +12,9 @@ use crate::router::{Route, Table};
 use crate::telemetry::{Counters, Journal};
 use crate::upstream::Registry;
 
+use super::asked::check_name;
 use super::builder::Builder;
+use super::explain::Explains;
 use super::trust::Trusted;
 use super::worker::{Life, Options, Worker};
 
@@ -24,6 +26,8 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) trusted: Trusted,
+    /// See [`Builder::explain_header`].
+    pub(super) explain: Option<Arc<str>>,
     pub(super) journal: Journal,
     pub(super) life: Arc<Life>,
 }
@@ -37,6 +41,7 @@ impl Plan {
     pub(super) fn new(builder: &mut Builder) -> Result<Self> {
         let trusted = Trusted::parse(&builder.trusted)?;
         check(&builder.limits)?;
+        builder.explain.as_deref().map_or(Ok(()), check_name)?;
         let (routes, forward) = (std::mem::take(&mut builder.routes), builder.forward.take());
         let (table, mut registry) = table(routes, forward)?;
         registry.begin();
@@ -46,6 +51,7 @@ impl Plan {
             limits: builder.limits.clone(),
             timeouts: builder.timeouts.clone(),
             trusted,
+            explain: builder.explain.as_deref().map(Arc::from),
             journal: Journal::start().map_err(start_failed)?,
             life: Arc::new(Life::new()),
         })
@@ -66,8 +72,15 @@ impl Plan {
             connections: share(connections),
             handshakes: share(handshakes),
             trusted: self.trusted.clone(),
+            explain: self.explain.clone(),
         };
         Worker::new(site, self.table.clone(), options, self.life.clone())
+    }
+
+    /// What requests are explained with.
+    pub(super) fn explains(&self) -> Explains {
+        let (limits, timeouts) = (self.limits.clone(), self.timeouts.clone());
+        Explains { table: self.table.clone(), limits, timeouts }
     }
 
     /// Has a worker look after the groups of upstreams; one of all does it for the others.
@@ -86,7 +99,7 @@ fn table(routes: Vec<Route>, forward: Option<Forward>) -> Result<(Table, Registr
     Ok((table, registry))
 }
 
-fn check(limits: &Limits) -> Result<()> {
+pub(super) fn check(limits: &Limits) -> Result<()> {
     let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
     if !(512..=1 << 30).contains(&limits.head) {
         return wrong(format!("a head limit of {} bytes, expected 512 to 1 GiB", limits.head));

@@ -73,7 +73,8 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
         Address::Tcp(address) => Some(*address),
         Address::Unix(_) => None,
     });
-    Ok(Handle { addresses: addresses.collect(), listeners, control, counters, acceptors, ended: end })
+    let (addresses, explains) = (addresses.collect(), plan.explains());
+    Ok(Handle { addresses, listeners, control, counters, acceptors, explains, ended: end })
 }
 
 fn workers(builder: &Builder) -> Result<usize> {

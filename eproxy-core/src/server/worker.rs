@@ -49,6 +49,8 @@ pub(super) struct Options {
     pub(super) connections: usize,
     pub(super) handshakes: usize,
     pub(super) trusted: Trusted,
+    /// The header field of requests that ask what becomes of them.
+    pub(super) explain: Option<Arc<str>>,
 }
 
 /// The phases of a server's life; they only ever advance.
