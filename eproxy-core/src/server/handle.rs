@@ -25,7 +25,7 @@ use super::telling::Telling;
 pub struct Handle {
     control: Control,
     counters: Vec<Arc<Counters>>,
-    telling: Arc<Telling>,
+    pub(super) telling: Arc<Telling>,
     journal: Journal,
     listeners: Arc<Mutex<Listeners>>,
     /// Closed when the last worker has ended.
@@ -132,9 +132,9 @@ impl Handle {
             let mut listening = self.listening();
             let outlets = self.telling.outlets().next(&builder.wanted, &self.journal)?;
             let watch = outlets.plan.clone();
-            let (over, registry) =
+            let (over, plan) =
                 listening.replace(builder, watch, &self.control, &self.journal, &self.ended)?;
-            self.telling.replace(outlets, registry);
+            self.telling.replace(outlets, &plan);
             over
         };
         // Nothing is ever sent: the channel closes with the last worker that has swapped, or ended.
