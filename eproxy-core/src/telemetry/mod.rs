@@ -61,7 +61,7 @@ pub(crate) use journal::Journal;
 pub(crate) use log_buffer::LogQueue;
 pub(crate) use metrics::Losses;
 pub use recent::Failure;
-pub(crate) use recent::Recent;
+
 pub(crate) use span::{Span, SpanNews, SpanQueue, SpanSide, Value};
 pub(crate) use tally::{ClassCounters, RouteTally};
 pub(crate) use trace::TraceRules;
