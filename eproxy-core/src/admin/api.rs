@@ -148,7 +148,7 @@ fn read(shared: &Shared, call: Call, response: Response) {
 }
 
 fn listen(shared: &Arc<Shared>, response: Response) {
-    let Some(stream) = shared.stream() else {
+    let Some(listener) = shared.listen() else {
         let words = "as many as may listen do already: close another page";
         return answer::error(response.header("Retry-After", "5"), 503, words);
     };
@@ -156,7 +156,7 @@ fn listen(shared: &Arc<Shared>, response: Response) {
         .header("Content-Type", "text/event-stream; charset=utf-8")
         // A proxy in between is not to collect them.
         .header("X-Accel-Buffering", "no");
-    task::spawn(events::tell(stream, response.stream()));
+    task::spawn(events::tell(shared.clone(), listener, response.stream()));
 }
 
 #[cfg(test)]

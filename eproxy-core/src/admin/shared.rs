@@ -1,8 +1,10 @@
 //! What all answers of an admin listener are made from.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_std::channel::{Receiver, Sender, bounded};
 
 use crate::server::Handle;
 
@@ -14,7 +16,7 @@ use super::process;
 use super::state::State;
 
 /// How often it is looked what was counted, and how often those who listen are told.
-pub(super) const PERIOD: Duration = Duration::from_secs(1);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Pages that may listen to events at once.
 const STREAMS: usize = 16;
@@ -34,7 +36,8 @@ pub(super) struct Shared {
     pub(super) started_at: u64,
     pub(super) started: Instant,
     recorded: Mutex<Recorded>,
-    streams: AtomicUsize,
+    /// Those who listen.
+    listeners: Mutex<Vec<Sender<Arc<str>>>>,
     is_reloading: AtomicBool,
 }
 
@@ -47,12 +50,9 @@ struct Recorded {
     /// The failure that was the newest then, and when that changed.
     newest: u64,
     changed: u64,
-    /// What those who listen are told.
-    event: Arc<str>,
 }
 
-/// A place among those who listen, or the right to reload; free again when it is dropped.
-pub(super) struct Stream(Arc<Shared>);
+/// The right to reload; free again when it is dropped.
 pub(super) struct Reloading<'a>(&'a AtomicBool);
 
 impl Shared {
@@ -66,7 +66,7 @@ impl Shared {
             started_at,
             started,
             recorded: Mutex::default(),
-            streams: AtomicUsize::new(0),
+            listeners: Mutex::default(),
             is_reloading: AtomicBool::new(false),
         };
         shared.record();
@@ -104,11 +104,6 @@ impl Shared {
         json(&State::now(self, groups, &self.recorded().history, Extent::All, true))
     }
 
-    /// What those who listen are told next.
-    pub(super) fn event(&self) -> Arc<str> {
-        self.recorded().event.clone()
-    }
-
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,10 +119,13 @@ impl Shared {
         if newest != recorded.newest {
             (recorded.newest, recorded.changed) = (newest, recorded.number);
         }
-        if self.streams.load(Ordering::Relaxed) > 0 {
+        let listeners = self.listeners();
+        if !listeners.is_empty() {
             let has_news = recorded.number - recorded.changed < TOLD;
             let state = State::now(self, groups, &recorded.history, Extent::Latest, has_news);
-            recorded.event = json(&state).into();
+            let event: Arc<str> = json(&state).into();
+            // Whoever has not taken the last one yet misses this one.
+            listeners.iter().for_each(|listener| drop(listener.try_send(event.clone())));
         }
     }
 
@@ -144,30 +142,26 @@ impl Shared {
         }
     }
 
-    /// A place among those who listen; none where all are taken.
-    pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
-        let more = |streams| (streams < STREAMS).then_some(streams + 1);
-        let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| Stream(self.clone()))
+    /// Those who still listen.
+    fn listeners(&self) -> MutexGuard<'_, Vec<Sender<Arc<str>>>> {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| !listener.is_closed());
+        listeners
+    }
+
+    /// A place among those who listen, for as long as what is given back is kept; none where all are taken.
+    pub(super) fn listen(&self) -> Option<Receiver<Arc<str>>> {
+        let mut listeners = self.listeners();
+        (listeners.len() < STREAMS).then(|| {
+            let (tell, events) = bounded(1);
+            listeners.push(tell);
+            events
+        })
     }
 
     /// The right to reload; none while somebody else does.
     pub(super) fn reload(&self) -> Option<Reloading<'_>> {
         (!self.is_reloading.swap(true, Ordering::AcqRel)).then_some(Reloading(&self.is_reloading))
-    }
-}
-
-impl std::ops::Deref for Stream {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -22,4 +22,3 @@ pub(crate) use counter::{Counter, Counters};
 pub(crate) use failure::FailureLine;
 pub(crate) use journal::Journal;
 pub use recent::Failure;
-pub(crate) use recent::Recent;
