@@ -60,7 +60,7 @@
 //! |---|---|
 //! | 8 | `admin`: an API and a page for whoever runs it; `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
-//! | 6 | `router`: which route |
+//! | 6 | `router`: which route; `otlp`: spans on their way to a collector |
 //! | 5 | `proxy`: passing requests on; `client`: asking others; `local`: what is answered here |
 //! | 4 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
 //! | 3 | `http2`: HTTP/2, and what goes over it in the words of HTTP/1.1 |
@@ -84,6 +84,7 @@ mod http1;
 mod http2;
 mod local;
 mod message;
+mod otlp;
 mod proxy;
 mod router;
 mod server;
@@ -99,6 +100,7 @@ pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use local::{Files, Fixed, Redirect};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
+pub use otlp::Traces;
 pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };
@@ -106,7 +108,10 @@ pub use router::{Mount, Mounted, Route};
 #[cfg(unix)]
 pub use server::ListeningSocket;
 pub use server::{Builder, Handle, Inherited, Server, Shutdown};
-pub use telemetry::{Attempt, Failure, Phase, Stats};
+pub use telemetry::{
+    AccessLog, Attempt, Classes, EndpointMetrics, Failure, GroupMetrics, Latencies, Metrics, MetricsSnapshot,
+    Phase, ProcessMetrics, RequestIds, RouteMetrics, Stats,
+};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
     TlsVersion, UpstreamTls,

@@ -203,6 +203,7 @@ impl Forward {
         };
         Ok(Reverse {
             group: None,
+            group_name: Box::default(),
             wishes: None,
             options: self.options,
             request,

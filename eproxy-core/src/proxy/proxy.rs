@@ -357,6 +357,7 @@ impl Proxy {
         };
         Ok(Reverse {
             group: Some(group),
+            group_name: self.group.inner().name().into(),
             wishes: self.group.wishes(),
             options: self.options,
             request: self.request,

@@ -43,6 +43,16 @@ pub(crate) struct RouteNumber(u32);
 impl RouteNumber {
     /// No route.
     pub(crate) const NONE: Self = Self(u32::MAX);
+
+    /// The one at this place in the order of its table.
+    pub(crate) fn at(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Which it is in the order of the table; none of no route.
+    pub(crate) fn index(self) -> Option<u32> {
+        (self != Self::NONE).then_some(self.0)
+    }
 }
 
 /// The path parameters of a request: names of the pattern, values of the path.
@@ -126,6 +136,11 @@ impl Table {
     /// The pattern of a route, for the log; empty for none.
     pub(crate) fn pattern(&self, route: RouteNumber) -> &str {
         self.routes.get(route.0 as usize).map_or("", |entry| &entry.pattern)
+    }
+
+    /// The numbers of all routes, in their order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = RouteNumber> {
+        (0..self.routes.len() as u32).map(RouteNumber::at)
     }
 
     /// The reverse proxy of this number.

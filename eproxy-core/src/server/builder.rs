@@ -9,6 +9,7 @@ use crate::tls::Tls;
 use super::handle::Handle;
 use super::inherited::Inherited;
 use super::start;
+use super::telling::Wanted;
 use super::trust::Trusted;
 
 /// An HTTP server inside this program; see [`Server::builder`].
@@ -48,6 +49,8 @@ pub struct Builder {
     pub(super) workers: Option<usize>,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
+    /// What is told of exchanges.
+    pub(super) wanted: Wanted,
 }
 
 /// Where to listen.

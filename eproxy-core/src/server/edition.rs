@@ -10,8 +10,9 @@ use crate::driver::Core;
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Site;
 use crate::router::{RouteNumber, Table};
-use crate::telemetry::{Counters, Journal};
+use crate::telemetry::{Counters, Journal, RouteTally, Watch};
 
+use super::account::Slot;
 use super::plan::Plan;
 use super::trust::Trusted;
 
@@ -24,6 +25,10 @@ pub(super) struct Edition {
     pub(super) connections: usize,
     pub(super) handshakes: usize,
     pub(super) trusted: Trusted,
+    /// What this core counts, by slot; nothing where that is off.
+    pub(super) tallies: Vec<Arc<RouteTally>>,
+    /// What it tells of exchanges beside numbers.
+    pub(super) watch: Watch,
 }
 
 /// Which of the workers one is, and how many there are.
@@ -58,7 +63,12 @@ impl Edition {
     }
 
     fn of(plan: &Plan, site: Site, share: Share) -> Self {
+        let slots =
+            Slot::NAMES.into_iter().chain(plan.table.numbers().map(|number| plan.table.pattern(number)));
+        let slots = slots.filter(|_| plan.counts);
         Self {
+            tallies: slots.map(|name| site.counters.routes.tally(name)).collect(),
+            watch: plan.watch.watch(&site.core, site.core.seed()),
             site: Rc::new(site),
             table: plan.table.clone(),
             connections: share.part(plan.limits.connections),
@@ -75,5 +85,14 @@ impl Edition {
     /// The pattern of a route, for the log; empty for none.
     pub(super) fn pattern(&self, route: RouteNumber) -> &str {
         self.table.pattern(route)
+    }
+
+    /// What a slot is called in logs; empty where it is that of no route.
+    pub(super) fn slot_name(&self, slot: Slot) -> &str {
+        match slot {
+            Slot::NONE => "",
+            Slot::FORWARD => Slot::NAMES[1],
+            Slot(number) => self.table.pattern(RouteNumber::at(number - Slot::NAMES.len() as u32)),
+        }
     }
 }

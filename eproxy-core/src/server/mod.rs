@@ -6,6 +6,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
+//! | `telling.rs` | what is told of exchanges, and where it goes |
 //! | `start.rs` | listening, starting the workers |
 //! | `inherited.rs` | listening sockets that come from elsewhere, and those that go there |
 //! | `plan.rs`, `edition.rs` | what is served, and how; the same as a worker has it at the moment |
@@ -27,6 +28,7 @@
 //! | `multiplex.rs` | a connection that speaks HTTP/2: many exchanges |
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
+//! | `account.rs` | what is kept of it until it is over, and recorded then |
 //! | `pass.rs` | an exchange that is passed on and has to be waited for |
 //! | `refuse.rs` | answers that the server gives by itself |
 //! | `upload.rs`, `download.rs` | the bodies of an exchange |
@@ -34,6 +36,7 @@
 //! | `fuzzing.rs` | a server on the calling thread, for the fuzzer |
 
 mod accept;
+mod account;
 mod alone;
 mod at_once;
 mod builder;
@@ -61,6 +64,7 @@ mod refuse;
 mod replace;
 mod seat;
 mod start;
+mod telling;
 mod trust;
 mod tunnels;
 mod upgrade;

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Forward;
 use crate::router::{Route, Table};
+use crate::telemetry::WatchPlan;
 use crate::upstream::Registry;
 
 use super::builder::Builder;
@@ -20,6 +21,10 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) trusted: Trusted,
+    /// Exchanges are counted by route.
+    pub(super) counts: bool,
+    /// What is told of them beside numbers.
+    pub(super) watch: WatchPlan,
 }
 
 impl Plan {
@@ -40,9 +45,12 @@ impl Plan {
             limits: builder.limits.clone(),
             timeouts: builder.timeouts.clone(),
             trusted,
+            counts: !builder.wanted.no_metrics,
+            watch: WatchPlan::default(),
         })
     }
 }
+
 /// What is mounted where, and the upstreams behind it.
 fn table(routes: Vec<Route>, forward: Option<Forward>) -> Result<(Table, Registry)> {
     let mut registry = Registry::default();

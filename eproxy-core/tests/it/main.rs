@@ -87,6 +87,14 @@ mod routing;
 mod seen;
 mod shutdown;
 mod support;
+#[cfg(unix)]
+mod telemetry_access_log;
+#[cfg(unix)]
+mod telemetry_access_log_files;
+mod telemetry_ids;
+mod telemetry_metrics;
+mod telemetry_otlp;
+mod telemetry_traces;
 mod timeouts;
 #[cfg(unix)]
 mod tls_certificates;
