@@ -6,29 +6,23 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
+use eproxy_core::LogFormat;
 use eproxy_core::http_types::Url;
 use log::LevelFilter;
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-}
-
-/// eproxy is a reverse proxy with --to, and a forward proxy with --forward. Without either it serves a demo: / lists its
-/// endpoints, /hello greets, /proxy relays an upstream's answer.
+/// eproxy is a reverse proxy with --to, a forward proxy with --forward, and what a file says with --config. Without any of
+/// them it serves a demo: / lists its endpoints, /hello greets, /proxy relays an upstream's answer.
 #[derive(Debug, FromArgs)]
+// What completions and the man page are made from (words/mod.rs).
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 pub(crate) struct Flags {
     /// address to listen on; 127.0.0.1 unless given
-    #[argh(option, default = "String::from(\"127.0.0.1\")")]
-    pub(crate) host: String,
+    #[argh(option)]
+    host: Option<String>,
 
     /// port to listen on; 8080 unless given, 0 for any that is free
-    #[argh(option, default = "8080")]
-    pub(crate) port: u16,
+    #[argh(option)]
+    port: Option<u16>,
 
     /// PEM file with a certificate and its chain: speak TLS, HTTP/2 and HTTP/1.1; may be given several times, and is read
     /// again when it changes
@@ -46,6 +40,10 @@ pub(crate) struct Flags {
     /// worker threads; one for each processor unless given
     #[argh(option, from_str_fn(workers))]
     pub(crate) workers: Option<usize>,
+
+    /// do what this file says (docs/configuration.md), and read it again on SIGHUP
+    #[argh(option)]
+    pub(crate) config: Option<PathBuf>,
 
     /// pass every request on to this URL, http://, https:// or h2c://HOST:PORT, or unix:/PATH; given several times, to a group of them
     #[argh(option)]
@@ -84,16 +82,42 @@ pub(crate) struct Flags {
     pub(crate) upstream: Option<Url>,
 
     /// debug, info, warn or error; info unless given
-    #[argh(option, default = "LevelFilter::Info", from_str_fn(log_level))]
-    pub(crate) log_level: LevelFilter,
+    #[argh(option, from_str_fn(log_level))]
+    pub(crate) log_level: Option<LevelFilter>,
 
     /// pretty or json; pretty in a terminal and json elsewhere unless given
-    #[argh(option, default = "default_format()", from_str_fn(log_format))]
-    pub(crate) log_format: LogFormat,
+    #[argh(option, from_str_fn(log_format))]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// ask this URL, http:// or https://, and exit: 0 if it answers within 3 s with a status from 200 to 399, and 1 if not
+    #[argh(option, arg_name = "url", from_str_fn(url_to_ask))]
+    pub(crate) health_check: Option<Url>,
 
     /// print the version and exit
     #[argh(switch)]
     version: bool,
+
+    #[argh(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What is asked about a configuration file.
+#[derive(Debug, FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand)]
+pub(crate) enum Command {
+    /// Whether it is right.
+    Check(Check),
+}
+
+/// Says what is wrong with a configuration file, or how much there is in it. Nothing is started.
+#[derive(Debug, FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "check")]
+pub(crate) struct Check {
+    /// the file
+    #[argh(positional)]
+    pub(crate) file: PathBuf,
 }
 
 /// Why the program ends before it begins.
@@ -158,6 +182,9 @@ impl Flags {
         if tunes_forward && !self.forward {
             return Some("the --forward-... flags need --forward");
         }
+        if let Some(what) = self.beside_config() {
+            return Some(what);
+        }
         if self.tls_cert.len() != self.tls_key.len() {
             return Some("each --tls-cert needs a --tls-key, and each key its certificate");
         }
@@ -173,14 +200,44 @@ impl Flags {
         None
     }
 
+    /// Flags for what a file says.
+    fn beside_config(&self) -> Option<&'static str> {
+        let has_others = !self.serves_demo()
+            || self.workers.is_some()
+            || !self.tls_cert.is_empty()
+            || !self.tls_key.is_empty()
+            || self.tls_self_signed
+            || self.upstream.is_some()
+            || self.upstream_timeout.is_some()
+            || self.head_timeout.is_some()
+            || self.host.is_some()
+            || self.port.is_some();
+        match (&self.config, &self.command) {
+            (Some(_), None) if has_others => {
+                Some("beside --config there are only the --log-... flags: the file says the rest")
+            }
+            (Some(_), Some(_)) => Some("a command is given its file behind its name, without --config"),
+            (None, Some(_)) if has_others => Some("a command takes no flags but its own"),
+            _ => None,
+        }
+    }
+
     /// Neither kind of proxy was asked for.
     pub(crate) fn serves_demo(&self) -> bool {
         self.to.is_empty() && !self.forward
     }
 
+    pub(crate) fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or("127.0.0.1")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(8080)
+    }
+
     /// What to listen on, as eproxy-core takes it: IPv6 addresses in brackets.
     pub(crate) fn address(&self) -> String {
-        let (host, port) = (&self.host, self.port);
+        let (host, port) = (self.host(), self.port());
         match host.contains(':') && !host.starts_with('[') {
             true => format!("[{host}]:{port}"),
             false => format!("{host}:{port}"),
@@ -212,11 +269,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn upstream(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|error| format!("{error}; expected something like http://127.0.0.1:9000/get"))?;
+    asked(text, "http://127.0.0.1:9000/get")
+}
+
+fn url_to_ask(text: &str) -> Result<Url, String> {
+    asked(text, "http://127.0.0.1:9901/healthz")
+}
+
+/// A URL that can be asked.
+fn asked(text: &str, example: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; expected something like {example}"))?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
-        _ => Err("expected something like http://127.0.0.1:9000/get".into()),
+        _ => Err(format!("expected something like {example}")),
     }
 }
 
@@ -257,7 +322,8 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-fn default_format() -> LogFormat {
+/// How lines look unless that is said.
+pub(crate) fn default_format() -> LogFormat {
     match std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         true => LogFormat::Pretty,
         false => LogFormat::Json,
@@ -291,6 +357,7 @@ mod tests {
             (&["--workers", "0"], "1 to 1024"),
             (&["--upstream", "nonsense"], "http://127.0.0.1:9000/get"),
             (&["--upstream", "mailto:a@b"], "expected"),
+            (&["--health-check", "localhost"], "http://127.0.0.1:9901/healthz"),
             (&["--log-level", "loud"], "debug, info, warn or error"),
             (&["--log-format", "xml"], "pretty or json"),
             (&["--forward-allow", "10.0.0.0/8"], "need --forward"),
@@ -304,6 +371,11 @@ mod tests {
             (&["--to", "http://a", "--upstream-timeout", "soon"], "5s or 500ms"),
             (&["--head-timeout", "0s"], "more than nothing"),
             (&["--tls-cert", "a.pem"], "needs a --tls-key"),
+            (&["--config", "a.toml", "--to", "http://a"], "the file says the rest"),
+            (&["--config", "a.toml", "--port", "80"], "the file says the rest"),
+            (&["--config", "a.toml", "check", "a.toml"], "without --config"),
+            (&["--to", "http://a", "check", "a.toml"], "no flags but its own"),
+            (&["check"], "file"),
             (&["--tls-self-signed", "--tls-cert", "a.pem", "--tls-key", "b.pem"], "two different"),
         ] {
             let text = usage(given);

@@ -13,7 +13,7 @@ pub(crate) fn add(server: Builder, flags: &Flags) -> Builder {
             None => Tls::files(cert, key),
         })
     });
-    let tls = files.or_else(|| flags.tls_self_signed.then(|| self_signed(&flags.host)));
+    let tls = files.or_else(|| flags.tls_self_signed.then(|| self_signed(flags.host())));
     match tls {
         Some(tls) => server.bind_tls(flags.address(), tls),
         None => server.bind(flags.address()),

@@ -4,9 +4,8 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use eproxy_core::LogFormat;
 use log::{LevelFilter, Log, Metadata, Record};
-
-use crate::flags::LogFormat;
 
 /// Installs the log.
 pub(crate) fn start(level: LevelFilter, format: LogFormat) {

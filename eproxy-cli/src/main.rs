@@ -1,12 +1,18 @@
 //! `eproxy`: a reverse proxy, a forward proxy and a demo, over the public face of eproxy-core.
 
+mod checking;
+mod configured;
 mod flags;
+mod health;
 mod listening;
 mod logging;
 mod origin;
 mod proxies;
+mod reloading;
 mod routes;
 mod signals;
+#[cfg(test)]
+mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -25,7 +31,18 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(early) => return early.print(),
     };
-    logging::start(flags.log_level, flags.log_format);
+    if let Some(url) = &flags.health_check {
+        return health::check(url);
+    }
+    if let Some(command) = &flags.command {
+        return checking::run(command);
+    }
+    let config = match flags.config.as_deref().map(configured::load).transpose() {
+        Ok(config) => config,
+        Err(wrong) => return wrong,
+    };
+    let (level, format) = configured::log(&flags, config.as_ref());
+    logging::start(level, format);
     // Handlers' async work is light here: one thread does it, beside the workers.
     async_global_executor::init_with_config(
         async_global_executor::GlobalExecutorConfig::default()
@@ -33,7 +50,11 @@ fn main() -> ExitCode {
             .with_max_threads(1)
             .with_thread_name_fn(|| "eproxy-async".into()),
     );
-    match async_std::task::block_on(run(&flags)) {
+    let served = match config {
+        Some(config) => async_std::task::block_on(configured::run(&flags, config)),
+        None => async_std::task::block_on(run(&flags)),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
@@ -78,7 +99,7 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
 fn announce(flags: &Flags, server: &Handle, does: &str) {
     for listener in server.listeners() {
         let line = format!("listening on {}://{listener}{does}", listening::scheme(flags));
-        if flags.port == 0 && !log::log_enabled!(log::Level::Info) {
+        if flags.port() == 0 && !log::log_enabled!(log::Level::Info) {
             // Whoever closed standard output does not want to know.
             let _closed = writeln!(std::io::stdout(), "{line}");
         }

@@ -66,6 +66,21 @@ fn proxy_relays_the_answer_of_a_given_upstream() {
 }
 
 #[test]
+fn a_health_check_is_0_where_all_is_well_and_1_elsewhere() {
+    let program = start(&[]);
+    let check = |path: &str| {
+        let url = format!("http://{}{path}", program.address);
+        run(&mut eproxy(&["--health-check", &url]))
+    };
+    assert_eq!(check("/hello"), (Some(0), vec![], vec![]));
+    let (code, out, err) = check("/nothing");
+    assert_eq!((code, out.len(), err.len()), (Some(1), 0, 1));
+    assert!(err[0].ends_with("/nothing: status 404"), "{err:?}");
+    let (code, _, err) = run(&mut eproxy(&["--health-check", &format!("http://{}/", dead())]));
+    assert_eq!((code, err.len()), (Some(1), 1), "{err:?}");
+}
+
+#[test]
 fn a_dead_upstream_is_502_and_a_warning() {
     let upstream = dead();
     let program = start(&["--upstream", &format!("http://{upstream}/")]);

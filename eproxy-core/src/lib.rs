@@ -74,6 +74,8 @@
 
 mod admin;
 mod client;
+#[cfg(feature = "config")]
+mod config;
 mod driver;
 mod error;
 #[cfg(all(unix, any(test, fuzzing)))]
@@ -96,6 +98,8 @@ mod upstream;
 
 pub use admin::Admin;
 pub use client::{Client, ClientOptions, IntoRequest};
+#[cfg(feature = "config")]
+pub use config::{Config, Files as ConfigFiles, LogFormat, Problem, Problems};
 pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use local::{Files, Fixed, Redirect};
@@ -104,7 +108,7 @@ pub use otlp::Traces;
 pub use proxy::{
     BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
 };
-pub use router::{Mount, Mounted, Route};
+pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
 #[cfg(unix)]
 pub use server::ListeningSocket;
 pub use server::{Builder, Handle, Inherited, Server, Shutdown};
@@ -127,6 +131,9 @@ pub use upstream::{
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
 mod guides {
+    #[cfg(feature = "config")]
+    #[doc = include_str!("../../docs/configuration.md")]
+    struct Configuration;
     #[doc = include_str!("../../docs/http2.md")]
     struct Http2;
     #[doc = include_str!("../../docs/local.md")]

@@ -268,6 +268,37 @@ fn every_file_is_in_the_table_of_its_room_in_the_architecture() {
     nothing(&wrong);
 }
 
+/// The page tells those who read a log what each name in it means.
+#[test]
+fn every_kind_of_failure_is_explained_to_those_who_run_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../docs/operations.md")).expect("there is a page on operations");
+    let table = fs::read_to_string(root.join("src/error.rs")).expect("there is a table of kinds");
+    let rows =
+        table.split_once("\nkinds! {\n").and_then(|(_, rows)| rows.split_once("\n}\n")).expect("a table").0;
+    // A row is: kind, name in quotes, side, status, …
+    let names = rows.lines().filter_map(|row| {
+        let mut words = row.split_whitespace();
+        let name = words.nth(1)?.strip_prefix('"')?.strip_suffix('"')?;
+        (!row.trim_start().starts_with("//")).then_some((name, words.nth(1)?))
+    });
+    let mut wrong = Vec::new();
+    let mut number = 0;
+    for (name, status) in names {
+        number += 1;
+        let explained = page.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+        match explained {
+            None => wrong.push(format!("docs/operations.md does not explain {name}")),
+            Some(line) if !line.contains(&format!("| {status} |")) && !line.contains("| — |") => {
+                wrong.push(format!("docs/operations.md has another status than {status} for {name}"));
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(number > 60, "the table is read: {number} rows");
+    nothing(&wrong);
+}
+
 #[test]
 fn signboards_are_short_and_hold_no_logic() {
     let mut wrong = Vec::new();

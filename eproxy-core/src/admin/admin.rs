@@ -155,6 +155,16 @@ impl Admin {
         self
     }
 
+    /// Whether [`start`](Self::start) would take what was said of it, its certificates aside.
+    ///
+    /// # Errors
+    ///
+    /// As for that, but nothing is listened on.
+    #[cfg(feature = "config")]
+    pub(crate) fn check(&self) -> Result<()> {
+        Gate::new(&self.address, place(&self.address)?, self.token.as_deref(), self.hosts.clone()).map(drop)
+    }
+
     /// Starts it, on a thread of its own, for a server that runs. It ends with that server, or by the handle that is given
     /// back.
     ///

@@ -36,6 +36,12 @@ impl Mount for Proxy {
     }
 }
 
+impl Mount for Mounted {
+    fn mount(self) -> Mounted {
+        self
+    }
+}
+
 impl Mount for Fixed {
     fn mount(self) -> Mounted {
         Mounted(What::Local(Box::new(self)))
@@ -64,6 +70,14 @@ enum What {
 }
 
 impl Mounted {
+    /// The proxy, if it is one.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        match &self.0 {
+            What::Handler(_) | What::Local(_) => None,
+            What::Proxy(proxy) => Some(proxy),
+        }
+    }
+
     /// Makes it what cores work with.
     ///
     /// # Errors

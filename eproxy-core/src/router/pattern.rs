@@ -51,11 +51,11 @@ impl Pattern {
         }
         Ok(out)
     }
+}
 
-    /// Whether its last parameter is a wildcard.
-    pub(super) fn has_rest(&self) -> bool {
-        self.segments.last() == Some(&Segment::Rest)
-    }
+/// Whether the last parameter of a pattern that is well formed is a wildcard.
+pub(super) fn has_rest(pattern: &str) -> bool {
+    pattern.rsplit('/').next().is_some_and(|last| last.starts_with('*'))
 }
 
 #[cfg(test)]

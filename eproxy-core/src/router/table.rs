@@ -1,39 +1,29 @@
 //! All routes of a server, and the choice among them.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::error::{Error, Kind, Result};
-use crate::local::Place;
-use crate::message::is_token;
+use crate::error::Result;
 use crate::proxy::Reverse;
 use crate::upstream::Registry;
 
-use super::mount::Target;
-use super::pattern::Pattern;
+use super::entry::allow;
+use super::finding::Finding;
+use super::map::{Map, Pick};
+use super::mount::{Mounted, Target};
 use super::route::Route;
-use super::tree::{Tree, Values};
+use super::sought::Sought;
+use super::tree::Values;
 
 /// The routes of a server, fixed when it starts.
 #[derive(Default)]
 pub(crate) struct Table {
-    tree: Tree,
-    routes: Vec<Entry>,
+    map: Map,
+    /// What answers, by the numbers of the map; none in the place of what another has replaced.
+    targets: Vec<Option<Target>>,
     reverses: Vec<Reverse>,
     /// The number of the forward proxy among them, if there is one.
     forward: Option<usize>,
-    /// The answer to `OPTIONS *`: every method that some route answers.
-    allow: String,
-}
-
-struct Entry {
-    pattern: String,
-    methods: Vec<(String, Target)>,
-    any: Option<Target>,
-    body_limit: Option<u64>,
-    /// The names of the pattern's parameters.
-    names: Vec<String>,
-    /// The Allow header of this route (RFC 9110 §10.2.1).
-    allow: String,
 }
 
 /// The number of a route in its table.
@@ -68,7 +58,7 @@ impl Params<'_, '_> {
     }
 }
 
-/// What a request's path and method lead to.
+/// What a request leads to.
 pub(crate) enum Choice<'t, 'p> {
     Found {
         target: &'t Target,
@@ -78,41 +68,42 @@ pub(crate) enum Choice<'t, 'p> {
     },
     /// OPTIONS without a handler: 204 with this Allow header (RFC 9110 §9.3.7).
     Options {
-        allow: &'t str,
+        allow: Cow<'t, str>,
     },
     /// 405 with this Allow header (RFC 9110 §15.5.6).
     NotAllowed {
-        allow: &'t str,
+        allow: Cow<'t, str>,
     },
     NotFound,
 }
 
 impl Table {
-    /// Builds the table; routes with the same pattern become one.
+    /// Builds the table.
     ///
     /// # Errors
     ///
-    /// `BadPattern`: a pattern that is malformed or that overlaps with another, a method that is not a token;
-    /// `BadOption`: something is wrong with what is mounted.
+    /// The first thing that is wrong. `BadPattern`: a pattern, host, condition or name that is malformed, a pattern that
+    /// overlaps with another, a method that is not a token; `BadOption`: something is wrong with what is mounted.
     pub(crate) fn new(routes: Vec<Route>, registry: &mut Registry) -> Result<Self> {
-        let mut merged: Vec<Route> = Vec::new();
-        for route in routes {
-            match merged.iter_mut().find(|known| known.pattern == route.pattern) {
-                Some(known) => known.merge(route),
-                None => merged.push(route),
+        let (map, findings) = Map::new(&routes);
+        for finding in findings {
+            if let Finding::Invalid(error) = finding {
+                return Err(error);
             }
         }
-        let mut table = Self { allow: allow(merged.iter()), ..Self::default() };
-        for (number, route) in merged.into_iter().enumerate() {
-            check_methods(&route)?;
-            let pattern = Pattern::parse(&route.pattern)?;
-            if let Err(taken) = table.tree.insert(&pattern.segments, number) {
-                let other = &table.routes[taken].pattern;
-                let what = format!("{:?} matches the same paths as {other:?}", route.pattern);
-                return Err(Error::new(Kind::BadPattern).detail(what));
-            }
-            let entry = Entry::new(route, pattern, registry, &mut table.reverses)?;
-            table.routes.push(entry);
+        let mut table = Self { map, ..Self::default() };
+        let mut given: Vec<Given> = routes.into_iter().map(Given::of).collect();
+        let wanted = table.map.entries.iter().flat_map(|entry| {
+            let methods = entry.methods.iter().map(|(_, answer)| *answer);
+            methods.chain(entry.any).map(move |answer| (answer, entry))
+        });
+        table.targets.resize_with(table.map.answers.len(), || None);
+        for (answer, entry) in wanted {
+            let place = table.map.answers[answer];
+            let mounted =
+                given[place.route].take(place.method).expect("a route has what it was seen to have");
+            let target = mounted.build(&entry.place(), registry, &mut table.reverses);
+            table.targets[answer] = Some(target.map_err(|error| error.on_route(&entry.key.pattern))?);
         }
         Ok(table)
     }
@@ -130,17 +121,17 @@ impl Table {
 
     /// Whether there is a forward proxy and nothing else.
     pub(crate) fn only_forwards(&self) -> bool {
-        self.forward.is_some() && self.routes.is_empty()
+        self.forward.is_some() && self.map.entries.is_empty()
     }
 
-    /// The pattern of a route, for the log; empty for none.
-    pub(crate) fn pattern(&self, route: RouteNumber) -> &str {
-        self.routes.get(route.0 as usize).map_or("", |entry| &entry.pattern)
+    /// What a route is called, for the log: its name, or its pattern; empty for none.
+    pub(crate) fn label(&self, route: RouteNumber) -> &str {
+        self.map.entries.get(route.0 as usize).map_or("", |entry| entry.label())
     }
 
     /// The numbers of all routes, in their order.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = RouteNumber> {
-        (0..self.routes.len() as u32).map(RouteNumber::at)
+        (0..self.map.entries.len() as u32).map(RouteNumber::at)
     }
 
     /// The reverse proxy of this number.
@@ -148,99 +139,72 @@ impl Table {
         &self.reverses[number]
     }
 
-    /// Chooses by canonical path and by method.
-    pub(crate) fn choose<'t, 'p>(&'t self, method: &[u8], path: &'p str) -> Choice<'t, 'p> {
+    /// Chooses for a request.
+    pub(crate) fn choose<'t, 'p>(&'t self, sought: &Sought<'p>) -> Choice<'t, 'p> {
         let mut values = Values::new();
-        let found = match path {
-            // A question about the server, which is another's where everything is passed on to it.
-            "*" => match self.tree.catch_all().filter(|number| self.routes[*number].is_proxy(method)) {
-                None => return Choice::Options { allow: &self.allow },
+        let found = match sought.path {
+            "*" => match self.map.find_for_server(sought) {
+                None => return Choice::Options { allow: Cow::Borrowed(&self.map.allow) },
                 found => found,
             },
-            path => self.tree.find(path.strip_prefix('/'), &mut values),
+            _ => self.map.find(sought, &mut values),
         };
-        let Some(number) = found else { return Choice::NotFound };
-        let entry = &self.routes[number];
-        match entry.target(method) {
-            Some(target) => Choice::Found {
-                target,
-                params: Params { names: &entry.names, values },
-                route: RouteNumber(number as u32),
-                body_limit: entry.body_limit,
-            },
-            None if method == b"OPTIONS" => Choice::Options { allow: &entry.allow },
-            None => Choice::NotAllowed { allow: &entry.allow },
+        match found {
+            Some(Pick::Answer { entry: number, answer }) => {
+                let entry = &self.map.entries[number];
+                Choice::Found {
+                    target: self.targets[answer].as_ref().expect("what a route has was built"),
+                    params: Params { names: &entry.names, values },
+                    route: RouteNumber(number as u32),
+                    body_limit: entry.body_limit,
+                }
+            }
+            Some(Pick::NoMethod { place }) => {
+                let allow = match &*self.map.fitting(place, sought) {
+                    [entry] => Cow::Borrowed(&*entry.allow),
+                    entries => Cow::Owned(allow(entries.iter().copied())),
+                };
+                match sought.method {
+                    b"OPTIONS" => Choice::Options { allow },
+                    _ => Choice::NotAllowed { allow },
+                }
+            }
+            None => Choice::NotFound,
         }
     }
 }
 
-impl Entry {
-    fn new(
-        route: Route,
-        parsed: Pattern,
-        registry: &mut Registry,
-        reverses: &mut Vec<Reverse>,
-    ) -> Result<Self> {
-        let allow = allow(std::iter::once(&route));
-        let Route { pattern, methods, any, body_limit } = route;
-        let wrong = |error: Error| error.on_route(&pattern);
-        let place = Place { names: &parsed.names, has_rest: parsed.has_rest() };
-        let mut built = Vec::new();
-        for (method, mounted) in methods {
-            built.push((method, mounted.build(&place, registry, reverses).map_err(wrong)?));
-        }
-        let any = any.map(|mounted| mounted.build(&place, registry, reverses)).transpose().map_err(wrong)?;
-        Ok(Self { pattern, methods: built, any, body_limit, names: parsed.names, allow })
-    }
-
-    fn target(&self, method: &[u8]) -> Option<&Target> {
-        let named = |name: &[u8]| {
-            let found = self.methods.iter().find(|(known, _)| known.as_bytes() == name);
-            found.map(|(_, target)| target)
-        };
-        // Without a body, which the wire leaves out (RFC 9110 §9.3.2).
-        let get_for_head = || if method == b"HEAD" { named(b"GET") } else { None };
-        // A tunnel is not any request: its target is no path, and 2xx begins it (RFC 9110 §9.3.6).
-        let any = || self.any.as_ref().filter(|_| method != b"CONNECT");
-        named(method).or_else(get_for_head).or_else(any)
-    }
-
-    fn is_proxy(&self, method: &[u8]) -> bool {
-        matches!(self.target(method), Some(Target::Reverse(_)))
-    }
+/// What was mounted at a route, until it is taken.
+struct Given {
+    methods: Vec<Option<Mounted>>,
+    any: Option<Mounted>,
 }
 
-fn check_methods(route: &Route) -> Result<()> {
-    match route.methods.iter().find(|(method, _)| !is_token(method.as_bytes())) {
-        Some((method, _)) => {
-            let what = format!("{:?} has the method {method:?}, which is not a token", route.pattern);
-            Err(Error::new(Kind::BadPattern).detail(what))
-        }
-        None => Ok(()),
+impl Given {
+    fn of(route: Route) -> Self {
+        let methods = route.methods.into_iter().map(|(_, mounted)| Some(mounted));
+        Self { methods: methods.collect(), any: route.any }
     }
-}
 
-fn allow<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
-    let mut methods: Vec<&str> =
-        routes.flat_map(|route| route.methods.iter().map(|(method, _)| method.as_str())).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
+    fn take(&mut self, method: Option<usize>) -> Option<Mounted> {
+        match method {
+            Some(method) => self.methods[method].take(),
+            None => self.any.take(),
+        }
     }
-    methods.push("OPTIONS");
-    methods.sort_unstable();
-    methods.dedup();
-    methods.join(", ")
 }
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.routes.iter().map(|entry| &entry.pattern)).finish()
+        f.debug_list().entries(self.map.entries.iter().map(|entry| &entry.key.pattern)).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Request, Response};
+    use crate::http1::{Lines, parse_request};
+    use crate::message::target::{Form, canonical};
+    use crate::{Match, Request, Response};
 
     use super::*;
 
@@ -256,17 +220,39 @@ mod tests {
         built(patterns.iter().map(|pattern| Route::new(*pattern).get(answer)).collect()).unwrap()
     }
 
-    fn choice(table: &Table, method: &str, path: &str) -> String {
-        match table.choose(method.as_bytes(), path) {
+    /// What a request leads to, with these lines of its head behind the first.
+    fn choice_with(table: &Table, method: &str, target: &str, lines: &str) -> String {
+        let head = format!("{method} {target} HTTP/1.1\r\n{}\r\n", lines.replace('\n', "\r\n"));
+        let (bytes, mut fields) = (head.as_bytes(), Vec::new());
+        parse_request(bytes, &mut fields, 1000, 100).unwrap().unwrap();
+        let target = target.as_bytes();
+        let (path, query, authority) = match Form::parse(method.as_bytes(), target).unwrap() {
+            Form::Origin { path, query } => (&target[path], query, None),
+            Form::Absolute { authority, path, query } => (&target[path], query, Some(&target[authority])),
+            Form::Authority => (target, None, Some(target)),
+            Form::Asterisk => (target, None, None),
+        };
+        let sought = Sought {
+            method: method.as_bytes(),
+            path: &canonical(path),
+            query: query.map(|query| &target[query]),
+            authority,
+            lines: Lines::of_head(bytes, &fields),
+        };
+        match table.choose(&sought) {
             Choice::Found { params, route, .. } => {
-                let pattern = table.pattern(route);
+                let label = table.label(route);
                 let params: Vec<_> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                format!("{pattern} {}", params.join(" ")).trim_end().to_owned()
+                format!("{label} {}", params.join(" ")).trim_end().to_owned()
             }
             Choice::Options { allow } => format!("options {allow}"),
             Choice::NotAllowed { allow } => format!("405 {allow}"),
             Choice::NotFound => "404".into(),
         }
+    }
+
+    fn choice(table: &Table, method: &str, target: &str) -> String {
+        choice_with(table, method, target, "Host: test\n")
     }
 
     #[test]
@@ -302,7 +288,17 @@ mod tests {
         assert_eq!(choice(&table, "OPTIONS", "*"), "options GET, HEAD, OPTIONS, POST");
         assert_eq!(choice(&table, "get", "/a"), "405 GET, HEAD, OPTIONS, POST");
         assert_eq!(choice(&table, "BREW", "/b"), "/b");
-        assert_eq!(choice(&table, "CONNECT", "/b"), "405 OPTIONS");
+    }
+
+    #[test]
+    fn a_tunnel_is_not_any_request() {
+        let table = built(vec![
+            Route::new("/*rest").any(answer),
+            Route::new("/*rest").host("t").method("CONNECT", answer),
+        ]);
+        let table = table.unwrap();
+        assert_eq!(choice_with(&table, "CONNECT", "t:443", ""), "/*rest rest=");
+        assert_eq!(choice_with(&table, "CONNECT", "u:443", ""), "405 OPTIONS");
     }
 
     #[test]
@@ -311,5 +307,132 @@ mod tests {
         assert!(built(routes).unwrap_err().to_string().contains("/:b"));
         let bad = built(vec![Route::new("/").method("GE T", answer)]);
         assert!(bad.unwrap_err().to_string().contains("GE T"));
+        let of = |pattern: &str| Route::new(pattern).host("a").host("b").get(answer);
+        let error = built(vec![of("/:a"), Route::new("/:b").host("B").get(answer)]).unwrap_err().to_string();
+        assert!(error.contains("\"/:b\" matches the same paths as \"/:a\" on host b"), "{error}");
+        // These can.
+        let by_header = Route::new("/:b").host("b").when_header("x", Match::present()).get(answer);
+        assert!(built(vec![of("/:a"), by_header, Route::new("/:c").get(answer)]).is_ok());
+    }
+
+    #[test]
+    fn hosts_come_before_patterns() {
+        let of = |host: &str, pattern: &str| Route::new(pattern).host(host).name(host).get(answer);
+        let table = built(vec![
+            of("*.example.com", "/a/b/:c"),
+            of("example.com", "/*rest"),
+            of("*.EU.example.com", "/*rest"),
+            Route::new("/a/b/c").name("any").get(answer),
+            of("[::1]", "/*rest"),
+        ])
+        .unwrap();
+        for (host, path, expected) in [
+            ("example.com", "/a/b/c", "example.com rest=a/b/c"),
+            ("EXAMPLE.com:8080", "/a/b/c", "example.com rest=a/b/c"),
+            ("example.com.", "/", "example.com rest="),
+            ("x.example.com", "/a/b/c", "*.example.com c=c"),
+            ("y.x.example.com", "/a/b/c", "*.example.com c=c"),
+            ("x.eu.example.com", "/a/b/c", "*.EU.example.com rest=a/b/c"),
+            ("eu.example.com", "/a/b/c", "*.example.com c=c"),
+            ("x.example.com", "/a/b", "404"),
+            ("xexample.com", "/a/b/c", "any"),
+            ("com", "/a/b/c", "any"),
+            ("[0:0::1]:80", "/a", "[::1] rest=a"),
+            ("[::2]", "/a/b/c", "any"),
+            ("", "/a/b/c", "any"),
+        ] {
+            assert_eq!(choice_with(&table, "GET", path, &format!("Host: {host}\n")), expected, "{host}");
+        }
+        // RFC 9112 §3.2.2: the target's authority is what counts.
+        assert_eq!(choice_with(&table, "GET", "http://example.com:1/", "Host: [::1]\n"), "example.com rest=");
+        assert_eq!(choice_with(&table, "GET", "/a/b/c", ""), "any");
+    }
+
+    #[test]
+    fn a_route_that_asks_for_something_else_is_passed_over() {
+        let when =
+            |pattern: &str, name: &str| Route::new(pattern).name(name).when_header("X-A", Match::exact(name));
+        let table = built(vec![
+            when("/a/b", "one").host("h").get(answer),
+            when("/a/:p", "two").host("h").get(answer),
+            when("/*rest", "three").host("h").get(answer),
+            when("/a/:p", "four").host("*.h").host("h").get(answer),
+            when("/a/b", "five").get(answer),
+            Route::new("/a/:q").name("else").get(answer),
+        ])
+        .unwrap();
+        for (value, expected) in [
+            ("one", "one"),
+            ("two", "two p=b"),
+            ("three", "three rest=a/b"),
+            ("four", "four p=b"),
+            ("five", "five"),
+            ("six", "else q=b"),
+        ] {
+            assert_eq!(choice_with(&table, "GET", "/a/b", &format!("Host: h\nX-A: {value}\n")), expected);
+        }
+        // What a route asks for that is passed over leaves nothing behind.
+        assert_eq!(choice_with(&table, "GET", "/c/d", "Host: h\n"), "404");
+    }
+
+    #[test]
+    fn among_routes_of_a_place_the_priority_counts_then_conditions_then_the_order() {
+        let route = |name: &str| Route::new("/").name(name).get(answer);
+        let (a, b, c) = (Match::present, Match::present, Match::present);
+        let table = built(vec![
+            route("plain"),
+            route("two queries").when_query("b", b()).when_query("c", c()),
+            route("a header").when_header("a", a()),
+            route("another header").when_header("c", c()),
+            route("important").when_query("p", Match::prefix("1")).priority(1),
+            route("for nothing else").when_header("a", Match::absent()).when_header("d", a()).priority(-1),
+        ])
+        .unwrap();
+        for (target, lines, expected) in [
+            ("/", "", "plain"),
+            ("/?b", "", "plain"),
+            ("/?b&c", "", "two queries"),
+            ("/?b&c", "A: 1\n", "a header"),
+            ("/?b&c", "C: 1\nA: 1\n", "a header"),
+            ("/?b&c", "C: 1\n", "another header"),
+            ("/?p=10&b&c", "C: 1\n", "important"),
+            ("/", "D: 1\n", "plain"),
+        ] {
+            assert_eq!(choice_with(&table, "GET", target, lines), expected, "{target} {lines}");
+        }
+    }
+
+    #[test]
+    fn a_method_is_looked_for_among_the_routes_of_a_place_that_fit() {
+        let route = |method: &str| Route::new("/a").name(method).method(method, answer);
+        let table = built(vec![
+            route("GET").when_header("x", Match::exact("1")),
+            route("POST").when_header("x", Match::prefix("1")),
+            route("PUT").when_header("x", Match::exact("2")),
+            Route::new("/*rest").name("rest").any(answer),
+        ])
+        .unwrap();
+        let choice = |method: &str, x: &str| choice_with(&table, method, "/a", &format!("X: {x}\n"));
+        assert_eq!((choice("GET", "1").as_str(), choice("POST", "1").as_str()), ("GET", "POST"));
+        assert_eq!(choice("PUT", "1"), "405 GET, HEAD, OPTIONS, POST");
+        assert_eq!(choice("OPTIONS", "1"), "options GET, HEAD, OPTIONS, POST");
+        assert_eq!(choice("GET", "2"), "405 OPTIONS, PUT");
+        assert_eq!(choice("GET", "3"), "rest rest=a");
+    }
+
+    #[test]
+    fn routes_that_ask_for_the_same_become_one() {
+        let route = |method: &str| Route::new("/a").method(method, answer);
+        let table = built(vec![
+            route("GET").host("a").host("B").when_header("X", Match::present()).name("one"),
+            route("PUT").host("b.").host("a").when_header("x", Match::present()).body_limit(7),
+            route("POST").host("a").when_header("x", Match::present()).name("other"),
+        ])
+        .unwrap();
+        let choice =
+            |method: &str, host: &str| choice_with(&table, method, "/a", &format!("Host: {host}\nX: 1\n"));
+        assert_eq!((choice("PUT", "a").as_str(), choice("POST", "a").as_str()), ("one", "other"));
+        assert_eq!(choice("POST", "b"), "405 GET, HEAD, OPTIONS, PUT");
+        assert_eq!(choice("DELETE", "a"), "405 GET, HEAD, OPTIONS, POST, PUT");
     }
 }

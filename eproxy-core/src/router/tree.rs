@@ -1,7 +1,8 @@
 //! Patterns as a tree of segments.
 //!
 //! At each node a literal is tried first, then a parameter, then the rest of the path; a branch that leads nowhere is
-//! left again. A node is reached in one way only, so a look-up visits each at most once.
+//! left again, and so is a pattern whose routes ask for something else. A node is reached in one way only, so a look-up
+//! visits each at most once.
 
 use std::cmp::Ordering;
 
@@ -25,12 +26,12 @@ pub(super) struct Tree {
 pub(super) type Values<'p> = SmallVec<[&'p str; 8]>;
 
 impl Tree {
-    /// Adds a pattern; gives back the number of the one that is in its place.
-    pub(super) fn insert(&mut self, segments: &[Segment], number: usize) -> Result<(), usize> {
-        let place = match segments.split_first() {
-            None => &mut self.leaf,
-            Some((Segment::Rest, _)) => &mut self.rest,
-            Some((Segment::Param, tail)) => return self.param.get_or_insert_default().insert(tail, number),
+    /// The number of a pattern's place: that of the one which is there already, or `next`.
+    pub(super) fn place(&mut self, segments: &[Segment], next: usize) -> usize {
+        match segments.split_first() {
+            None => *self.leaf.get_or_insert(next),
+            Some((Segment::Rest, _)) => *self.rest.get_or_insert(next),
+            Some((Segment::Param, tail)) => self.param.get_or_insert_default().place(tail, next),
             Some((Segment::Literal(text), tail)) => {
                 let at = match self.literals.binary_search_by(|(known, _)| order(known, text)) {
                     Ok(at) => at,
@@ -39,14 +40,7 @@ impl Tree {
                         at
                     }
                 };
-                return self.literals[at].1.insert(tail, number);
-            }
-        };
-        match place {
-            Some(taken) => Err(*taken),
-            None => {
-                *place = Some(number);
-                Ok(())
+                self.literals[at].1.place(tail, next)
             }
         }
     }
@@ -56,10 +50,17 @@ impl Tree {
         self.rest
     }
 
-    /// Finds the pattern for what follows a slash; `None` stands for the end of the path.
-    pub(super) fn find<'p>(&self, path: Option<&'p str>, values: &mut Values<'p>) -> Option<usize> {
+    /// Goes through the patterns that match what follows a slash, the most specific one first, until `accept` makes
+    /// something of one; `None` stands for the end of the path. The parameters of that one are in `values` then.
+    pub(super) fn find<'p, T>(
+        &self,
+        path: Option<&'p str>,
+        values: &mut Values<'p>,
+        accept: &mut impl FnMut(usize) -> Option<T>,
+    ) -> Option<T> {
         let Some(path) = path else {
-            return self.leaf.or_else(|| self.rest.inspect(|_| values.push("")));
+            let here = self.leaf.and_then(&mut *accept);
+            return here.or_else(|| self.rest(values, "", accept));
         };
         // Segments are short: a loop finds their end before a search has begun.
         let (segment, tail) = match path.bytes().position(|byte| byte == b'/') {
@@ -67,19 +68,28 @@ impl Tree {
             None => (path, None),
         };
         if let Ok(at) = self.literals.binary_search_by(|(known, _)| order(known, segment))
-            && let Some(found) = self.literals[at].1.find(tail, values)
+            && let Some(found) = self.literals[at].1.find(tail, values, accept)
         {
             return Some(found);
         }
         if let Some(param) = self.param.as_ref().filter(|_| !segment.is_empty()) {
             let before = values.len();
             values.push(segment);
-            if let Some(found) = param.find(tail, values) {
+            if let Some(found) = param.find(tail, values, accept) {
                 return Some(found);
             }
             values.truncate(before);
         }
-        self.rest.inspect(|_| values.push(path))
+        self.rest(values, path, accept)
+    }
+
+    fn rest<'p, T>(
+        &self,
+        values: &mut Values<'p>,
+        path: &'p str,
+        accept: &mut impl FnMut(usize) -> Option<T>,
+    ) -> Option<T> {
+        self.rest.and_then(accept).inspect(|_| values.push(path))
     }
 }
 

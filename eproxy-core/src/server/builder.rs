@@ -64,7 +64,8 @@ pub(super) struct Listening {
 }
 
 impl Builder {
-    /// Adds a route; routes with the same pattern become one. What is wrong with it is told by [`start`](Self::start).
+    /// Adds a route; routes with the same hosts, pattern, conditions and priority become one, unless they have different
+    /// names. What is wrong with it is told by [`start`](Self::start).
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self

@@ -64,7 +64,7 @@ impl Edition {
 
     fn of(plan: &Plan, site: Site, share: Share) -> Self {
         let slots =
-            Slot::NAMES.into_iter().chain(plan.table.numbers().map(|number| plan.table.pattern(number)));
+            Slot::NAMES.into_iter().chain(plan.table.numbers().map(|number| plan.table.label(number)));
         let slots = slots.filter(|_| plan.counts);
         Self {
             tallies: slots.map(|name| site.counters.routes.tally(name)).collect(),
@@ -82,9 +82,9 @@ impl Edition {
         &self.site.timeouts
     }
 
-    /// The pattern of a route, for the log; empty for none.
-    pub(super) fn pattern(&self, route: RouteNumber) -> &str {
-        self.table.pattern(route)
+    /// What a route is called, for the log; empty for none.
+    pub(super) fn label(&self, route: RouteNumber) -> &str {
+        self.table.label(route)
     }
 
     /// What a slot is called in logs; empty where it is that of no route.
@@ -92,7 +92,7 @@ impl Edition {
         match slot {
             Slot::NONE => "",
             Slot::FORWARD => Slot::NAMES[1],
-            Slot(number) => self.table.pattern(RouteNumber::at(number - Slot::NAMES.len() as u32)),
+            Slot(number) => self.table.label(RouteNumber::at(number - Slot::NAMES.len() as u32)),
         }
     }
 }

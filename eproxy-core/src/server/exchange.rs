@@ -113,7 +113,7 @@ pub(super) async fn answer_later(
         Ok(answer) => send_and_settle(worker, connection, desk, opened, answer).await,
         Err(kind) => {
             opened.kept.account.failure = Some(kind);
-            fail(worker, connection.who.peer, opened.pattern(), &kind.into());
+            fail(worker, connection.who.peer, opened.label(), &kind.into());
             After::Close
         }
     }
@@ -132,7 +132,7 @@ pub(super) async fn send_and_settle(
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
             opened.kept.account.failure = Some(kind);
-            fail(worker, connection.who.peer, opened.pattern(), &kind.into());
+            fail(worker, connection.who.peer, opened.label(), &kind.into());
             // A client of HTTP/1.0 may be waiting for the end of the connection: an orderly one would be that of the answer
             // (RFC 9112 §8).
             if opened.version == Version::Http10 { After::Reset } else { After::Close }
@@ -215,7 +215,7 @@ fn into_answer(worker: &Worker, peer: Peer, opened: &mut Opened, word: Word) -> 
     };
     opened.keep_alive &= !error.kind().row().close;
     opened.kept.account.failure = Some(error.kind());
-    fail(worker, peer, opened.pattern(), &error);
+    fail(worker, peer, opened.label(), &error);
     Answer::plain(error.status())
 }
 

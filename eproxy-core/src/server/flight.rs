@@ -157,7 +157,7 @@ pub(super) fn relay<'a>(
     };
     Relay {
         site: &passing.kept.edition.site,
-        pattern: passing.kept.edition.pattern(passing.route),
+        pattern: passing.kept.edition.label(passing.route),
         client,
         head: passing.head,
         input: &mut desk.input,

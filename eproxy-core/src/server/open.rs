@@ -8,11 +8,11 @@ use std::sync::Arc;
 use crate::driver::Peer;
 use crate::error::Kind;
 use crate::handler::{Handler, Incoming, Reply, Word};
-use crate::http1::{Decoder, RequestFacts};
+use crate::http1::{Decoder, Lines, RequestFacts};
 use crate::message::target::{self, Form};
 use crate::message::{Body, Field, Known, RequestLine, Span, Version, pipe};
 use crate::proxy::{Head, Hooked, Method};
-use crate::router::{Choice, RouteNumber, Target};
+use crate::router::{Choice, RouteNumber, Sought, Target};
 use crate::upstream::Pick;
 use crate::{Request, Response};
 
@@ -90,7 +90,14 @@ pub(super) fn open(
     }
     check_host(who, &head, bytes, &desk.fields)?;
     let path = target::canonical(head.path.of(bytes));
-    let (found, params, route, body_limit) = match edition.table.choose(line.method.of(bytes), &path) {
+    let sought = Sought {
+        method: line.method.of(bytes),
+        path: &path,
+        query: head.query.map(|query| query.of(bytes)),
+        authority: head.authority.map(|authority| authority.of(bytes)),
+        lines: Lines::of_head(bytes, &desk.fields),
+    };
+    let (found, params, route, body_limit) = match edition.table.choose(&sought) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
         choice => {
             desk.word = Some(Word::Answer(unrouted(choice)));
@@ -196,9 +203,9 @@ impl Opened {
         }
     }
 
-    /// The pattern of its route, for the log; empty for none.
-    pub(super) fn pattern(&self) -> &str {
-        self.kept.edition.pattern(self.route)
+    /// What its route is called, for the log; empty for none.
+    pub(super) fn label(&self) -> &str {
+        self.kept.edition.label(self.route)
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn unrouted(choice: Choice<'_, '_>) -> Answer {
     let mut answer = Answer::plain(status);
     if let Some(allow) = allow {
         // A list of tokens is always a valid value.
-        let _valid = answer.headers_mut().insert("Allow", allow);
+        let _valid = answer.headers_mut().insert("Allow", &*allow);
     }
     answer
 }
@@ -57,7 +57,7 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
     After::Linger
 }
 
-/// Counts and logs a failure; `route` is the pattern of its route, and empty for none.
+/// Counts and logs a failure; `route` is what its route is called, and empty for none.
 pub(super) fn fail(worker: &Worker, peer: Peer, route: &str, error: &Error) {
     worker.counters.failure(error.kind());
     worker.journal.note_failure(&FailureLine { error, route, upstream: None, attempt: None, peer });

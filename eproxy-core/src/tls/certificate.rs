@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::InconsistentKeys;
 use rustls::sign::CertifiedKey;
@@ -58,6 +59,15 @@ impl Certificate {
     /// `shop.test`, `*.shop.test`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)
+    }
+
+    /// From when and until when it is valid (RFC 5280 §4.1.2.5).
+    #[must_use]
+    pub fn validity(&self) -> Option<(SystemTime, SystemTime)> {
+        let (_, parsed) = X509Certificate::from_der(self.key.cert.first()?).ok()?;
+        let time = |seconds: i64| UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap_or_default());
+        let validity = parsed.validity();
+        Some((time(validity.not_before.timestamp()), time(validity.not_after.timestamp())))
     }
 
     /// # Errors

@@ -4,6 +4,14 @@ mod admin_access;
 mod admin_api;
 mod admin_events;
 mod bodies;
+#[cfg(all(feature = "config", unix))]
+mod config_broken;
+#[cfg(all(feature = "config", unix))]
+mod config_pages;
+#[cfg(all(feature = "config", unix))]
+mod config_reload;
+#[cfg(all(feature = "config", unix))]
+mod config_served;
 mod conversions;
 #[cfg(feature = "dns")]
 mod discovery_dns;
