@@ -7,12 +7,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_std::channel::{Receiver, Sender, bounded};
 
 use crate::server::Handle;
+use crate::telemetry::{Latencies, RouteMetrics};
 
 use super::callbacks::Callbacks;
 use super::gate::Gate;
 use super::groups::GroupState;
 use super::history::{Extent, History, Moment};
 use super::process;
+use super::routes::Before;
 use super::state::State;
 
 /// How often it is looked what was counted, and how often those who listen are told.
@@ -45,6 +47,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Recorded {
     history: History,
+    /// How long routes took a while ago.
+    before: Before,
     /// How often that was.
     number: u64,
     /// The failure that was the newest then, and when that changed.
@@ -101,7 +105,10 @@ impl Shared {
     pub(super) fn state(&self) -> String {
         // The groups are asked for before the lock is taken: that calls the program.
         let groups = self.groups();
-        json(&State::now(self, groups, &self.recorded().history, Extent::All, true))
+        let routes = self.server.metrics().routes();
+        let recorded = self.recorded();
+        let routes = recorded.before.states(routes);
+        json(&State::now(self, (groups, routes), &recorded.history, Extent::All, true))
     }
 
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
@@ -111,8 +118,10 @@ impl Shared {
     /// Writes down what was counted up to now.
     fn record(&self) {
         let groups = self.groups();
-        let moment = self.moment();
+        let routes = self.server.metrics().routes();
+        let moment = self.moment(&routes);
         let mut recorded = self.recorded();
+        recorded.before.look(&routes);
         recorded.history.add(moment, &groups);
         recorded.number += 1;
         let newest = self.server.recent_failures().first().map_or(0, |failure| failure.number);
@@ -122,24 +131,31 @@ impl Shared {
         let listeners = self.listeners();
         if !listeners.is_empty() {
             let has_news = recorded.number - recorded.changed < TOLD;
-            let state = State::now(self, groups, &recorded.history, Extent::Latest, has_news);
+            let routes = recorded.before.states(routes);
+            let state = State::now(self, (groups, routes), &recorded.history, Extent::Latest, has_news);
             let event: Arc<str> = json(&state).into();
             // Whoever has not taken the last one yet misses this one.
             listeners.iter().for_each(|listener| drop(listener.try_send(event.clone())));
         }
     }
 
-    fn moment(&self) -> Moment {
+    fn moment(&self, routes: &[RouteMetrics]) -> Moment {
         let (instant, at) = now();
         let stats = self.server.stats();
-        Moment {
+        let groups = self.server.metrics().groups();
+        let endpoints = groups.iter().flat_map(|group| &group.endpoints);
+        let mut moment = Moment {
             instant,
             at,
             requests: stats.requests,
+            answers: None,
+            latencies: Latencies::default(),
             open: stats.open,
-            upstream: None,
+            at_upstreams: endpoints.map(|endpoint| endpoint.active).sum(),
             cpu: process::cpu_time(),
-        }
+        };
+        moment.add(routes);
+        moment
     }
 
     /// Those who still listen.
