@@ -205,6 +205,18 @@ impl Handle {
         self.counters.len()
     }
 
+    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.telling.metrics.clone()
+    }
+
+    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
+    /// cores have told before are in the file that was renamed, or in the new one.
+    pub fn reopen_logs(&self) {
+        self.telling.outlets().reopen();
+    }
+
     /// Ends the server in good order, without a request being lost:
     ///
     /// * It stops listening. Whoever has connected before is served, what waits to be accepted included; the files of
