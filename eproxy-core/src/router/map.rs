@@ -275,6 +275,12 @@ impl Map {
     }
 }
 
+/// Everything that is not right with routes.
+#[cfg(feature = "config")]
+pub(crate) fn check(routes: &[Route]) -> Vec<Finding> {
+    Map::new(routes).1
+}
+
 fn hidden(entry: &Entry, method: Option<String>, why: Hidden) -> Finding {
     let (route, pattern) = (entry.label().to_owned(), entry.key.pattern.clone());
     Finding::Unreachable(Unreachable { route, pattern, method, why })

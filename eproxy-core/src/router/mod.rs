@@ -30,6 +30,8 @@ mod tree;
 
 pub use condition::Match;
 pub use finding::{Finding, Hidden, Unreachable};
+#[cfg(feature = "config")]
+pub(crate) use map::check;
 pub(crate) use mount::Target;
 pub use mount::{Mount, Mounted};
 pub use route::Route;
