@@ -13,15 +13,13 @@
 //! | `handle.rs`, `life.rs` | [`Handle`]: addresses, statistics, shutdown; the phases of a server |
 //! | `worker.rs` | a worker: its connections at rest, its turns |
 //! | `at_once.rs` | requests that are dealt with without anything being waited for |
-//! | `flight.rs` | requests that are with an upstream |
-//! | `tunnels.rs` | connections that have become tunnels |
+//! | `flight.rs`, `tunnels.rs` | requests that are with an upstream; connections that have become tunnels |
 //! | `downstream.rs` | connections of clients, and how many there are |
 //! | `owner.rs` | who is told of a parked connection |
 //! | `seat.rs`, `desk.rs`, `accept.rs` | the tasks of the others, and their buffers; the loop that takes connections in |
 //! | `who.rs`, `trust.rs` | who is at the other end; whose word is taken for that |
 //! | `door.rs`, `introduce.rs` | what a connection begins with: TLS; the PROXY protocol |
-//! | `connection.rs` | a connection: one request after another |
-//! | `multiplex.rs` | a connection that speaks HTTP/2: many exchanges |
+//! | `connection.rs`, `multiplex.rs` | a connection: one request after another; with HTTP/2: many exchanges |
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
 //! | `account.rs`, `telling.rs` | what is kept of it until it is over, and recorded then; where what is told goes |
