@@ -50,7 +50,6 @@ pub use counter::Stats;
 pub use histogram::Latencies;
 pub use metrics::{Classes, EndpointMetrics, GroupMetrics, Metrics, MetricsSnapshot, RouteMetrics};
 pub use process::ProcessMetrics;
-pub use recent::Failure;
 pub use request_id::RequestIds;
 
 pub(crate) use access_log::Sink;
