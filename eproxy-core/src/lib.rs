@@ -47,6 +47,12 @@
 //! ([`GroupSnapshot`]). Endpoints can be changed while a server runs, or found: a [`Discovery`] looks for them by the records
 //! of names ([`Dns`], `Srv`) or in a file ([`EndpointsFile`]). `docs/upstreams.md` has the whole story.
 //!
+//! # What a server tells
+//!
+//! [`Handle::metrics`] reads what is counted, by route and by endpoint; [`AccessLog`] has a line for every exchange,
+//! [`RequestIds`] gives it an identifier that goes with it, and [`Traces`] makes it part of a trace. `docs/observability.md`
+//! has the whole story.
+//!
 //! # Testing
 //!
 //! [`testing`] has a lab: a server, its clients and its upstreams on the thread of a test, with a clock that is moved. Nothing
@@ -60,7 +66,7 @@
 //! |---|---|
 //! | 8 | `admin`: an API and a page for whoever runs it; `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
-//! | 6 | `router`: which route |
+//! | 6 | `router`: which route; `otlp`: spans on their way to a collector |
 //! | 5 | `proxy`: passing requests on; `client`: asking others; `local`: what is answered here |
 //! | 4 | `handler`: the seam between the server and its user; `upstream`: groups of endpoints, their health, pools, names |
 //! | 3 | `http2`: HTTP/2, and what goes over it in the words of HTTP/1.1 |
@@ -86,6 +92,7 @@ mod http1;
 mod http2;
 mod local;
 mod message;
+mod otlp;
 mod proxy;
 mod router;
 mod server;
@@ -103,14 +110,21 @@ pub use error::{Error, Result, Side};
 pub use handler::{BodyWriter, Handler, IntoAnswer, IntoStatus, Request, Response, Upgraded, async_handler};
 pub use local::{Files, Fixed, Redirect};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
+pub use otlp::Traces;
 pub use proxy::{
-    BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
+    BodyFilter, Bound, Done, Flow, Forward, IntoFlow, Leads, Onward, OnwardEndpoint, Proxy, ProxyRequest,
+    ProxyResponse, Unit, UpstreamRequest,
 };
-pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
+pub use router::{
+    Candidate, ChosenRoute, Finding, Hidden, Match, Mount, Mounted, Route, Unreachable, Verdict,
+};
 #[cfg(unix)]
 pub use server::ListeningSocket;
-pub use server::{Builder, Handle, Inherited, Server, Shutdown};
-pub use telemetry::{Attempt, Failure, Phase, Stats};
+pub use server::{Asked, Builder, Explanation, Handle, Inherited, Outcome, Server, Shutdown};
+pub use telemetry::{
+    AccessLog, Attempt, Classes, EndpointMetrics, Failure, GroupMetrics, Latencies, Metrics, MetricsSnapshot,
+    Phase, ProcessMetrics, RequestIds, RouteMetrics, Stats,
+};
 pub use tls::{
     Certificate, CertificateResolver, ClientCertificate, ClientCertificates, Hello, Tls, TlsSession,
     TlsVersion, UpstreamTls,
@@ -133,10 +147,17 @@ mod guides {
     struct Http2;
     #[doc = include_str!("../../docs/local.md")]
     struct Local;
+    #[doc = include_str!("../../docs/observability.md")]
+    struct Observability;
+    #[cfg(unix)]
+    #[doc = include_str!("../../docs/operations.md")]
+    struct Operations;
     #[doc = include_str!("../../docs/proxying.md")]
     struct Proxying;
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../docs/routing.md")]
+    struct Routing;
     #[doc = include_str!("../../docs/tls.md")]
     struct Tls;
     #[cfg(feature = "dns")]

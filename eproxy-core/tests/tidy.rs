@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 10] = [
     &["http2", "http3"],
     &["handler", "upstream", "cache", "limit"],
     &["proxy", "client", "local"],
-    &["router"],
+    &["router", "otlp"],
     &["server"],
     &["admin", "testing"],
     &["config"],

@@ -12,7 +12,7 @@ pub(super) struct Clock {
     now: Cell<Instant>,
     /// Nanoseconds from `start` to `now`; 64 bits of them last for five centuries.
     elapsed: Cell<u64>,
-    /// The wall clock's second and when it was read; read again once a second.
+    /// The wall clock's nanoseconds since 1970 and when they were read; read again every now and then.
     wall: Cell<(Instant, u64)>,
     /// It stands still unless it is moved.
     by_hand: bool,
@@ -21,7 +21,8 @@ pub(super) struct Clock {
 /// The second since 1970 at which a clock that is moved by hand begins: the beginning of the year 2000.
 const BEGINNING: u64 = 946_684_800;
 
-/// The time in seconds since 1970, for those that are on no core.
+const SECOND: u64 = 1_000_000_000;
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
@@ -33,7 +34,7 @@ impl Clock {
             start: now,
             now: Cell::new(now),
             elapsed: Cell::new(0),
-            wall: Cell::new((now, wall_seconds())),
+            wall: Cell::new((now, wall())),
             by_hand: false,
         }
     }
@@ -45,7 +46,7 @@ impl Clock {
             start: now,
             now: Cell::new(now),
             elapsed: Cell::new(0),
-            wall: Cell::new((now, BEGINNING)),
+            wall: Cell::new((now, BEGINNING * SECOND)),
             by_hand: true,
         }
     }
@@ -55,7 +56,7 @@ impl Clock {
         debug_assert!(self.by_hand, "the system's clock goes by itself");
         let now = self.now.get() + by;
         self.set(now);
-        self.wall.set((now, BEGINNING + self.elapsed().as_secs()));
+        self.wall.set((now, BEGINNING * SECOND + self.elapsed.get()));
     }
 
     /// The time from the clock's beginning to this turn.
@@ -71,7 +72,7 @@ impl Clock {
         self.set(now);
         // A quarter of a second keeps a Date header within its second without a call per turn.
         if now - self.wall.get().0 >= Duration::from_millis(250) {
-            self.wall.set((now, wall_seconds()));
+            self.wall.set((now, wall()));
         }
     }
 
@@ -91,7 +92,18 @@ impl Clock {
     }
 
     pub(super) fn unix_seconds(&self) -> u64 {
-        self.wall.get().1
+        self.wall.get().1 / SECOND
+    }
+
+    /// Nanoseconds since 1970, as the wall clock had them when it was read last, and what has passed since then.
+    pub(super) fn unix_nanoseconds(&self) -> u64 {
+        let (read, wall) = self.wall.get();
+        wall + nanoseconds(self.now.get() - read)
+    }
+
+    /// Nanoseconds from the clock's beginning to this turn.
+    pub(super) fn elapsed_nanoseconds(&self) -> u64 {
+        self.elapsed.get()
     }
 
     /// The first tick that begins no earlier than `after` from now.
@@ -117,8 +129,13 @@ fn nanoseconds(time: Duration) -> u64 {
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
 )]
+fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds)
+}
+
+/// The time in seconds since 1970, for those that are on no core.
 pub(crate) fn wall_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    wall() / SECOND
 }
 
 #[cfg(test)]

@@ -238,6 +238,16 @@ impl Core {
         self.reactor.now()
     }
 
+    /// The same in nanoseconds from when the core was made.
+    pub(crate) fn nanoseconds(&self) -> u64 {
+        self.reactor.clock().elapsed_nanoseconds()
+    }
+
+    /// The same in nanoseconds since 1970.
+    pub(crate) fn unix_nanoseconds(&self) -> u64 {
+        self.reactor.clock().unix_nanoseconds()
+    }
+
     /// Seconds since 1970 at which this turn began.
     pub(crate) fn unix_seconds(&self) -> u64 {
         self.reactor.unix_seconds()

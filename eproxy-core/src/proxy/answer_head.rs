@@ -59,8 +59,9 @@ pub(super) fn encode(
     let is_its_own = lines.end.is_some();
     let mut has_length = !matches!(answering.coding, BodyCoding::Length(_));
     let rewrites = !rules.redirects.is_empty();
+    let story = relay.account.story.as_deref();
     rules.headers.encode(out, lines, |field| match field.known {
-        Known::Other => true,
+        Known::Other => !story.is_some_and(|story| story.owns_of_answer(field.name.of(lines.bytes))),
         Known::ContentLength => is_its_own && !std::mem::replace(&mut has_length, true),
         Known::Date => {
             has_date = true;
@@ -88,6 +89,9 @@ pub(super) fn encode(
     }
     if !has_date && !rules.headers.decide(b"Date") {
         out.extend_from_slice(relay.site.date.at(relay.site.core.unix_seconds()).as_bytes());
+    }
+    if let Some(story) = story {
+        story.encode_id(out);
     }
     if let Some(cookie) = answering.cookie {
         encode_field(out, b"Set-Cookie", cookie.as_bytes());

@@ -214,6 +214,9 @@ pub(super) fn reuse(
 
 async fn connect(relay: &Relay<'_>, reverse: &Reverse, chosen: &Chosen<'_>) -> Result<Stream, Failure> {
     relay.site.counters.upstream_connects.add();
+    if let Some(pick) = chosen.pick() {
+        pick.connects();
+    }
     let mut introduction = Vec::new();
     if let Some(version) = reverse.proxy_protocol {
         proxy_protocol::encode(&mut introduction, version, relay.ends());
@@ -235,6 +238,9 @@ pub(super) fn encode(relay: &mut Relay<'_>, reverse: &Reverse, destination: &Des
     if let Some(hooked) = relay.hooked {
         hooked.record.upstream = Some(destination.name.clone());
         hooked.record.attempts += 1;
+    }
+    if let Some(story) = &mut relay.account.story {
+        story.begin_attempt(&reverse.group_name, &destination.name, relay.site.core.nanoseconds());
     }
     let mut out = std::mem::take(&mut relay.desk.out);
     out.clear();

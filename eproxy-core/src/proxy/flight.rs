@@ -129,6 +129,9 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
             duration: pick.age(relay.site.core.now()),
         });
     }
+    if let Some(story) = &mut relay.account.story {
+        story.end_attempt(&pick.destination().name, relay.site.core.nanoseconds(), Ok(line.status));
+    }
     if pick.answered(relay.site.core.now(), line.status) {
         relay.site.counters.ejections.add();
     }
@@ -162,6 +165,7 @@ fn read(input: &mut Buffer, stream: &Stream, space: impl FnOnce(&mut Buffer) -> 
 fn ended(relay: &mut Relay<'_>, reverse: &Reverse, outcome: Outcome) -> Outcome {
     if let (Some(hooked), Some(length)) = (relay.hooked.as_mut(), relay.head.facts.framing.length()) {
         hooked.record.bytes_up = length;
+        relay.account.bytes_in = length;
     }
     at_once(hooked::on_done(relay, reverse, &outcome));
     outcome

@@ -203,6 +203,8 @@ impl Forward {
         };
         Ok(Reverse {
             group: None,
+            group_name: Box::default(),
+            endpoints: None,
             wishes: None,
             options: self.options,
             request,

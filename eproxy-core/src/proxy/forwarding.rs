@@ -174,6 +174,7 @@ async fn connect(
     };
     // RFC 9110 §9.3.6: no Content-Length and no Transfer-Encoding.
     relay.out.extend_from_slice(b"HTTP/1.1 200 Connection Established\r\n\r\n");
+    relay.account.status = 200;
     relay.take_head(0);
     match relay.flush().await {
         Ok(()) => Ok(Outcome::Tunnel(stream, None)),

@@ -10,7 +10,7 @@ use crate::driver::{Core, Peer, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{DateLine, Lines, Outbound, RequestFacts};
 use crate::message::{Answer, Buffer, Field, RequestLine, Span, Timeouts, Version};
-use crate::telemetry::{Attempt, Counters, FailureLine, Journal};
+use crate::telemetry::{Account, Attempt, Counters, FailureLine, Journal};
 use crate::tls::Session;
 use crate::tunnel::TwoEnds;
 use crate::upstream::{Ask, Pick, Reach, Registry, Upstreams};
@@ -87,6 +87,8 @@ pub(crate) struct Relay<'a> {
     pub(crate) desk: &'a mut Desk,
     /// What hooks have made of it, if the proxy has any.
     pub(crate) hooked: &'a mut Option<Box<Hooked>>,
+    /// What is kept of it for whoever counts and logs.
+    pub(crate) account: &'a mut Account,
 }
 
 /// The client's connection.
@@ -315,6 +317,7 @@ impl Relay<'_> {
 
     /// Counts and logs the failure that ends the exchange.
     pub(super) fn fail(&mut self, error: &Error, upstream: Option<&str>) {
+        self.account.failure = Some(error.kind());
         if let Some(hooked) = self.hooked {
             hooked.record.failure = Some(error.kind());
         }

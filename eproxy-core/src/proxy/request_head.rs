@@ -84,8 +84,10 @@ pub(super) fn encode(
     let may_stay = matches!(coding, BodyCoding::Length(_)) && lines.end.is_some();
     let mut has_length = false;
     let web = grpc_web::dialect(relay, rules);
+    let story = relay.account.story.as_deref();
     rules.headers.encode(out, &lines, |field| match field.known {
-        Known::Other | Known::Via => true,
+        Known::Other => !story.is_some_and(|story| story.owns_of_request(field.name.of(lines.bytes))),
+        Known::Via => true,
         Known::Host => !std::mem::replace(&mut has_host, true),
         Known::ContentLength => may_stay && !std::mem::replace(&mut has_length, true),
         Known::ContentType => web.is_none(),
@@ -105,6 +107,9 @@ pub(super) fn encode(
     }
     if let Some(credentials) = &rules.proxy_authorization {
         encode_field(out, b"Proxy-Authorization", credentials);
+    }
+    if let Some(story) = story {
+        story.encode_for_upstream(out);
     }
     encode_max_forwards(out, &lines);
     match rules.telling {

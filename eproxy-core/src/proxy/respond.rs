@@ -94,7 +94,9 @@ impl Answered<'_> {
         }
         relay.desk.input.consume(length);
         // What stood behind the head was sent with it.
-        relay.take_head(relay.head.facts.framing.length().unwrap_or(0) as usize);
+        let behind = relay.head.facts.framing.length().unwrap_or(0);
+        relay.take_head(behind as usize);
+        (relay.account.bytes_in, relay.account.bytes_out) = (behind, length as u64);
         if let Some(hooked) = relay.hooked {
             hooked.record.bytes_down = length as u64;
         }
@@ -238,6 +240,7 @@ impl Answered<'_> {
         };
         answer_head::encode(&mut out, relay, &self.reverse.answer, &lines, from, &answering);
         (*relay.out, relay.desk.fields) = (out, fields);
+        relay.account.status = line.status;
         if let Some(hooked) = relay.hooked {
             hooked.record.status = Some(line.status);
         }
@@ -279,6 +282,7 @@ impl Answered<'_> {
         if passed.is_err() {
             download.break_off(relay.out);
         }
+        relay.account.bytes_out = download.moved();
         if let Some(hooked) = relay.hooked {
             hooked.record.bytes_down = download.moved();
         }

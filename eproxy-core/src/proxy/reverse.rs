@@ -14,7 +14,7 @@ use crate::driver::Direction;
 use crate::error::{Error, Kind};
 use crate::message::hop;
 use crate::tunnel::ProxyProtocol;
-use crate::upstream::{Choice, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
+use crate::upstream::{Choice, Group, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
 
 use super::answer_head::AnswerRules;
 use super::ask::ask;
@@ -38,6 +38,10 @@ use super::upload::Upload;
 pub(crate) struct Reverse {
     /// None where every request names its own endpoint.
     pub(super) group: Option<GroupNumber>,
+    /// What that is called.
+    pub(super) group_name: Box<str>,
+    /// The group itself, for whoever asks about it.
+    pub(super) endpoints: Option<Group>,
     /// What the group wants to know of requests.
     pub(super) wishes: Option<Wishes>,
     pub(super) options: UpstreamOptions,
@@ -177,6 +181,7 @@ pub(super) async fn pass_to(relay: &mut Relay<'_>, reverse: &Reverse, first: Fir
         Err(Failure::Failed { error, .. }) => give_up(relay, &error, upload.rest(relay)),
     };
     let moved = upload.moved(relay);
+    relay.account.bytes_in = moved;
     if let Some(hooked) = relay.hooked {
         hooked.record.bytes_up = moved;
     }

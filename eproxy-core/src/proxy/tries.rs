@@ -145,6 +145,9 @@ pub(super) async fn try_all<'r>(
         };
         so_far.repeats += u32::from(matches!(next, Next::Repeat | Next::RepeatOrSame));
         relay.site.counters.retries.add();
+        if let Some(pick) = next_one.pick() {
+            pick.repeats();
+        }
         upload.rewind();
         (chosen, means) = (next_one, Means::Fresh);
     }
@@ -213,6 +216,14 @@ fn report(
         },
         Err(Failure::Answered(_)) => return Came::Spoilt,
     };
+    if let Some(story) = &mut relay.account.story {
+        let end = match end {
+            Ok((_, reply)) => Ok(reply.line.status),
+            Err(Failure::Failed { error, .. }) => Err(error.kind()),
+            Err(Failure::Answered(_)) => return Came::Spoilt,
+        };
+        story.end_attempt(&chosen.name, relay.site.core.nanoseconds(), end);
+    }
     if let Some(pick) = chosen.pick() {
         let is_ejected = match end {
             Ok((_, reply)) => pick.answered(now, reply.line.status),

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::proxy::Reverse;
 use crate::upstream::Registry;
 
-use super::entry::allow;
+use super::explain::{Behind, Explained};
 use super::finding::Finding;
 use super::map::{Map, Pick};
 use super::mount::{Mounted, Target};
@@ -33,6 +33,16 @@ pub(crate) struct RouteNumber(u32);
 impl RouteNumber {
     /// No route.
     pub(crate) const NONE: Self = Self(u32::MAX);
+
+    /// The one at this place in the order of its table.
+    pub(crate) fn at(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Which it is in the order of the table; none of no route.
+    pub(crate) fn index(self) -> Option<u32> {
+        (self != Self::NONE).then_some(self.0)
+    }
 }
 
 /// The path parameters of a request: names of the pattern, values of the path.
@@ -119,6 +129,11 @@ impl Table {
         self.map.entries.get(route.0 as usize).map_or("", |entry| entry.label())
     }
 
+    /// The numbers of all routes, in their order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = RouteNumber> {
+        (0..self.targets.len() as u32).map(RouteNumber::at)
+    }
+
     /// The reverse proxy of this number.
     pub(crate) fn reverse(&self, number: usize) -> &Reverse {
         &self.reverses[number]
@@ -145,10 +160,7 @@ impl Table {
                 }
             }
             Some(Pick::NoMethod { place }) => {
-                let allow = match &*self.map.fitting(place, sought) {
-                    [entry] => Cow::Borrowed(&*entry.allow),
-                    entries => Cow::Owned(allow(entries.iter().copied())),
-                };
+                let allow = self.map.allow(place, sought);
                 match sought.method {
                     b"OPTIONS" => Choice::Options { allow },
                     _ => Choice::NotAllowed { allow },
@@ -156,6 +168,16 @@ impl Table {
             }
             None => Choice::NotFound,
         }
+    }
+}
+
+impl Table {
+    /// Why a request takes the route that it takes.
+    pub(crate) fn explain(&self, sought: &Sought<'_>) -> Explained<'_> {
+        self.map.explain(sought, |answer| match &self.targets[answer] {
+            Some(Target::Reverse(number)) => Behind::Reverse(self.reverse(*number)),
+            _ => Behind::Handler,
+        })
     }
 }
 

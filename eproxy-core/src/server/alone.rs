@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use crate::driver::{Core, Peer, Stream};
 use crate::error::Result;
-use crate::telemetry::{Counters, Journal, Stats};
+use crate::telemetry::{Counters, Journal, Metrics, Stats};
 
 use super::builder::Builder;
 use super::edition::Share;
 use super::life::{Life, Phase};
 use super::plan::{Plan, start_failed};
+use super::telling::{Outlets, Telling};
 use super::worker::{Common, Worker};
 
 /// A server of one worker and no listener.
@@ -22,6 +23,7 @@ pub(crate) struct Alone {
     worker: Rc<Worker>,
     life: Arc<Life>,
     counters: Arc<Counters>,
+    telling: Telling,
 }
 
 impl Alone {
@@ -31,16 +33,20 @@ impl Alone {
     ///
     /// As for [`Builder::start`].
     pub(crate) fn new(mut builder: Builder, core: &Rc<Core>) -> Result<Self> {
-        let plan = Plan::new(&mut builder)?;
+        let mut plan = Plan::new(&mut builder)?;
+        let journal = Journal::start().map_err(start_failed)?;
+        let outlets = Outlets::default().next(&builder.wanted, &journal)?;
+        plan.watch = outlets.plan.clone();
         let (counters, life) = (Arc::new(Counters::new()), Arc::new(Life::new()));
         let common = Common {
             counters: counters.clone(),
-            journal: Journal::start().map_err(start_failed)?,
+            journal,
             life: life.clone(),
             orders: Arc::default(),
             share: Share { number: 0, of: 1 },
         };
-        Ok(Self { worker: Worker::new(core, &plan, common), life, counters })
+        let telling = Telling::new(outlets, &plan, vec![counters.clone()]);
+        Ok(Self { worker: Worker::new(core, &plan, common), life, counters, telling })
     }
 
     /// Takes in a connection of `peer`, who has connected to `local`.
@@ -60,6 +66,11 @@ impl Alone {
     /// Has the server finish what runs, and take nothing new.
     pub(crate) fn drain(&self) {
         self.life.advance(Phase::Draining);
+    }
+
+    /// Reads what the server counts.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.telling.metrics.clone()
     }
 
     /// What the server has counted so far.

@@ -109,8 +109,8 @@ pub(super) fn proceed(worker: &Rc<Worker>, connection: Connection, desk: &mut Bo
 }
 
 /// Answers if nothing has to be waited for.
-pub(super) fn answer(worker: &Worker, connection: &Connection, desk: &mut Desk, opened: Opened) -> Step {
-    match exchange::answer_at_once(worker, desk, &opened) {
+pub(super) fn answer(worker: &Worker, connection: &Connection, desk: &mut Desk, mut opened: Opened) -> Step {
+    match exchange::answer_at_once(worker, desk, &mut opened) {
         Some(After::Keep) => Step::Again,
         Some(after) => end(worker, connection, desk, after),
         None => Step::Seat(Job::Answer(opened)),

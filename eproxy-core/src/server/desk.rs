@@ -6,6 +6,8 @@ use crate::handler::{Reply, Word};
 use crate::message::{Buffer, Field};
 use crate::proxy;
 
+use super::account::Kept;
+
 /// Buffers that are used by one connection after another.
 pub(super) struct Desk {
     pub(super) input: Buffer,
@@ -14,6 +16,8 @@ pub(super) struct Desk {
     pub(super) reply: Arc<Reply>,
     /// What the handler has said already.
     pub(super) word: Option<Word>,
+    /// An exchange that is being opened, or was refused.
+    pub(super) kept: Option<Kept>,
     /// For requests that are passed on.
     pub(super) relay: proxy::Desk,
 }
@@ -29,6 +33,7 @@ impl Desk {
             fields: Vec::new(),
             reply: Arc::default(),
             word: None,
+            kept: None,
             relay: proxy::Desk::new(),
         })
     }
@@ -43,7 +48,7 @@ impl Desk {
         self.input.clear();
         self.out.clear();
         self.out.shrink_to(Self::OUT);
-        self.word = None;
+        (self.word, self.kept) = (None, None);
         self.relay.clear();
     }
 }

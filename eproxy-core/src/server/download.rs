@@ -15,7 +15,8 @@ pub(super) const COPY: usize = 8 * 1024;
 /// Bytes read at a time from a body that is not in hand.
 const CHUNK: usize = 32 * 1024;
 
-/// Writes a body in its coding behind the head that is already in `outbound`. Small bodies stay there with it.
+/// Writes a body in its coding behind the head that is already in `outbound`, and adds its bytes to `moved`. Small bodies stay
+/// there with it.
 ///
 /// # Errors
 ///
@@ -25,20 +26,22 @@ pub(super) async fn send(
     outbound: &mut Outbound<'_>,
     content: Content,
     coding: BodyCoding,
+    moved: &mut u64,
 ) -> Result<(), Kind> {
     match content {
         Content::Empty => Ok(()),
-        Content::Static(bytes) => send_bytes(outbound, bytes).await,
-        Content::Owned { bytes, from } => send_bytes(outbound, &bytes[from..]).await,
-        Content::Pipe(pipe, _) => send_stream(outbound, Source::Pipe(pipe), coding).await,
+        Content::Static(bytes) => send_bytes(outbound, bytes, moved).await,
+        Content::Owned { bytes, from } => send_bytes(outbound, &bytes[from..], moved).await,
+        Content::Pipe(pipe, _) => send_stream(outbound, Source::Pipe(pipe), coding, moved).await,
         Content::Reader(reader, _) => {
             let source = Source::Reader { reader, chunk: vec![0; CHUNK], filled: 0 };
-            send_stream(outbound, source, coding).await
+            send_stream(outbound, source, coding, moved).await
         }
     }
 }
 
-async fn send_bytes(outbound: &mut Outbound<'_>, bytes: &[u8]) -> Result<(), Kind> {
+async fn send_bytes(outbound: &mut Outbound<'_>, bytes: &[u8], moved: &mut u64) -> Result<(), Kind> {
+    *moved += bytes.len() as u64;
     if bytes.len() <= COPY {
         outbound.out.extend_from_slice(bytes);
         return Ok(());
@@ -50,6 +53,7 @@ async fn send_stream(
     outbound: &mut Outbound<'_>,
     mut source: Source,
     coding: BodyCoding,
+    moved: &mut u64,
 ) -> Result<(), Kind> {
     let mut left = match coding {
         BodyCoding::Length(length) => Some(length),
@@ -73,6 +77,7 @@ async fn send_stream(
         }
         outbound.write(data, &tail).await?;
         source.consume(n);
+        *moved += n as u64;
     }
     if left.is_some_and(|left| left > 0) {
         return Err(Kind::BodyFailed);

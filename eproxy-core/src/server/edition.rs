@@ -10,8 +10,9 @@ use crate::driver::Core;
 use crate::message::{Limits, Timeouts};
 use crate::proxy::Site;
 use crate::router::{RouteNumber, Table};
-use crate::telemetry::{Counters, Journal};
+use crate::telemetry::{Counters, Journal, RouteTally, Watch};
 
+use super::account::Slot;
 use super::plan::Plan;
 use super::trust::Trusted;
 
@@ -24,6 +25,12 @@ pub(super) struct Edition {
     pub(super) connections: usize,
     pub(super) handshakes: usize,
     pub(super) trusted: Trusted,
+    /// The header field of requests that ask what becomes of them.
+    pub(super) explain: Option<Arc<str>>,
+    /// What this core counts, by slot; nothing where that is off.
+    pub(super) tallies: Vec<Arc<RouteTally>>,
+    /// What it tells of exchanges beside numbers.
+    pub(super) watch: Watch,
 }
 
 /// Which of the workers one is, and how many there are.
@@ -58,13 +65,19 @@ impl Edition {
     }
 
     fn of(plan: &Plan, site: Site, share: Share) -> Self {
+        let slots =
+            Slot::NAMES.into_iter().chain(plan.table.numbers().map(|number| plan.table.label(number)));
+        let slots = slots.filter(|_| plan.counts);
         Self {
+            tallies: slots.map(|name| site.counters.routes.tally(name)).collect(),
+            watch: plan.watch.watch(&site.core, site.core.seed()),
             site: Rc::new(site),
             table: plan.table.clone(),
             connections: share.part(plan.limits.connections),
             handshakes: share.part(plan.limits.handshakes),
             limits: plan.limits.clone(),
             trusted: plan.trusted.clone(),
+            explain: plan.explain.clone(),
         }
     }
 
@@ -75,5 +88,14 @@ impl Edition {
     /// What a route is called, for the log; empty for none.
     pub(super) fn label(&self, route: RouteNumber) -> &str {
         self.table.label(route)
+    }
+
+    /// What a slot is called in logs; empty where it is that of no route.
+    pub(super) fn slot_name(&self, slot: Slot) -> &str {
+        match slot {
+            Slot::NONE => "",
+            Slot::FORWARD => Slot::NAMES[1],
+            Slot(number) => self.table.label(RouteNumber::at(number - Slot::NAMES.len() as u32)),
+        }
     }
 }

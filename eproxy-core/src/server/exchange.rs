@@ -54,7 +54,7 @@ pub(super) async fn run(
     length: usize,
 ) -> After {
     match open(worker, &connection.who, desk, line, length) {
-        Ok(Opening::Asked(mut opened)) => match answer_at_once(worker, desk, &opened) {
+        Ok(Opening::Asked(mut opened)) => match answer_at_once(worker, desk, &mut opened) {
             Some(after) => after,
             None => answer_later(worker, connection, desk, &mut opened).await,
         },
@@ -65,7 +65,7 @@ pub(super) async fn run(
 
 /// Answers where nothing is to be waited for: the handler has answered with bytes in hand, and there is no body to be
 /// read. Nearly every request of a busy server comes this way.
-pub(super) fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &Opened) -> Option<After> {
+pub(super) fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &mut Opened) -> Option<After> {
     let Some(Word::Answer(answer)) = &desk.word else { return None };
     let bytes = answer.body().in_hand().filter(|bytes| bytes.len() <= download::COPY)?;
     if opened.upload.is_some() || !(200..=999).contains(&answer.status()) {
@@ -76,6 +76,7 @@ pub(super) fn answer_at_once(worker: &Worker, desk: &mut Desk, opened: &Opened) 
     encode(worker, &mut desk.out, opened, answer, coding, close);
     if !opened.is_head && coding != BodyCoding::None {
         desk.out.extend_from_slice(bytes);
+        opened.kept.account.bytes_out = bytes.len() as u64;
     }
     desk.word = None;
     Some(if close { After::Close } else { After::Keep })
@@ -98,7 +99,11 @@ pub(super) async fn answer_later(
     let answer = match word {
         Ok(Word::Upgrade { protocol, headers, to_handler, from_handler }) if opened.wants_upgrade => {
             encode_upgrade(worker, desk, &protocol, &headers);
-            upgrade::run(worker, stream, desk, to_handler, from_handler).await;
+            let account = &mut opened.kept.account;
+            account.status = 101;
+            account.story.iter().for_each(|story| story.add_id(&mut desk.out, &headers));
+            let moved = upgrade::run(worker, stream, desk, to_handler, from_handler).await;
+            (account.bytes_in, account.bytes_out) = moved;
             return After::Close;
         }
         Ok(word) => Ok(into_answer(worker, connection.who.peer, opened, word)),
@@ -107,6 +112,7 @@ pub(super) async fn answer_later(
     match answer {
         Ok(answer) => send_and_settle(worker, connection, desk, opened, answer).await,
         Err(kind) => {
+            opened.kept.account.failure = Some(kind);
             fail(worker, connection.who.peer, opened.label(), &kind.into());
             After::Close
         }
@@ -125,6 +131,7 @@ pub(super) async fn send_and_settle(
     match send(worker, stream, desk, opened, answer).await {
         Ok(after) => settle(worker, stream, desk, opened, after).await,
         Err(kind) => {
+            opened.kept.account.failure = Some(kind);
             fail(worker, connection.who.peer, opened.label(), &kind.into());
             // A client of HTTP/1.0 may be waiting for the end of the connection: an orderly one would be that of the answer
             // (RFC 9112 §8).
@@ -137,7 +144,7 @@ pub(super) async fn send_and_settle(
 fn encode(
     worker: &Worker,
     out: &mut Vec<u8>,
-    opened: &Opened,
+    opened: &mut Opened,
     answer: &Answer,
     coding: BodyCoding,
     close: bool,
@@ -154,6 +161,11 @@ fn encode(
         upgrade: None,
     };
     http1::encode_head(out, &parts);
+    let account = &mut opened.kept.account;
+    account.status = answer.status();
+    if let Some(story) = &account.story {
+        story.add_id(out, answer.headers());
+    }
 }
 
 /// Waits for the handler's last word; meanwhile the body flows to whoever reads it, and a client that is gone is
@@ -202,6 +214,7 @@ fn into_answer(worker: &Worker, peer: Peer, opened: &mut Opened, word: Word) -> 
         }
     };
     opened.keep_alive &= !error.kind().row().close;
+    opened.kept.account.failure = Some(error.kind());
     fail(worker, peer, opened.label(), &error);
     Answer::plain(error.status())
 }
@@ -234,12 +247,13 @@ async fn send(
     let (_, _, body) = answer.into_parts();
     let content = body.into_content();
     let mut outbound = outbound(worker, stream, &mut desk.out);
+    let moved = &mut opened.kept.account.bytes_out;
     let Some(upload) = opened.upload.as_mut().filter(|upload| !upload.is_over()) else {
-        download::send(&mut outbound, content, coding).await?;
+        download::send(&mut outbound, content, coding, moved).await?;
         return Ok(after);
     };
     let input = &mut desk.input;
-    let mut download = std::pin::pin!(download::send(&mut outbound, content, coding));
+    let mut download = std::pin::pin!(download::send(&mut outbound, content, coding, moved));
     poll_fn(|cx| {
         let _over = upload.poll(cx, &worker.core, stream, input, false);
         if upload.failure() == Some(Kind::DownstreamGone) {

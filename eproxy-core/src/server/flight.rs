@@ -43,7 +43,7 @@ pub(super) fn depart(
     desk: &mut Desk,
     mut passing: Passing,
 ) -> Step {
-    let edition = passing.edition.clone();
+    let edition = passing.kept.edition.clone();
     let reverse = edition.table.reverse(passing.reverse);
     match proxy::depart(&mut relay(connection, desk, &mut passing), reverse) {
         // Answers to earlier requests must not wait for this one.
@@ -52,7 +52,7 @@ pub(super) fn depart(
             Ok(true) if !connection.stream.is_half_closed() => Step::Flight(Departed { passing, departure }),
             _ => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
         },
-        Departing::Ended(outcome) => ended(worker, connection, desk, &passing, outcome, false),
+        Departing::Ended(outcome) => ended(worker, connection, desk, passing, outcome, false),
         Departing::Stays(chosen) => Step::Seat(Job::Pass(Passing { chosen, ..passing })),
     }
 }
@@ -62,14 +62,19 @@ fn ended(
     worker: &Worker,
     connection: &Connection,
     desk: &mut Desk,
-    passing: &Passing,
+    passing: Passing,
     outcome: Outcome,
     is_taken: bool,
 ) -> Step {
     match outcome {
         Outcome::Keep => Step::Again,
         Outcome::Answer(answer, rest) => {
-            let opened = pass::open_answer(desk, passing, *answer, rest, is_taken);
+            let opened = pass::open_answer(
+                desk,
+                (passing.kept, passing.head, passing.route),
+                *answer,
+                (rest, is_taken),
+            );
             at_once::answer(worker, connection, desk, opened)
         }
         _ => at_once::end(worker, connection, desk, After::Close),
@@ -122,14 +127,14 @@ fn end(worker: &Worker, index: u32) -> Option<(Connection, Flight)> {
 fn arrive(worker: &Rc<Worker>, connection: Connection, flight: Flight, desk: &mut Box<Desk>) {
     let Flight { mut passing, departure, input } = flight;
     desk.input = input;
-    let edition = passing.edition.clone();
+    let edition = passing.kept.edition.clone();
     let reverse = edition.table.reverse(passing.reverse);
     let (arriving, is_taken) = {
         let mut relay = relay(&connection, desk, &mut passing);
         (proxy::arrive(&mut relay, reverse, departure), relay.is_taken)
     };
     let step = match arriving {
-        Arriving::Ended(outcome) => ended(worker, &connection, desk, &passing, outcome, is_taken),
+        Arriving::Ended(outcome) => ended(worker, &connection, desk, passing, outcome, is_taken),
         Arriving::Later(departure) => Step::Seat(Job::Resume(Flight::new(passing, departure, desk))),
     };
     if let Some(connection) = at_once::take(worker, connection, desk, step) {
@@ -151,8 +156,8 @@ pub(super) fn relay<'a>(
         session: connection.who.session.as_deref(),
     };
     Relay {
-        site: &passing.edition.site,
-        pattern: passing.edition.label(passing.route),
+        site: &passing.kept.edition.site,
+        pattern: passing.kept.edition.label(passing.route),
         client,
         head: passing.head,
         input: &mut desk.input,
@@ -161,5 +166,6 @@ pub(super) fn relay<'a>(
         is_taken: false,
         desk: &mut desk.relay,
         hooked: &mut passing.hooked,
+        account: &mut passing.kept.account,
     }
 }

@@ -10,7 +10,7 @@ use async_std::channel::Receiver;
 
 use crate::driver::Remote;
 use crate::error::Result;
-use crate::telemetry::{Counters, Failure, Journal, Stats};
+use crate::telemetry::{Counters, Failure, Journal, Metrics, Stats};
 use crate::tls::News;
 
 use super::builder::Builder;
@@ -18,12 +18,14 @@ use super::inherited::Held;
 use super::life::{Legacy, Life, Phase};
 use super::orders::Orders;
 use super::replace::Listeners;
+use super::telling::Telling;
 
 /// A running server; clones are handles of the same. Dropping it leaves the server running for as long as the program does.
 #[derive(Clone, Debug)]
 pub struct Handle {
     control: Control,
     counters: Vec<Arc<Counters>>,
+    pub(super) telling: Arc<Telling>,
     journal: Journal,
     listeners: Arc<Mutex<Listeners>>,
     /// Closed when the last worker has ended.
@@ -70,11 +72,13 @@ impl Handle {
     pub(super) fn new(
         control: Control,
         counters: Vec<Arc<Counters>>,
+        telling: Telling,
         journal: Journal,
         listeners: Listeners,
         ended: Receiver<Infallible>,
     ) -> Self {
-        Self { control, counters, journal, listeners: Arc::new(listeners.into()), ended }
+        let (telling, listeners) = (Arc::new(telling), Arc::new(listeners.into()));
+        Self { control, counters, telling, journal, listeners, ended }
     }
 
     fn listening(&self) -> MutexGuard<'_, Listeners> {
@@ -124,7 +128,15 @@ impl Handle {
     ///
     /// The swap is made whether or not it is waited for.
     pub async fn replace(&self, builder: Builder) -> Result<()> {
-        let over = self.listening().replace(builder, &self.control, &self.journal, &self.ended)?;
+        let over = {
+            let mut listening = self.listening();
+            let outlets = self.telling.outlets().next(&builder.wanted, &self.journal)?;
+            let watch = outlets.plan.clone();
+            let (over, plan) =
+                listening.replace(builder, watch, &self.control, &self.journal, &self.ended)?;
+            self.telling.replace(outlets, &plan);
+            over
+        };
         // Nothing is ever sent: the channel closes with the last worker that has swapped, or ended.
         let _closed = futures_lite::future::or(over.recv(), self.ended.recv()).await;
         Ok(())
@@ -156,6 +168,18 @@ impl Handle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
+    }
+
+    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.telling.metrics.clone()
+    }
+
+    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
+    /// cores have told before are in the file that was renamed, or in the new one.
+    pub fn reopen_logs(&self) {
+        self.telling.outlets().reopen();
     }
 
     /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
@@ -198,12 +222,12 @@ impl Handle {
     /// The shutdown goes on without its deadline when the future is dropped.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
         self.control.advance(Phase::Draining);
-        if async_std::future::timeout(deadline, self.wait()).await.is_ok() {
-            return Shutdown::Clean;
+        let is_clean = async_std::future::timeout(deadline, self.ended.recv()).await.is_ok();
+        if !is_clean {
+            self.control.advance(Phase::Stopped);
         }
-        self.control.advance(Phase::Stopped);
         self.wait().await;
-        Shutdown::Forced
+        if is_clean { Shutdown::Clean } else { Shutdown::Forced }
     }
 
     /// Duplicates of all listening sockets, to be handed to another process, which takes them by
@@ -232,10 +256,12 @@ impl Handle {
         self.shutdown(deadline).await
     }
 
-    /// Waits until the server has ended.
+    /// Waits until the server has ended, and what it had to log of exchanges is written; that is waited for for a few seconds
+    /// at the most.
     pub async fn wait(&self) {
         // Nothing is ever sent: the channel closes when the last worker is gone.
         let _closed = self.ended.recv().await;
+        self.telling.outlets().flush().await;
     }
 
     pub(super) fn stop_on_drop(&self) -> StopOnDrop {

@@ -246,11 +246,11 @@ fn begin(
     worker.counters.http2_streams.add();
     let desk = &mut *worker.desk();
     let is_head = request.method() == Method::HEAD;
-    let (opening, cargo) = match read(worker, who, desk, &request) {
+    let (mut opening, cargo) = match read(worker, who, desk, &request) {
         Ok((opening, cargo)) => (Ok(opening), cargo),
         Err(kind) => (Err(kind), Cargo::Nothing),
     };
-    let is_answered = match &opening {
+    let is_answered = match &mut opening {
         // What was asked for a tunnel has to be told what another answer means.
         Ok(Opening::Asked(_)) if matches!(cargo, Cargo::Tunnel(_)) => false,
         Ok(Opening::Asked(opened)) => exchange::answer_at_once(worker, desk, opened).is_some(),

@@ -16,8 +16,10 @@ use crate::router::{Choice, RouteNumber, Sought, Target};
 use crate::upstream::Pick;
 use crate::{Request, Response};
 
+use super::account::{Kept, Slot};
 use super::desk::Desk;
 use super::edition::Edition;
+use super::explain;
 use super::refuse::unrouted;
 use super::upload::Upload;
 use super::who::Who;
@@ -31,14 +33,13 @@ pub(super) struct Opened {
     pub(super) wants_upgrade: bool,
     /// Boxed, as few requests have a body that must be waited for, and this is moved for each.
     pub(super) upload: Option<Box<Upload>>,
-    edition: Rc<Edition>,
+    pub(super) kept: Kept,
     route: RouteNumber,
 }
 
 /// A request that is to be passed on.
 pub(super) struct Passing {
-    /// What the server was described as when it came.
-    pub(super) edition: Rc<Edition>,
+    pub(super) kept: Kept,
     pub(super) reverse: usize,
     pub(super) head: Head,
     pub(super) route: RouteNumber,
@@ -56,7 +57,7 @@ pub(super) enum Opening {
     Passing(Passing),
 }
 
-/// Checks the head that is on the desk, chooses the route, and asks its handler.
+/// Checks the head that is on the desk, chooses the route, and asks its handler. Of what is refused, the desk has what is kept.
 pub(super) fn open(
     worker: &Worker,
     who: &Who,
@@ -65,58 +66,81 @@ pub(super) fn open(
     length: usize,
 ) -> Result<Opening, Kind> {
     let line = RequestLine { version: who.version(line.version), ..line };
+    let asks = worker.edition.borrow().explain.clone();
+    let length = match &asks {
+        Some(name) if !who.is_trusted && explain::asks(name, desk.input.data(), &desk.fields) => {
+            explain::forget(name, desk, length)
+        }
+        _ => length,
+    };
     let bytes = &desk.input.data()[..length];
+    let edition = desk.kept.insert(Kept::begin(worker, who, bytes, &desk.fields, line)).edition.clone();
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
     let form = Form::parse(line.method.of(bytes), line.target.of(bytes))?;
     worker.counters.requests.add();
 
-    let edition = worker.edition();
     let head = read_head(bytes, length, line, facts, &form);
+    if let Some(name) = &asks
+        && explain::asks(name, bytes, &desk.fields)
+    {
+        return Ok(explain::answer(&edition, who, desk, &head));
+    }
     if head.authority.is_some()
         && let Some(reverse) = edition.table.forward()
     {
-        let way = Way { edition: &edition, reverse, route: RouteNumber::NONE, body_limit: None };
-        return pass_on(worker, who, desk, head, way, std::iter::empty());
+        let way = Way {
+            edition: &edition,
+            reverse,
+            route: RouteNumber::NONE,
+            slot: Slot::FORWARD,
+            body_limit: None,
+        };
+        let came = (bytes, &desk.fields[..]);
+        return pass_on(worker, who, came, &mut desk.kept, head, way, std::iter::empty());
     }
     if edition.table.only_forwards() {
         return Err(Kind::NotForward);
     }
     check_host(who, &head, bytes, &desk.fields)?;
     let path = target::canonical(head.path.of(bytes));
-    let sought = Sought {
-        method: line.method.of(bytes),
-        path: &path,
-        query: head.query.map(|query| query.of(bytes)),
-        authority: head.authority.map(|authority| authority.of(bytes)),
-        lines: Lines::of_head(bytes, &desk.fields),
-    };
+    let sought = sought(bytes, &desk.fields, &head, &path);
     let (found, params, route, body_limit) = match edition.table.choose(&sought) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
         choice => {
             desk.word = Some(Word::Answer(unrouted(choice)));
             let upload = unread(&edition, &facts);
             desk.input.consume(length);
-            return Ok(Opening::Asked(Opened::new(&edition, &head, RouteNumber::NONE, upload)));
+            return Ok(Opening::Asked(Opened::new(take(&mut desk.kept), &head, RouteNumber::NONE, upload)));
         }
     };
+    let slot = route.index().map_or(Slot::NONE, Slot::of_route);
+    desk.kept.iter_mut().for_each(|kept| kept.slot = slot);
     match found {
         Target::Handler(handler) => {
             let limit = body_limit.unwrap_or(edition.limits.body);
             check_length(&facts, limit)?;
             let (body, upload) = take_body(&edition, &facts, limit, &desk.input.data()[length..]);
             let taken = if upload.is_none() { body.len().unwrap_or(0) as usize } else { 0 };
-            let request = Request::new(incoming(bytes, &head, &desk.fields, who), params.iter(), body);
+            let mut request = Request::new(incoming(bytes, &head, &desk.fields, who), params.iter(), body);
             drop(params);
             drop(path);
             desk.input.consume(length + taken);
+            let mut kept = take(&mut desk.kept);
+            kept.account.bytes_in = taken as u64;
+            kept.account.story.iter().for_each(|story| story.tell(request.headers_mut()));
             desk.word = ask(&**handler, request, &mut desk.reply);
-            Ok(Opening::Asked(Opened::new(&edition, &head, route, upload)))
+            Ok(Opening::Asked(Opened::new(kept, &head, route, upload)))
         }
         Target::Reverse(reverse) => {
-            let way = Way { edition: &edition, reverse: *reverse, route, body_limit };
-            pass_on(worker, who, desk, head, way, params.iter())
+            let way = Way { edition: &edition, reverse: *reverse, route, slot, body_limit };
+            pass_on(worker, who, (bytes, &desk.fields[..]), &mut desk.kept, head, way, params.iter())
         }
     }
+}
+
+/// What is kept of the exchange that is being opened.
+pub(super) fn take(opening: &mut Option<Kept>) -> Kept {
+    opening.take().expect("it was put there when the exchange began")
 }
 
 /// A request must be for the host that the client has named in its TLS handshake (RFC 9110 §7.4).
@@ -130,11 +154,20 @@ fn check_host(who: &Who, head: &Head, bytes: &[u8], fields: &[Field]) -> Result<
     }
 }
 
+/// Notes how much came of a body that was read by and by.
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let came = self.upload.as_ref().map_or(0, |upload| upload.moved());
+        self.kept.account.bytes_in += came;
+    }
+}
+
 /// Which proxy a request goes to, and how it came there.
 struct Way<'e> {
     edition: &'e Rc<Edition>,
     reverse: usize,
     route: RouteNumber,
+    slot: Slot,
     /// The limit of the route.
     body_limit: Option<u64>,
 }
@@ -143,44 +176,43 @@ struct Way<'e> {
 fn pass_on<'p>(
     worker: &Worker,
     who: &Who,
-    desk: &Desk,
+    (bytes, fields): (&[u8], &[Field]),
+    opening: &mut Option<Kept>,
     mut head: Head,
     way: Way<'_>,
     params: impl Iterator<Item = (&'p str, &'p str)>,
 ) -> Result<Opening, Kind> {
-    let Way { edition, reverse, route, body_limit } = way;
+    let Way { edition, reverse, route, slot, body_limit } = way;
     let proxy = edition.table.reverse(reverse);
     head.body_limit = body_limit.or(proxy.body_limit).unwrap_or(u64::MAX);
     check_length(&head.facts, head.body_limit)?;
+    let story = opening.as_ref().and_then(|kept| kept.account.story.as_deref());
     let hooked = proxy.has_hooks().then(|| {
-        let bytes = &desk.input.data()[..head.length];
-        let request = Request::new(incoming(bytes, &head, &desk.fields, who), params, Body::empty());
+        let mut request = Request::new(incoming(bytes, &head, fields, who), params, Body::empty());
+        story.iter().for_each(|story| story.tell(request.headers_mut()));
         Hooked::new(request, who.is_trusted, worker.core.now())
     });
-    Ok(Opening::Passing(Passing { edition: edition.clone(), reverse, head, route, chosen: None, hooked }))
+    let mut kept = take(opening);
+    kept.slot = slot;
+    Ok(Opening::Passing(Passing { kept, reverse, head, route, chosen: None, hooked }))
 }
 
 impl Opened {
-    pub(super) fn new(
-        edition: &Rc<Edition>,
-        head: &Head,
-        route: RouteNumber,
-        upload: Option<Box<Upload>>,
-    ) -> Self {
+    pub(super) fn new(kept: Kept, head: &Head, route: RouteNumber, upload: Option<Box<Upload>>) -> Self {
         Self {
             version: head.line.version,
             is_head: head.method == Method::Head,
             keep_alive: head.facts.keep_alive,
             wants_upgrade: head.facts.wants_upgrade,
             upload,
-            edition: edition.clone(),
+            kept,
             route,
         }
     }
 
     /// What its route is called, for the log; empty for none.
     pub(super) fn label(&self) -> &str {
-        self.edition.label(self.route)
+        self.kept.edition.label(self.route)
     }
 }
 
@@ -240,8 +272,25 @@ fn ask(handler: &dyn Handler, request: Request, reply: &mut Arc<Reply>) -> Optio
     }
 }
 
+/// A request as routes look at it; `path` is its canonical path.
+pub(super) fn sought<'a>(bytes: &'a [u8], fields: &'a [Field], head: &Head, path: &'a str) -> Sought<'a> {
+    Sought {
+        method: head.line.method.of(bytes),
+        path,
+        query: head.query.map(|query| query.of(bytes)),
+        authority: head.authority.map(|authority| authority.of(bytes)),
+        lines: Lines::of_head(bytes, fields),
+    }
+}
+
 /// What the head of a request says, with the places of the target's parts in it.
-fn read_head(bytes: &[u8], length: usize, line: RequestLine, facts: RequestFacts, form: &Form) -> Head {
+pub(super) fn read_head(
+    bytes: &[u8],
+    length: usize,
+    line: RequestLine,
+    facts: RequestFacts,
+    form: &Form,
+) -> Head {
     let base = line.target.start as usize;
     let span = |range: &Range<usize>| Span::new(base + range.start, base + range.end);
     let (path, query, authority) = match form {

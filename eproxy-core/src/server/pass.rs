@@ -2,8 +2,10 @@
 
 use crate::handler::Word;
 use crate::message::Answer;
-use crate::proxy::{self, Outcome, Rest};
+use crate::proxy::{self, Head, Outcome, Rest};
+use crate::router::RouteNumber;
 
+use super::account::Kept;
 use super::desk::Desk;
 use super::downstream::Connection;
 use super::exchange::{After, answer_later, outbound};
@@ -19,7 +21,7 @@ pub(super) async fn pass(
     desk: &mut Desk,
     mut passing: Passing,
 ) -> After {
-    let edition = passing.edition.clone();
+    let edition = passing.kept.edition.clone();
     let reverse = edition.table.reverse(passing.reverse);
     let chosen = passing.chosen.take();
     let (outcome, is_taken) = {
@@ -38,7 +40,7 @@ pub(super) async fn resume(
 ) -> After {
     let Flight { mut passing, departure, input } = flight;
     desk.input = input;
-    let edition = passing.edition.clone();
+    let edition = passing.kept.edition.clone();
     let reverse = edition.table.reverse(passing.reverse);
     let (outcome, is_taken) = {
         let mut relay = relay(connection, desk, &mut passing);
@@ -61,14 +63,16 @@ async fn conclude(
         Outcome::Linger => After::Linger,
         Outcome::Reset => After::Reset,
         Outcome::Tunnel(upstream, pick) => {
-            let Passing { edition, reverse, hooked, .. } = passing;
-            let told = hooked.map(|hooked| Told { edition, reverse, hooked });
-            After::Tunnel(Box::new(Beginning { upstream, pick, told }))
+            let Passing { kept, reverse, hooked, .. } = passing;
+            let told = hooked.map(|hooked| Told { edition: kept.edition.clone(), reverse, hooked });
+            After::Tunnel(Box::new(Beginning { upstream, pick, told, kept }))
         }
         Outcome::Answer(answer, rest) => {
-            let mut opened = open_answer(desk, &passing, *answer, rest, is_taken);
+            let Passing { kept, reverse, head, route, hooked, .. } = passing;
+            let edition = kept.edition.clone();
+            let mut opened = open_answer(desk, (kept, head, route), *answer, (rest, is_taken));
             let after = answer_later(worker, connection, desk, &mut opened).await;
-            let Passing { edition, reverse, hooked, .. } = passing;
+            drop(opened);
             if let Some(hooked) = hooked {
                 tell(worker, connection, desk, Told { edition, reverse, hooked }).await;
             }
@@ -90,17 +94,15 @@ async fn tell(worker: &Worker, connection: &Connection, desk: &mut Desk, told: T
 /// Leaves an answer on the desk as a handler would have left it.
 pub(super) fn open_answer(
     desk: &mut Desk,
-    passing: &Passing,
+    (kept, head, route): (Kept, Head, RouteNumber),
     answer: Answer,
-    rest: Rest,
-    is_taken: bool,
+    (rest, is_taken): (Rest, bool),
 ) -> Opened {
-    let head = &passing.head;
     if !is_taken {
         desk.input.consume(head.length);
     }
-    let upload = if rest == Rest::Untouched { unread(&passing.edition, &head.facts) } else { None };
-    let mut opened = Opened::new(&passing.edition, head, passing.route, upload);
+    let upload = if rest == Rest::Untouched { unread(&kept.edition, &head.facts) } else { None };
+    let mut opened = Opened::new(kept, &head, route, upload);
     opened.keep_alive &= rest != Rest::Begun;
     desk.word = Some(Word::Answer(answer));
     opened

@@ -7,6 +7,7 @@ use crate::message::{Answer, Content, Version};
 use crate::router::Choice;
 use crate::telemetry::FailureLine;
 
+use super::account::Kept;
 use super::desk::Desk;
 use super::exchange::After;
 use super::worker::Worker;
@@ -46,8 +47,12 @@ pub(super) fn refuse(worker: &Worker, peer: Peer, desk: &mut Desk, kind: Kind) -
     http1::encode_head(&mut desk.out, &parts);
     // RFC 9110 §9.3.2, as far as it can be told what the method was.
     let is_head = desk.input.data().starts_with(b"HEAD ");
+    let mut kept = desk.kept.take().unwrap_or_else(|| Kept::begin_without(worker, peer));
+    (kept.account.status, kept.account.failure) = (status, Some(kind));
+    kept.account.story.iter().for_each(|story| story.add_id(&mut desk.out, &headers));
     if let (Content::Owned { bytes, .. }, false) = (body.into_content(), is_head) {
         desk.out.extend_from_slice(&bytes);
+        kept.account.bytes_out = bytes.len() as u64;
     }
     After::Linger
 }

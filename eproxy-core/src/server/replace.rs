@@ -14,7 +14,7 @@ use async_std::channel::{self, Receiver, Sender};
 
 use crate::driver::{Address, Bound, Given};
 use crate::error::Result;
-use crate::telemetry::Journal;
+use crate::telemetry::{Journal, WatchPlan};
 use crate::tls::{Acceptor, Tls};
 
 use super::builder::{Builder, Listening};
@@ -157,7 +157,8 @@ impl Listeners {
         pairs
     }
 
-    /// Has these be the listeners, and the plan what is served at them.
+    /// Has these be the listeners, and the plan what is served at them, with what is `told` of that. Gives what tells when
+    /// that is so, and the plan.
     ///
     /// # Errors
     ///
@@ -165,11 +166,13 @@ impl Listeners {
     pub(super) fn replace(
         &mut self,
         mut builder: Builder,
+        told: WatchPlan,
         control: &Control,
         journal: &Journal,
         ended: &Receiver<Infallible>,
-    ) -> Result<Receiver<Infallible>> {
-        let plan = Plan::new(&mut builder)?;
+    ) -> Result<(Receiver<Infallible>, Plan)> {
+        let mut plan = Plan::new(&mut builder)?;
+        plan.watch = told;
         builder.check_addresses(&plan.trusted)?;
         let doors = doors(&builder.addresses)?;
         let pairs = self.pair(&builder.addresses);
@@ -212,7 +215,7 @@ impl Listeners {
         let order: Vec<_> = pairs.into_iter().map(|number| number.or_else(|| added.next())).collect();
         self.adopt(opening, journal, ended);
         self.list.sort_by_key(|open| order.iter().position(|number| *number == Some(open.number)));
-        Ok(over)
+        Ok((over, plan))
     }
 }
 

@@ -21,6 +21,7 @@ use super::life::{Life, Phase};
 use super::orders::{self, ListenerNumber, Orders};
 use super::plan::{Plan, start_failed};
 use super::replace::{Listeners, doors};
+use super::telling::{Outlets, Telling};
 use super::worker::{Common, Worker};
 
 /// What a worker's thread is given.
@@ -35,10 +36,12 @@ struct Job {
 /// Starts a server; returns once every worker is ready.
 pub(super) fn start(mut builder: Builder) -> Result<Handle> {
     let workers = workers(&builder)?;
-    let plan = Plan::new(&mut builder)?;
+    let mut plan = Plan::new(&mut builder)?;
     builder.check_addresses(&plan.trusted)?;
     let doors = doors(&builder.addresses)?;
     let journal = Journal::start().map_err(start_failed)?;
+    let outlets = Outlets::default().next(&builder.wanted, &journal)?;
+    plan.watch = outlets.plan.clone();
     let held = Arc::new(Held::default());
     let mut listeners = Listeners::new(held.clone());
     let inherited = std::mem::take(&mut builder.inherited);
@@ -68,7 +71,8 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
         }
     }
     listeners.adopt(opening, &journal, &end);
-    Ok(Handle::new(control, counters, journal, listeners, end))
+    let telling = Telling::new(outlets, &plan, counters.clone());
+    Ok(Handle::new(control, counters, telling, journal, listeners, end))
 }
 
 fn workers(builder: &Builder) -> Result<usize> {

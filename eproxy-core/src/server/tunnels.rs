@@ -8,6 +8,7 @@ use crate::proxy::{self, Hooked};
 use crate::tunnel::{Next, Tunnel};
 use crate::upstream::Pick;
 
+use super::account::Kept;
 use super::desk::Desk;
 use super::downstream::{Connection, Place};
 use super::edition::Edition;
@@ -20,6 +21,7 @@ pub(super) struct Beginning {
     /// The endpoint that is busy with it.
     pub(super) pick: Option<Pick>,
     pub(super) told: Option<Told>,
+    pub(super) kept: Kept,
 }
 
 /// Who is to be told when a tunnel has ended: hooks of this proxy.
@@ -34,12 +36,14 @@ pub(super) struct Entry {
     tunnel: Tunnel,
     place: Place,
     told: Option<Told>,
+    /// The exchange is over with the tunnel.
+    kept: Kept,
     _pick: Option<Pick>,
 }
 
 /// Makes a tunnel of a connection. What is on the desk was read of either side and not passed on.
 pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Beginning, desk: &mut Desk) {
-    let Beginning { upstream, pick, told } = beginning;
+    let Beginning { upstream, pick, told, mut kept } = beginning;
     let (stream, place) = connection.into_parts();
     let from_client = std::mem::replace(&mut desk.input, Buffer::new());
     let from_upstream = desk.relay.take_input();
@@ -51,19 +55,21 @@ pub(super) fn begin(worker: &Rc<Worker>, connection: Connection, beginning: Begi
     let (up, down) = tunnel.moved();
     counters.tunnel_bytes_up.add_many(up);
     counters.tunnel_bytes_down.add_many(down);
-    let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, place, told, _pick: pick });
+    (kept.account.bytes_in, kept.account.bytes_out) = (up, down);
+    let index = worker.tunnels.borrow_mut().insert(Entry { tunnel, place, told, kept, _pick: pick });
     advance(worker, index as u32, &mut Buffer::new());
 }
 
 /// Moves what can be moved through a tunnel; `scratch` is empty before and after.
 pub(super) fn advance(worker: &Rc<Worker>, index: u32, scratch: &mut Buffer) {
     let mut tunnels = worker.tunnels.borrow_mut();
-    let Some(Entry { tunnel, .. }) = tunnels.get_mut(index as usize) else { return };
+    let Some(Entry { tunnel, kept, .. }) = tunnels.get_mut(index as usize) else { return };
     let before = tunnel.moved();
     let next = tunnel.advance(scratch);
     let moved = tunnel.moved();
     worker.counters.tunnel_bytes_up.add_many(moved.0 - before.0);
     worker.counters.tunnel_bytes_down.add_many(moved.1 - before.1);
+    (kept.account.bytes_in, kept.account.bytes_out) = moved;
     let number = Owner::Tunnel(index).number();
     match next {
         Next::Wait => tunnel.watch(number, number),

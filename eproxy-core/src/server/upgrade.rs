@@ -14,17 +14,17 @@ use super::exchange::outbound;
 use super::worker::Worker;
 
 /// Moves bytes both ways until both directions have ended: from the client, beginning with what came behind its
-/// request, to the handler; and from the handler, behind the 101 that is on the desk, to the client.
+/// request, to the handler; and from the handler, behind the 101 that is on the desk, to the client. Says how many bytes went
+/// to the handler, and from it.
 pub(super) async fn run(
     worker: &Worker,
     stream: &Stream,
     desk: &mut Desk,
     to_handler: PipeWriter,
     mut from_handler: PipeReader,
-) {
+) -> (u64, u64) {
     let Desk { input, out, .. } = desk;
-    // Runs of bytes, in both directions.
-    let moved = Cell::new(0_u64);
+    let (moved_up, moved_down) = (Cell::new(0_u64), Cell::new(0_u64));
     let mut outbound = outbound(worker, stream, out);
     let mut down = std::pin::pin!(async {
         outbound.flush().await?;
@@ -39,20 +39,20 @@ pub(super) async fn run(
             }
             outbound.write(from_handler.data(), b"").await?;
             from_handler.consume(n);
-            moved.set(moved.get() + 1);
+            moved_down.set(moved_down.get() + n as u64);
         }
     });
     let mut idle = std::pin::pin!(async {
         let mut before = None;
-        while before != Some(moved.get()) {
-            before = Some(moved.get());
+        while before != Some((moved_up.get(), moved_down.get())) {
+            before = Some((moved_up.get(), moved_down.get()));
             worker.core.sleep(worker.edition().timeouts().tunnel_idle).await;
         }
     });
     let (mut up_ended, mut down_ended) = (false, false);
     poll_fn(|cx| {
         if !up_ended {
-            up_ended = poll_up(cx, stream, input, &to_handler, &moved).is_ready();
+            up_ended = poll_up(cx, stream, input, &to_handler, &moved_up).is_ready();
         }
         if idle.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -70,6 +70,7 @@ pub(super) async fn run(
         }
     })
     .await;
+    (moved_up.get(), moved_down.get())
 }
 
 /// Ready when the client has sent its last byte, or nobody wants more.
@@ -102,6 +103,6 @@ fn poll_up(
         let n = room.min(input.len());
         pipe.push(&input.data()[..n]);
         input.consume(n);
-        moved.set(moved.get() + 1);
+        moved.set(moved.get() + n as u64);
     }
 }

@@ -13,8 +13,9 @@ use crate::message::{Buffer, Demand, LARGE, Pace, PipeWriter, Timeouts};
 pub(super) struct Upload {
     decoder: Decoder,
     pipe: PipeWriter,
-    /// Bytes that may still come.
+    /// Bytes that may still come, and those that have.
     allowed: u64,
+    moved: u64,
     pace: Pace,
     interim: Interim,
     /// The outcome, once there is one.
@@ -42,6 +43,7 @@ impl Upload {
             decoder,
             pipe,
             allowed,
+            moved: 0,
             pace: Pace::new(timeouts),
             interim: if expects_continue { Interim::Owed } else { Interim::NotNeeded },
             end: None,
@@ -61,6 +63,11 @@ impl Upload {
     /// Whether the whole body was taken off the connection.
     pub(super) fn is_complete(&self) -> bool {
         self.decoder.is_done()
+    }
+
+    /// Bytes of the body that have come.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// Whether somebody has the body, read or not.
@@ -133,6 +140,7 @@ impl Upload {
                 Step::Done { skip } => (skip, 0),
             };
             self.allowed = self.allowed.checked_sub(data as u64).ok_or(Kind::BodyTooLarge)?;
+            self.moved += data as u64;
             if data > 0 {
                 self.pipe.push(&input.data()[skip..skip + data]);
             }

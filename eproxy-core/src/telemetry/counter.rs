@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Kind;
 
+use super::tally::Ledger;
+
 /// A counter that one thread changes and any thread reads: no read-modify-write, no shared cache line to fight for.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -74,6 +76,8 @@ pub(crate) struct Counters {
     pub(crate) tunnels: Counter,
     pub(crate) tunnel_bytes_up: Counter,
     pub(crate) tunnel_bytes_down: Counter,
+    /// What is counted by route.
+    pub(crate) routes: Ledger,
     /// By kind.
     failures: Vec<Counter>,
 }
@@ -105,6 +109,7 @@ impl Counters {
             tunnels: Counter::default(),
             tunnel_bytes_up: Counter::default(),
             tunnel_bytes_down: Counter::default(),
+            routes: Ledger::default(),
             failures: Kind::ALL.iter().map(|_| Counter::default()).collect(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::driver::{Address, Stream};
 use crate::server::{Alone, Builder};
-use crate::telemetry::Stats;
+use crate::telemetry::{Metrics, Stats};
 use crate::upstream::{Origin, Place};
 
 use super::connection::{Connection, Pending};
@@ -268,6 +268,17 @@ impl Lab {
             server.drain();
         }
         self.world.settle();
+    }
+
+    /// Reads what the server counts, as [`Handle::metrics`](crate::Handle::metrics) does.
+    ///
+    /// # Panics
+    ///
+    /// The lab has no server.
+    #[must_use]
+    #[track_caller]
+    pub fn metrics(&self) -> Metrics {
+        self.world.server().expect("the lab has a server: call serve").metrics()
     }
 
     /// What the server has counted so far.

@@ -15,6 +15,14 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
+    /// Its number: `1.3`.
+    pub(crate) fn number(self) -> &'static str {
+        match self {
+            Self::Tls12 => "1.2",
+            Self::Tls13 => "1.3",
+        }
+    }
+
     /// This version and those behind it.
     pub(super) fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
         static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];

@@ -59,8 +59,10 @@ pub(crate) struct Inner {
     pub(super) line: Line,
     pub(super) plan: Mutex<Plan>,
     /// What became of the plan with the first server.
-    settings: OnceLock<Arc<Settings>>,
+    pub(super) settings: OnceLock<Arc<Settings>>,
     budget: OnceLock<Budget>,
+    /// What it is called.
+    name: OnceLock<Box<str>>,
     /// What each core counts of the group's requests.
     requests: Mutex<Vec<Arc<Counter>>>,
     /// What is found for it.
@@ -197,6 +199,14 @@ impl Group {
 impl Inner {
     pub(super) fn settings(&self) -> Arc<Settings> {
         self.settings.get_or_init(Arc::default).clone()
+    }
+
+    /// What it is called: what was said, or else the name of the endpoint that was the first when somebody asked.
+    pub(crate) fn name(&self) -> &str {
+        self.name.get_or_init(|| match &self.settings().name {
+            Some(name) => name.as_str().into(),
+            None => self.roster.published().nodes.first().map_or("group", |node| &node.name).into(),
+        })
     }
 
     pub(super) fn budget(&self, settings: &Settings) -> &Budget {

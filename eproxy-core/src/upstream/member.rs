@@ -199,6 +199,16 @@ impl Pick {
         &self.member.destination
     }
 
+    /// It is chosen for a request that was sent before.
+    pub(crate) fn repeats(&self) {
+        self.member.tally.retries.add();
+    }
+
+    /// A connection to it is begun.
+    pub(crate) fn connects(&self) {
+        self.member.tally.connects.add();
+    }
+
     /// It took no connection. Says whether it is ejected for that.
     pub(crate) fn unreached(&self, now: Instant) -> bool {
         self.member.tally.unreached.add();
@@ -208,12 +218,12 @@ impl Pick {
     /// The head of its answer has come. Says whether it is ejected for that.
     pub(crate) fn answered(&self, now: Instant, status: u16) -> bool {
         let (member, took) = (&*self.member, self.age(now));
-        member.tally.answers.add();
+        member.tally.answers.add(status);
+        member.tally.head.record(took.as_nanos() as u64);
         if let Some(gradient) = &member.gradient {
             gradient.borrow_mut().observe(took, member.active.get(), now);
         }
         if status >= 500 {
-            member.tally.server_errors.add();
             member.observe(now, member.penalty(now, took));
             return self.fails(now, Failure::ServerError);
         }

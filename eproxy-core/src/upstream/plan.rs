@@ -56,6 +56,19 @@ impl Group {
         self
     }
 
+    /// Sets what it is called in metrics, logs and traces; the endpoint that is named first gives it its name unless set.
+    /// Groups of one name are counted as one.
+    ///
+    /// ```
+    /// use eproxy_core::Group;
+    ///
+    /// let api = Group::from(["http://10.0.0.7:3000", "http://10.0.0.8:3000"]).name("api");
+    /// ```
+    pub fn name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.set(|settings| settings.name = Some(name))
+    }
+
     /// Has endpoints be found while servers run, beside those that are named: by the records of a name
     /// ([`Dns`](crate::Dns), [`Srv`](crate::Srv)), from a file ([`EndpointsFile`](crate::EndpointsFile)), or by something of
     /// your own. It runs on async-std for as long as a server uses the group. May be called several times. What can't be

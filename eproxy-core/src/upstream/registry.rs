@@ -1,5 +1,7 @@
 //! The groups that a server's requests go to, as it is described at the moment.
 
+use crate::telemetry::GroupMetrics;
+
 use super::group::Group;
 use super::search::Use;
 
@@ -27,6 +29,18 @@ impl Registry {
             self.groups.len() - 1
         });
         number as GroupNumber
+    }
+
+    /// What collectors of metrics are told of the groups.
+    pub(crate) fn metrics(&self) -> Vec<GroupMetrics> {
+        let mut seen: Vec<&Group> = Vec::new();
+        for (group, _) in &self.groups {
+            // One whose connections say on whose behalf they are made is there for those that do not, too.
+            if !seen.iter().any(|known| known.is_same(group)) {
+                seen.push(group);
+            }
+        }
+        seen.into_iter().map(Group::metrics).collect()
     }
 
     /// The number of a group that is known.

@@ -59,6 +59,8 @@ pub(crate) struct Wishes {
 /// What is fixed of a group.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
+    /// What the group is called, if something was said.
+    pub(super) name: Option<String>,
     pub(super) balance: Balance,
     pub(super) sticky: Option<Sticky>,
     /// Made of that.
@@ -99,6 +101,7 @@ pub(super) struct Subset {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            name: None,
             balance: Balance::default(),
             sticky: None,
             cookie: None,
@@ -133,7 +136,7 @@ impl Settings {
         Ok(self)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.ejection.check()?;
         self.budget.check()?;
         self.probe.as_ref().map_or(Ok(()), Probe::check)?;

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::group::Inner;
+use crate::telemetry::{EndpointMetrics, GroupMetrics};
+
+use super::group::{Group, Inner};
 use super::health::Verdict;
 use super::node::{Mode, Node};
 
@@ -112,14 +114,56 @@ impl EndpointSnapshot {
             trouble: node.trouble(),
             active: sum(|tally| tally.active.read()),
             attempts: sum(|tally| tally.attempts.read()),
-            answers: sum(|tally| tally.answers.read()),
-            server_errors: sum(|tally| tally.server_errors.read()),
+            answers: sum(|tally| tally.answers.total()),
+            server_errors: sum(|tally| tally.answers.server_errors()),
             unreached: sum(|tally| tally.unreached.read()),
             unanswered: sum(|tally| tally.unanswered.read()),
             ejections: u64::from(node.ejections.load(Ordering::Relaxed)),
             latency: slowest.map(Duration::from_micros),
         }
     }
+}
+
+impl Group {
+    /// What collectors of metrics are told of it.
+    pub(crate) fn metrics(&self) -> GroupMetrics {
+        let group = self.inner();
+        let now = group.roster.latest();
+        let published = group.roster.published();
+        GroupMetrics {
+            name: group.name().to_owned(),
+            waiting: group.line.length() as u64,
+            endpoints: published.nodes.iter().map(|node| endpoint_metrics(node, now)).collect(),
+        }
+    }
+}
+
+fn endpoint_metrics(node: &Node, now: u64) -> EndpointMetrics {
+    let EndpointSnapshot { name, mode, health, active, attempts, unreached, unanswered, ejections, .. } =
+        EndpointSnapshot::of(node, now);
+    let mut metrics = EndpointMetrics {
+        name,
+        is_up: health == Health::Fit && mode == Mode::Active,
+        mode: match mode {
+            Mode::Active => "active",
+            Mode::Draining => "draining",
+            Mode::Maintenance => "maintenance",
+            Mode::Removed => "removed",
+        },
+        active,
+        attempts,
+        unreached,
+        unanswered,
+        ejections,
+        ..EndpointMetrics::default()
+    };
+    for tally in node.tallies() {
+        metrics.retries += tally.retries.read();
+        metrics.connects += tally.connects.read();
+        metrics.answers.add(tally.answers.read());
+        metrics.latency.add(&tally.head);
+    }
+    metrics
 }
 
 fn health(node: &Node, now: u64) -> Health {

@@ -177,9 +177,9 @@ impl Comparison {
 fn count(node: &Node) -> Tally {
     let mut sum = Tally::default();
     for tally in node.tallies() {
-        let (answers, unanswered) = (tally.answers.read(), tally.unanswered.read());
+        let (answers, unanswered) = (tally.answers.total(), tally.unanswered.read());
         sum.requests += answers + unanswered + tally.unreached.read();
-        sum.failures += tally.server_errors.read() + unanswered + tally.unreached.read();
+        sum.failures += tally.answers.server_errors() + unanswered + tally.unreached.read();
     }
     sum
 }

@@ -1,6 +1,6 @@
 //! What one core counts of one endpoint.
 
-use crate::telemetry::Counter;
+use crate::telemetry::{ClassCounters, Counter, Histogram};
 
 /// What one core counts of one endpoint. One thread writes, any thread reads.
 #[derive(Debug, Default)]
@@ -9,9 +9,14 @@ pub(super) struct Tally {
     pub(super) active: Counter,
     /// Attempts that were begun.
     pub(super) attempts: Counter,
+    /// Those among them for requests that had been sent before.
+    pub(super) retries: Counter,
     /// Heads of answers that came, by class; those of 500 and more are failures of the endpoint's.
-    pub(super) answers: Counter,
-    pub(super) server_errors: Counter,
+    pub(super) answers: ClassCounters,
+    /// How long they took to come, in nanoseconds.
+    pub(super) head: Histogram,
+    /// Connections that were begun.
+    pub(super) connects: Counter,
     /// Attempts that found no connection.
     pub(super) unreached: Counter,
     /// Attempts that were sent and brought no answer.

@@ -22,6 +22,7 @@ mod discovery_srv;
 mod drain;
 mod echoing;
 mod expect_continue;
+mod explain;
 mod forward;
 mod forward_credentials;
 mod forward_parent;
@@ -90,11 +91,20 @@ mod proxy_streaming;
 mod proxy_timeouts;
 mod refusals;
 mod replacing;
+mod routes_by_host;
 mod routing;
 #[path = "../conformance/relay/seen.rs"]
 mod seen;
 mod shutdown;
 mod support;
+#[cfg(unix)]
+mod telemetry_access_log;
+#[cfg(unix)]
+mod telemetry_access_log_files;
+mod telemetry_ids;
+mod telemetry_metrics;
+mod telemetry_otlp;
+mod telemetry_traces;
 mod timeouts;
 #[cfg(unix)]
 mod tls_certificates;

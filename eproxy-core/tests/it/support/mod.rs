@@ -14,6 +14,8 @@
 //! | `folder.rs` | [`Folder`]: a folder of the test's own |
 //! | `dns.rs` | [`dns::Dns`]: a DNS server that says what the test wants |
 //! | `watch.rs` | [`watch::Watch`]: a discovery at work, and what it tells |
+//! | `exposition.rs` | [`exposition::Exposition`]: metrics, read by the rules of OpenMetrics |
+//! | `logged.rs` | [`logged::Logged`]: the lines of an access log |
 //! | `notes.rs` | [`Notes`]: what hooks and scripts have to tell |
 //! | `lab.rs` | labs, written shorter |
 //! | `helper.rs` | threads beside a test, and waiting for what comes in its own time |
@@ -21,12 +23,15 @@
 pub(crate) mod certificates;
 #[cfg(feature = "dns")]
 pub(crate) mod dns;
+pub(crate) mod exposition;
 #[cfg(unix)]
 pub(crate) mod folder;
 mod helper;
 pub(crate) mod http2;
 pub(crate) mod http2_upstream;
 pub(crate) mod lab;
+#[cfg(unix)]
+pub(crate) mod logged;
 pub(crate) mod notes;
 pub(crate) mod secure;
 pub(crate) mod server;

@@ -1,0 +1,280 @@
+//! Lines of the access log on their way off the cores.
+//!
+//! ```text
+//!   core ──a line──▶ its buffer ──32 KiB, or 200 ms──▶ queue ──▶ a thread: one write ──▶ file
+//!                       ▲                                └─ full: dropped, counted         └─ failed: likewise
+//!                       └───────────── empty buffers ◀──────────────────┘
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_std::channel::Sender;
+
+use crate::driver::Core;
+use crate::error::{Error, Kind, Result};
+
+use super::access_log::{AccessLog, Sink};
+use super::journal::Journal;
+use super::metrics::Losses;
+use super::text::WallTime;
+
+/// Bytes that are handed over as soon as they are there.
+const BATCH: usize = 32 * 1024;
+
+/// What is not that much is handed over after so long.
+const DELAY: Duration = Duration::from_millis(200);
+
+/// Batches of all cores that may wait to be written: 4 MiB.
+const WAITING: usize = 128;
+
+/// Buffers that are kept while nobody needs them.
+const SPARE: usize = 64;
+
+/// Lines that leave together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+enum Message {
+    Lines(Batch),
+    /// There is something to be looked at.
+    Look,
+    /// Somebody waits until all that came before is written; this is dropped then.
+    Flush(Sender<Infallible>),
+}
+
+/// The way to the thread that writes.
+#[derive(Clone, Debug)]
+pub(crate) struct LogQueue {
+    messages: SyncSender<Message>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    spare: Mutex<Vec<Vec<u8>>>,
+    losses: Arc<Losses>,
+    /// The file is to be opened again.
+    reopen: AtomicBool,
+}
+
+impl LogQueue {
+    /// Opens the file, and starts the thread, which ends with the last queue.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be written to: `BadOption`. The system has no thread left: `Start`.
+    pub(crate) fn start(log: &AccessLog, losses: &Arc<Losses>, journal: &Journal) -> Result<Self> {
+        let target = match &log.sink {
+            Sink::File(path) => Target::open(path.clone())?,
+            Sink::Log => Target::Log,
+        };
+        let (messages, waiting) = sync_channel(WAITING);
+        let shared = Arc::new(Shared {
+            spare: Mutex::default(),
+            losses: losses.clone(),
+            reopen: AtomicBool::new(false),
+        });
+        let writer = Writer { target, shared: shared.clone(), journal: journal.clone(), has_failed: false };
+        let thread =
+            std::thread::Builder::new().name("eproxy-access".into()).spawn(move || writer.run(&waiting));
+        thread.map_err(|error| Error::new(Kind::Start).because(error))?;
+        Ok(Self { messages, shared })
+    }
+
+    /// Has the file be opened again, under the name that it was given.
+    pub(crate) fn reopen(&self) {
+        self.shared.reopen.store(true, Ordering::Release);
+        // A thread that has more to do than it can looks by itself.
+        let _full = self.messages.try_send(Message::Look);
+    }
+
+    /// Has `told` be dropped when all that was handed over before is written.
+    pub(crate) async fn flush(&self, told: Sender<Infallible>) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut message = Message::Flush(told);
+        while let Err(TrySendError::Full(full)) = self.messages.try_send(message) {
+            message = full;
+            async_std::task::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The lines of one core.
+#[derive(Debug)]
+pub(super) struct LogBuffer {
+    core: Rc<Core>,
+    lines: Rc<Lines>,
+    wall: RefCell<WallTime>,
+}
+
+/// Lines that were not handed over.
+#[derive(Debug)]
+struct Lines {
+    queue: LogQueue,
+    batch: RefCell<Batch>,
+    /// They will be soon.
+    is_due: Cell<bool>,
+}
+
+impl LogBuffer {
+    pub(super) fn new(core: &Rc<Core>, queue: &LogQueue) -> Self {
+        let lines = Lines { queue: queue.clone(), batch: RefCell::default(), is_due: Cell::new(false) };
+        Self { core: core.clone(), lines: Rc::new(lines), wall: RefCell::default() }
+    }
+
+    /// Adds the line that `write` appends.
+    pub(super) fn write(&self, write: impl FnOnce(&mut Vec<u8>, &mut WallTime)) {
+        let mut batch = self.lines.batch.borrow_mut();
+        write(&mut batch.bytes, &mut self.wall.borrow_mut());
+        batch.lines += 1;
+        if batch.bytes.len() >= BATCH {
+            self.lines.hand_over(&mut batch);
+        } else if !self.lines.is_due.replace(true) {
+            let (core, lines) = (self.core.clone(), self.lines.clone());
+            self.core.spawn(async move {
+                core.sleep(DELAY).await;
+                lines.is_due.set(false);
+                lines.flush();
+            });
+        }
+    }
+}
+
+impl Lines {
+    /// Hands over what there is.
+    fn flush(&self) {
+        let mut batch = self.batch.borrow_mut();
+        if batch.lines > 0 {
+            self.hand_over(&mut batch);
+        }
+    }
+
+    fn hand_over(&self, batch: &mut Batch) {
+        let Shared { spare, losses, .. } = &*self.queue.shared;
+        let next = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let next = next.unwrap_or_else(|| Vec::with_capacity(BATCH + BATCH / 4));
+        let full = std::mem::replace(batch, Batch { bytes: next, lines: 0 });
+        let lines = full.lines;
+        if self.queue.messages.try_send(Message::Lines(full)).is_err() {
+            losses.add_lines(lines);
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Target {
+    File { path: PathBuf, file: File, is_torn: bool },
+    Log,
+}
+
+impl Target {
+    fn open(path: PathBuf) -> Result<Self> {
+        match open(&path) {
+            Ok(file) => Ok(Self::File { path, file, is_torn: false }),
+            Err(error) => {
+                let what = format!("the access log {}: {error}", path.display());
+                Err(Error::new(Kind::BadOption).detail(what).because(error))
+            }
+        }
+    }
+}
+
+fn open(path: &PathBuf) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// The thread that writes.
+struct Writer {
+    target: Target,
+    shared: Arc<Shared>,
+    journal: Journal,
+    /// The last write has failed: that is told once.
+    has_failed: bool,
+}
+
+impl Writer {
+    fn run(mut self, waiting: &Receiver<Message>) {
+        for message in waiting {
+            if self.shared.reopen.swap(false, Ordering::AcqRel) {
+                self.reopen();
+            }
+            match message {
+                Message::Lines(batch) => self.write(batch),
+                Message::Look => {}
+                Message::Flush(told) => drop(told),
+            }
+        }
+    }
+
+    /// What can't be opened leaves what is open in its place.
+    fn reopen(&mut self) {
+        let Target::File { path, file, is_torn } = &mut self.target else { return };
+        match open(path) {
+            Ok(opened) => (*file, *is_torn) = (opened, false),
+            Err(error) => {
+                let path = path.display();
+                self.journal
+                    .note(log::Level::Warn, || format!("the access log {path} stays as it was: {error}"));
+            }
+        }
+    }
+
+    fn write(&mut self, batch: Batch) {
+        let Batch { mut bytes, lines } = batch;
+        match &mut self.target {
+            Target::File { path, file, is_torn } => {
+                // A line that broke off must not run into the next.
+                let written = if *is_torn { file.write_all(b"\n") } else { Ok(()) };
+                let written = written.and_then(|()| file.write_all(&bytes));
+                *is_torn = written.is_err();
+                if let Err(error) = &written {
+                    self.shared.losses.add_lines(lines);
+                    if !self.has_failed {
+                        let path = path.display();
+                        let line = || format!("lines of the access log {path} are dropped: {error}");
+                        self.journal.note(log::Level::Warn, line);
+                    }
+                }
+                self.has_failed = written.is_err();
+            }
+            Target::Log => hand_on(&bytes, &self.shared.losses),
+        }
+        bytes.clear();
+        let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE && bytes.capacity() <= 2 * BATCH {
+            spare.push(bytes);
+        }
+    }
+}
+
+/// Gives lines to the program's log.
+fn hand_on(bytes: &[u8], losses: &Losses) {
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = String::from_utf8_lossy(line);
+        // A logger that panics has lost this line, and nothing else.
+        let logged = catch_unwind(AssertUnwindSafe(|| log::info!(target: "eproxy::access", "{line}")));
+        if logged.is_err() {
+            losses.add_lines(1);
+        }
+    }
+}

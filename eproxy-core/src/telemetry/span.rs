@@ -1,0 +1,192 @@
+//! Spans of exchanges and attempts, on their way off the cores to whoever exports them.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use async_std::channel::{Receiver, Sender};
+
+use crate::driver::Peer;
+use crate::message::Known;
+
+use super::metrics::Losses;
+use super::story::{AttemptSpan, Story};
+use super::trace::Trace;
+use super::watch::Ended;
+
+/// A span that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) trace: [u8; 16],
+    pub(crate) id: [u8; 8],
+    pub(crate) parent: Option<[u8; 8]>,
+    pub(crate) side: SpanSide,
+    pub(crate) name: String,
+    /// In nanoseconds since 1970.
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+    pub(crate) attributes: Vec<(&'static str, Value)>,
+    pub(crate) has_failed: bool,
+}
+
+/// Which side of a message a span is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpanSide {
+    /// What was asked of this server.
+    Server,
+    /// What this server has asked.
+    Client,
+}
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(Cow<'static, str>),
+    Number(i64),
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// The spans of an exchange that wait together.
+pub(crate) type Spans = Vec<Span>;
+
+/// What whoever exports spans is told.
+#[derive(Debug)]
+pub(crate) enum SpanNews {
+    Spans(Spans),
+    /// Somebody waits until all that came before is gone; this is dropped then.
+    Flush(Sender<Infallible>),
+}
+
+/// The way to whoever exports spans.
+#[derive(Clone, Debug)]
+pub(crate) struct SpanQueue {
+    to: Sender<SpanNews>,
+    losses: Arc<Losses>,
+}
+
+/// Exchanges whose spans may wait; those of further ones are dropped and counted.
+const WAITING: usize = 2048;
+
+impl SpanQueue {
+    pub(crate) fn new(losses: &Arc<Losses>) -> (Self, Receiver<SpanNews>) {
+        let (to, from) = async_std::channel::bounded(WAITING);
+        (Self { to, losses: losses.clone() }, from)
+    }
+
+    pub(super) fn put(&self, spans: Spans) {
+        let count = spans.len() as u64;
+        if self.to.try_send(SpanNews::Spans(spans)).is_err() {
+            self.losses.add_spans(count);
+        }
+    }
+
+    /// Has `told` be dropped when all that came before is gone.
+    pub(crate) async fn flush(&self, told: Sender<Infallible>) {
+        // Whoever exports ends with the last queue, and this is one.
+        let _there = self.to.send(SpanNews::Flush(told)).await;
+    }
+}
+
+/// The spans of an exchange that is over.
+pub(super) fn of(story: &Story, trace: &Trace, ended: &Ended<'_>) -> Spans {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let method = method(story.line.method.of(&story.head));
+    let mut attributes: Vec<(&'static str, Value)> = vec![
+        ("http.request.method", method.into()),
+        ("url.scheme", if story.tls.is_some() { "https" } else { "http" }.into()),
+        ("network.protocol.version", story.version().into()),
+    ];
+    let target = story.line.target.of(&story.head);
+    if target.starts_with(b"/") {
+        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        attributes.push(("url.path", text(path).into()));
+    }
+    if let Some(host) = story.fields.iter().find(|field| field.known == Known::Host) {
+        attributes.push(("server.address", text(host.value.of(&story.head)).into()));
+    }
+    if let Peer::Tcp(address) = story.peer {
+        attributes.push(("client.address", address.ip().to_canonical().to_string().into()));
+    }
+    if let Some(agent) = story.field("user-agent") {
+        attributes.push(("user_agent.original", text(agent).into()));
+    }
+    if !ended.route.is_empty() {
+        attributes.push(("http.route", ended.route.to_owned().into()));
+    }
+    if !story.id.is_empty() {
+        attributes.push(("eproxy.request_id", text(&story.id).into()));
+    }
+    if ended.status > 0 {
+        attributes.push(("http.response.status_code", Value::Number(i64::from(ended.status))));
+    }
+    if let Some(failure) = ended.failure {
+        attributes.push(("error.type", failure.row().name.into()));
+    }
+    let name = if ended.route.is_empty() { method.to_owned() } else { format!("{method} {}", ended.route) };
+    let exchange = Span {
+        trace: trace.trace,
+        id: trace.span,
+        parent: trace.parent,
+        side: SpanSide::Server,
+        name,
+        began: story.began_unix,
+        ended: story.began_unix + ended.duration,
+        attributes,
+        // A client's own fault is none of the server's (semantic conventions of OpenTelemetry for HTTP).
+        has_failed: ended.status >= 500 || ended.status == 0,
+    };
+    let attempt = |(number, attempt): (usize, &AttemptSpan)| attempt_span(number, attempt, method, &exchange);
+    let mut spans: Spans = story.spans.iter().enumerate().map(attempt).collect();
+    spans.push(exchange);
+    spans
+}
+
+fn attempt_span(number: usize, attempt: &AttemptSpan, method: &'static str, exchange: &Span) -> Span {
+    let mut attributes: Vec<(&'static str, Value)> =
+        vec![("http.request.method", method.into()), ("server.address", attempt.endpoint.clone().into())];
+    if !attempt.group.is_empty() {
+        attributes.push(("eproxy.group", attempt.group.clone().into()));
+    }
+    if number > 0 {
+        attributes.push(("http.request.resend_count", Value::Number(number as i64)));
+    }
+    let (status, failure) = match attempt.end {
+        Some(Ok(status)) => (Some(status), None),
+        Some(Err(kind)) => (None, Some(kind.row().name)),
+        None => (None, Some("given_up")),
+    };
+    if let Some(status) = status {
+        attributes.push(("http.response.status_code", Value::Number(i64::from(status))));
+    }
+    if let Some(failure) = failure {
+        attributes.push(("error.type", failure.into()));
+    }
+    Span {
+        trace: exchange.trace,
+        id: attempt.id,
+        parent: Some(exchange.id),
+        side: SpanSide::Client,
+        name: method.to_owned(),
+        began: exchange.began + attempt.began,
+        ended: attempt.ended.map_or(exchange.ended, |ended| exchange.began + ended),
+        attributes,
+        has_failed: failure.is_some() || status.is_some_and(|status| status >= 400),
+    }
+}
+
+/// What spans are called by: methods that are known, so that no client can have names be made up.
+fn method(name: &[u8]) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    KNOWN.into_iter().find(|known| known.as_bytes() == name).unwrap_or("HTTP")
+}
