@@ -132,6 +132,26 @@ fn what_is_wrong_is_told_and_nothing_is_started() {
 }
 
 #[test]
+fn what_becomes_of_a_request_is_explained() {
+    let folder = Folder::new(&format!(
+        "{LISTENER}[[route]]\nname = \"api\"\nhost = \"*.example.com\"\npath = \"/api/*rest\"\n\
+         proxy = {{ to = \"http://10.0.0.7:3000\", strip_prefix = \"/api\" }}\n"
+    ));
+    let explain = |asked: &[&str]| run(&folder, &[&["explain", "eproxy.toml"], asked].concat());
+    let output = explain(&["GET", "https://eu.example.com/api/users?a"]);
+    let told = text(&output.stdout);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    for part in ["an upstream", "api", "/users?a", "10.0.0.7:3000"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let output = explain(&["GET", "/api/users", "-H", "Host: example.org"]);
+    assert!(text(&output.stdout).contains("404"), "{}", text(&output.stdout));
+    for wrong in [&["GET", "/a b"][..], &["GET", "/", "-H", "no colon"], &["GE T", "/"]] {
+        assert_eq!(explain(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn flags_for_what_the_file_says_are_wrong_usage() {
     let folder = Folder::new(LISTENER);
     let output = run(&folder, &["--config", "eproxy.toml", "--to", "http://10.0.0.7"]);
