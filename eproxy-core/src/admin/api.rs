@@ -24,6 +24,7 @@ enum Call {
     Page,
     Health,
     Ready,
+    Metrics,
     State,
     Events,
     Config,
@@ -73,6 +74,7 @@ impl Call {
             "/" => reads(Self::Page),
             "/healthz" => reads(Self::Health),
             "/readyz" => reads(Self::Ready),
+            "/metrics" => reads(Self::Metrics),
             "/api/state" => reads(Self::State),
             "/api/events" if method == "GET" => Ok(Self::Events),
             "/api/events" => Err(Miss::Method("GET")),
@@ -92,7 +94,9 @@ impl Call {
         match self {
             // The page has no numbers in it: it asks for them, with the token.
             Self::Page | Self::Health | Self::Ready => Need::Nothing,
-            Self::State | Self::Events | Self::Config | Self::Groups | Self::Level => Need::Token,
+            Self::Metrics | Self::State | Self::Events | Self::Config | Self::Groups | Self::Level => {
+                Need::Token
+            }
             Self::Change(_) | Self::Reload | Self::SetLevel => Need::Intent,
         }
     }
@@ -122,9 +126,9 @@ pub(super) fn answer(shared: &Arc<Shared>, request: Request, response: Response)
         Call::Level => answer::json(response, 200, &Level { level: log_level() }),
         Call::Events => listen(shared, response),
         // What calls the program does not keep this thread from answering others.
-        Call::State | Call::Config | Call::Groups => {
+        Call::Metrics | Call::State | Call::Config | Call::Groups => {
             let shared = shared.clone();
-            task::spawn(async move { read(&shared, call, response) });
+            task::spawn(async move { read(&shared, call, &request, response) });
         }
         Call::Change(action) => {
             task::spawn(changes::endpoint(shared.clone(), action, request, response));
@@ -138,8 +142,12 @@ pub(super) fn answer(shared: &Arc<Shared>, request: Request, response: Response)
     }
 }
 
-fn read(shared: &Shared, call: Call, response: Response) {
+fn read(shared: &Shared, call: Call, request: &Request, response: Response) {
     match (call, &shared.callbacks.config) {
+        (Call::Metrics, _) => {
+            let (mime, text) = shared.server.metrics().negotiate(request.headers().get_str("accept"));
+            answer::text(response, mime, text);
+        }
         (Call::State, _) => answer::text(response, "application/json", shared.state()),
         (Call::Groups, _) => answer::json(response, 200, &shared.groups()),
         (_, Some(config)) => answer::text(response, "text/plain; charset=utf-8", config()),
@@ -148,7 +156,7 @@ fn read(shared: &Shared, call: Call, response: Response) {
 }
 
 fn listen(shared: &Arc<Shared>, response: Response) {
-    let Some(stream) = shared.stream() else {
+    let Some(listener) = shared.listen() else {
         let words = "as many as may listen do already: close another page";
         return answer::error(response.header("Retry-After", "5"), 503, words);
     };
@@ -156,7 +164,7 @@ fn listen(shared: &Arc<Shared>, response: Response) {
         .header("Content-Type", "text/event-stream; charset=utf-8")
         // A proxy in between is not to collect them.
         .header("X-Accel-Buffering", "no");
-    task::spawn(events::tell(stream, response.stream()));
+    task::spawn(events::tell(shared.clone(), listener, response.stream()));
 }
 
 #[cfg(test)]
@@ -177,6 +185,7 @@ mod tests {
             ("GET", "/api/groups/a/endpoints/drain", Some("drain"), Err(Miss::Method("POST"))),
             ("POST", "/api/groups/a/endpoints/drain", Some("drain"), Ok(Call::Change(Action::Drain))),
             ("POST", "/api/groups/a/endpoints/burn", Some("burn"), Err(Miss::Unknown)),
+            ("GET", "/metrics", None, Ok(Call::Metrics)),
             ("GET", "/api", None, Err(Miss::Unknown)),
         ] {
             assert_eq!(Call::of(method, path, action), call, "{method} {path}");

@@ -1,11 +1,14 @@
 //! The state, once a second, for as long as somebody listens: server-sent events (WHATWG HTML §9.2).
 
+use std::sync::Arc;
+
+use async_std::channel::Receiver;
 use futures_lite::future;
 
 use crate::error::Result;
 use crate::handler::BodyWriter;
 
-use super::shared::{PERIOD, Stream};
+use super::shared::Shared;
 
 /// How long whoever has lost the stream waits before it asks for another, in milliseconds.
 const RETRY: u32 = 2000;
@@ -14,33 +17,29 @@ const RETRY: u32 = 2000;
 const HEARTBEAT: u32 = 15;
 
 /// Tells until nobody listens any more, or the listener ends.
-pub(super) async fn tell(stream: Stream, mut writer: BodyWriter) {
+pub(super) async fn tell(shared: Arc<Shared>, events: Receiver<Arc<str>>, mut writer: BodyWriter) {
     // Whoever listened is gone: there is nobody to be told of it.
-    let _gone = until_gone(&stream, &mut writer).await;
+    let _gone = until_gone(&shared, &events, &mut writer).await;
     writer.finish();
 }
 
-async fn until_gone(stream: &Stream, writer: &mut BodyWriter) -> Result<()> {
-    writer.send(format!("retry: {RETRY}\n\n{}", event(&stream.state()))).await?;
+async fn until_gone(shared: &Shared, events: &Receiver<Arc<str>>, writer: &mut BodyWriter) -> Result<()> {
+    writer.send(format!("retry: {RETRY}\n\n{}", event(&shared.state()))).await?;
     for number in 1_u32.. {
         let is_gone = async {
             writer.closed().await;
-            true
+            None
         };
-        let is_time = async {
-            async_std::task::sleep(PERIOD).await;
-            false
-        };
-        if future::or(is_gone, is_time).await || stream.is_ending() {
+        // Nothing comes any more when the listener has ended.
+        let next = async { events.recv().await.ok() };
+        let Some(told) = future::or(is_gone, next).await else { break };
+        if shared.is_ending() {
             break;
         }
         if number % HEARTBEAT == 0 {
             writer.send(": here\n\n").await?;
         }
-        let told = stream.event();
-        if !told.is_empty() {
-            writer.send(event(&told)).await?;
-        }
+        writer.send(event(&told)).await?;
     }
     Ok(())
 }

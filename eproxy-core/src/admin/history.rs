@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
+use crate::telemetry::{Latencies, RouteMetrics};
+
 use super::groups::GroupState;
+use super::routes::quantile;
 
 /// Rows that are kept: five minutes, and one that they begin with.
 const ROWS: usize = 301;
@@ -16,8 +19,27 @@ const LATEST: usize = 3;
 /// Seconds of an endpoint that are kept.
 const TREND: usize = 60;
 
-/// What stands in a row: the time in milliseconds since 1970, rates a second, and gauges.
-pub(super) const COLUMNS: [&str; 5] = ["at", "requests", "open", "upstream", "cpu"];
+/// Seconds whose latencies a row tells of, so that single requests do not make it jump.
+const WINDOW: usize = 5;
+
+/// What stands in a row: the time in milliseconds since 1970, rates a second, latencies, gauges.
+const COLUMNS: [&str; 13] = [
+    "at",
+    "requests",
+    "1xx",
+    "2xx",
+    "3xx",
+    "4xx",
+    "5xx",
+    "p50_ms",
+    "p90_ms",
+    "p99_ms",
+    "open",
+    "at_upstreams",
+    "cpu",
+];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// What was counted up to one moment.
 #[derive(Clone, Debug)]
@@ -26,9 +48,13 @@ pub(super) struct Moment {
     /// Milliseconds since 1970.
     pub(super) at: u64,
     pub(super) requests: u64,
-    /// Connections of clients, and to upstreams.
+    /// Answers by class; none where nothing is counted by route.
+    pub(super) answers: Option<[u64; CLASSES.len()]>,
+    /// Of all routes together.
+    pub(super) latencies: Latencies,
+    /// Connections of clients, and requests that are with upstreams.
     pub(super) open: u64,
-    pub(super) upstream: Option<u64>,
+    pub(super) at_upstreams: u64,
     /// Time on processors.
     pub(super) cpu: Option<Duration>,
 }
@@ -40,6 +66,8 @@ type Row = [Option<f64>; COLUMNS.len()];
 pub(super) struct History {
     last: Option<Moment>,
     rows: VecDeque<Row>,
+    /// Latencies up to each of the last seconds.
+    window: VecDeque<Latencies>,
     trends: HashMap<(String, String), Trend>,
 }
 
@@ -64,17 +92,37 @@ pub(super) struct HistoryState {
     rows: Vec<Row>,
 }
 
+impl Moment {
+    /// Adds up what was counted by route.
+    pub(super) fn add(&mut self, routes: &[RouteMetrics]) {
+        for route in routes {
+            let answers = self.answers.get_or_insert_default();
+            for (count, class) in answers.iter_mut().zip(CLASSES) {
+                *count += route.requests.of(class);
+            }
+            self.latencies.merge(&route.duration);
+        }
+    }
+}
+
 impl History {
     /// Adds what was counted up to now.
     pub(super) fn add(&mut self, moment: Moment, groups: &[GroupState]) {
-        let last = self.last.replace(moment.clone());
-        let Some(last) = last else {
+        let earlier = self.window.front().cloned().unwrap_or_default();
+        self.window.push_back(moment.latencies.clone());
+        if self.window.len() > WINDOW {
+            self.window.pop_front();
+        }
+        let Some(last) = self.last.replace(moment.clone()) else {
             // What was counted so far was not counted in a second.
             groups.iter().for_each(|group| self.begin(group));
             return;
         };
         let seconds = moment.instant.duration_since(last.instant).as_secs_f64().max(0.001);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+        let lately = moment.latencies.since(&earlier);
+        let class =
+            |class: usize| moment.answers.zip(last.answers).map(|(now, then)| rate(now[class], then[class]));
         let cpu = moment
             .cpu
             .zip(last.cpu)
@@ -82,11 +130,19 @@ impl History {
         self.rows.push_back([
             Some(moment.at as f64),
             Some(rate(moment.requests, last.requests)),
+            class(0),
+            class(1),
+            class(2),
+            class(3),
+            class(4),
+            quantile(&lately, 0.5),
+            quantile(&lately, 0.9),
+            quantile(&lately, 0.99),
             Some(moment.open as f64),
-            moment.upstream.map(|open| open as f64),
+            Some(moment.at_upstreams as f64),
             cpu,
         ]);
-        while self.rows.len() > ROWS {
+        if self.rows.len() > ROWS {
             self.rows.pop_front();
         }
         self.follow(groups, rate);
@@ -139,4 +195,47 @@ pub(super) fn round(value: f64) -> f64 {
 
 fn rounded<S: Serializer>(rows: &[Row], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(rows.iter().map(|row| row.map(|value| value.map(round))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "some instant to count from")]
+    fn moments() -> impl Iterator<Item = Moment> {
+        let instant = Instant::now();
+        (0..).map(move |second: u64| Moment {
+            instant: instant + Duration::from_secs(second),
+            at: 1000 * second,
+            requests: 10 * second,
+            answers: Some([0, 8 * second, 0, 0, 2 * second]),
+            latencies: Latencies::default(),
+            open: 3,
+            at_upstreams: 1,
+            cpu: Some(Duration::from_millis(250 * second)),
+        })
+    }
+
+    #[test]
+    fn rows_tell_rates_and_five_minutes_are_kept() {
+        let mut history = History::default();
+        moments().take(400).for_each(|moment| history.add(moment, &[]));
+        let state = history.state(Extent::All);
+        assert_eq!(state.rows.len(), ROWS);
+        let row: HashMap<_, _> = COLUMNS.into_iter().zip(*state.rows.last().unwrap()).collect();
+        for (column, value) in [
+            ("at", Some(399_000.0)),
+            ("requests", Some(10.0)),
+            ("1xx", Some(0.0)),
+            ("2xx", Some(8.0)),
+            ("5xx", Some(2.0)),
+            ("p99_ms", None),
+            ("open", Some(3.0)),
+            ("at_upstreams", Some(1.0)),
+            ("cpu", Some(25.0)),
+        ] {
+            assert_eq!(row[column], value, "{column}");
+        }
+        assert_eq!(history.state(Extent::Latest).rows.len(), LATEST);
+    }
 }

@@ -12,7 +12,7 @@
 //! | `changes.rs` | requests that change something |
 //! | `answer.rs` | answers in JSON, and the fields that all answers have |
 //! | `shared.rs` | what all of it works with |
-//! | `state.rs`, `groups.rs` | what is known at one moment, as JSON |
+//! | `state.rs`, `groups.rs`, `routes.rs` | what is known at one moment, as JSON |
 //! | `history.rs` | the last five minutes |
 //! | `process.rs` | what the system says of this process |
 //! | `events.rs` | the state, once a second, for as long as somebody listens |
@@ -30,6 +30,7 @@ mod groups;
 mod history;
 mod page;
 mod process;
+mod routes;
 mod shared;
 mod state;
 

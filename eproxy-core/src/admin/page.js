@@ -335,7 +335,7 @@
     { title: "5xx answers", of: (row) => cell(row, "5xx"), value: () => [percent(errorRate()), "%"],
       note: () => `${rate(mean(tail("5xx", 10)))} per second`,
       state: () => { const rate = errorRate(); return rate >= 5 ? "bad" : rate >= 0.5 ? "warn" : null; } },
-    { title: "Upstream connections", of: (row) => cell(row, "upstream"), value: upstreamValue, note: reuse },
+    { title: "Requests at upstreams", of: (row) => cell(row, "at_upstreams"), value: () => [count(latest("at_upstreams")), ""], note: reuse },
     { title: "CPU", of: (row) => cell(row, "cpu"), value: () => [isNumber(mean(tail("cpu", 3))) ? mean(tail("cpu", 3)).toFixed(0) : "–", "%"],
       note: () => `of ${state.process.cpus} ${state.process.cpus === 1 ? "processor" : "processors"}` },
   ];
@@ -346,13 +346,9 @@
     return isNumber(requests) && isNumber(failed) ? (requests > 0 ? (100 * failed) / requests : 0) : null;
   }
 
-  function upstreamValue() {
-    return [count(latest("upstream")), ""];
-  }
-
   function reuse() {
     const { upstream_connects: made, upstream_reused: reused } = state.totals;
-    return made + reused > 0 ? `${percent((100 * reused) / (made + reused))} % reused` : "none yet";
+    return made + reused > 0 ? `${percent((100 * reused) / (made + reused))} % on used connections` : "none yet";
   }
 
   for (const tile of tiles) {
@@ -410,8 +406,8 @@
       { of: "2xx", name: "2xx", ink: "k2" }, { of: "3xx", name: "3xx", ink: "k3" }, { of: "4xx", name: "4xx", ink: "k4" }, { of: "5xx", name: "5xx", ink: "k5" }, { of: "1xx", name: "1xx", ink: "k1" }] },
     { title: "Latency", unit: "to the end of the answer", format: latency, series: [
       { of: "p99_ms", name: "p99", ink: "kp99" }, { of: "p90_ms", name: "p90", ink: "kp90", style: "thin" }, { of: "p50_ms", name: "p50", ink: "kp50", style: "dashed" }] },
-    { title: "Connections", unit: "open", format: count, series: [
-      { of: "open", name: "clients", ink: "kopen", under: true }, { of: "upstream", name: "upstreams", ink: "kup", style: "dashed" }] },
+    { title: "Open", unit: "at this moment", format: count, series: [
+      { of: "open", name: "connections", ink: "kopen", under: true }, { of: "at_upstreams", name: "requests at upstreams", ink: "kup", style: "dashed" }] },
   ];
 
   /** Where the crosshair of all charts stands: a time, or nowhere. */

@@ -1,20 +1,24 @@
 //! What all answers of an admin listener are made from.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use async_std::channel::{Receiver, Sender, bounded};
+
 use crate::server::Handle;
+use crate::telemetry::{Latencies, RouteMetrics};
 
 use super::callbacks::Callbacks;
 use super::gate::Gate;
 use super::groups::GroupState;
 use super::history::{Extent, History, Moment};
 use super::process;
+use super::routes::Before;
 use super::state::State;
 
 /// How often it is looked what was counted, and how often those who listen are told.
-pub(super) const PERIOD: Duration = Duration::from_secs(1);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Pages that may listen to events at once.
 const STREAMS: usize = 16;
@@ -34,7 +38,8 @@ pub(super) struct Shared {
     pub(super) started_at: u64,
     pub(super) started: Instant,
     recorded: Mutex<Recorded>,
-    streams: AtomicUsize,
+    /// Those who listen.
+    listeners: Mutex<Vec<Sender<Arc<str>>>>,
     is_reloading: AtomicBool,
 }
 
@@ -42,17 +47,16 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Recorded {
     history: History,
+    /// How long routes took a while ago.
+    before: Before,
     /// How often that was.
     number: u64,
     /// The failure that was the newest then, and when that changed.
     newest: u64,
     changed: u64,
-    /// What those who listen are told.
-    event: Arc<str>,
 }
 
-/// A place among those who listen, or the right to reload; free again when it is dropped.
-pub(super) struct Stream(Arc<Shared>);
+/// The right to reload; free again when it is dropped.
 pub(super) struct Reloading<'a>(&'a AtomicBool);
 
 impl Shared {
@@ -66,7 +70,7 @@ impl Shared {
             started_at,
             started,
             recorded: Mutex::default(),
-            streams: AtomicUsize::new(0),
+            listeners: Mutex::default(),
             is_reloading: AtomicBool::new(false),
         };
         shared.record();
@@ -101,12 +105,10 @@ impl Shared {
     pub(super) fn state(&self) -> String {
         // The groups are asked for before the lock is taken: that calls the program.
         let groups = self.groups();
-        json(&State::now(self, groups, &self.recorded().history, Extent::All, true))
-    }
-
-    /// What those who listen are told next.
-    pub(super) fn event(&self) -> Arc<str> {
-        self.recorded().event.clone()
+        let routes = self.server.metrics().routes();
+        let recorded = self.recorded();
+        let routes = recorded.before.states(routes);
+        json(&State::now(self, (groups, routes), &recorded.history, Extent::All, true))
     }
 
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
@@ -116,58 +118,66 @@ impl Shared {
     /// Writes down what was counted up to now.
     fn record(&self) {
         let groups = self.groups();
-        let moment = self.moment();
+        let routes = self.server.metrics().routes();
+        let moment = self.moment(&routes);
         let mut recorded = self.recorded();
+        recorded.before.look(&routes);
         recorded.history.add(moment, &groups);
         recorded.number += 1;
         let newest = self.server.recent_failures().first().map_or(0, |failure| failure.number);
         if newest != recorded.newest {
             (recorded.newest, recorded.changed) = (newest, recorded.number);
         }
-        if self.streams.load(Ordering::Relaxed) > 0 {
+        let listeners = self.listeners();
+        if !listeners.is_empty() {
             let has_news = recorded.number - recorded.changed < TOLD;
-            let state = State::now(self, groups, &recorded.history, Extent::Latest, has_news);
-            recorded.event = json(&state).into();
+            let routes = recorded.before.states(routes);
+            let state = State::now(self, (groups, routes), &recorded.history, Extent::Latest, has_news);
+            let event: Arc<str> = json(&state).into();
+            // Whoever has not taken the last one yet misses this one.
+            listeners.iter().for_each(|listener| drop(listener.try_send(event.clone())));
         }
     }
 
-    fn moment(&self) -> Moment {
+    fn moment(&self, routes: &[RouteMetrics]) -> Moment {
         let (instant, at) = now();
         let stats = self.server.stats();
-        Moment {
+        let groups = self.server.metrics().groups();
+        let endpoints = groups.iter().flat_map(|group| &group.endpoints);
+        let mut moment = Moment {
             instant,
             at,
             requests: stats.requests,
+            answers: None,
+            latencies: Latencies::default(),
             open: stats.open,
-            upstream: None,
+            at_upstreams: endpoints.map(|endpoint| endpoint.active).sum(),
             cpu: process::cpu_time(),
-        }
+        };
+        moment.add(routes);
+        moment
     }
 
-    /// A place among those who listen; none where all are taken.
-    pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
-        let more = |streams| (streams < STREAMS).then_some(streams + 1);
-        let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| Stream(self.clone()))
+    /// Those who still listen.
+    fn listeners(&self) -> MutexGuard<'_, Vec<Sender<Arc<str>>>> {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| !listener.is_closed());
+        listeners
+    }
+
+    /// A place among those who listen, for as long as what is given back is kept; none where all are taken.
+    pub(super) fn listen(&self) -> Option<Receiver<Arc<str>>> {
+        let mut listeners = self.listeners();
+        (listeners.len() < STREAMS).then(|| {
+            let (tell, events) = bounded(1);
+            listeners.push(tell);
+            events
+        })
     }
 
     /// The right to reload; none while somebody else does.
     pub(super) fn reload(&self) -> Option<Reloading<'_>> {
         (!self.is_reloading.swap(true, Ordering::AcqRel)).then_some(Reloading(&self.is_reloading))
-    }
-}
-
-impl std::ops::Deref for Stream {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::telemetry::{Failure, Stats};
 use super::groups::GroupState;
 use super::history::{Extent, History, HistoryState, round};
 use super::process;
+use super::routes::RouteState;
 use super::shared::{Shared, milliseconds, now};
 
 /// What `/api/state` tells, and each event.
@@ -24,6 +25,7 @@ pub(super) struct State {
     /// What was counted since the server started.
     totals: Totals,
     history: HistoryState,
+    routes: Vec<RouteState>,
     groups: Vec<GroupState>,
     /// The newest first; null where nothing is new.
     failures: Option<Vec<FailureState>>,
@@ -107,7 +109,7 @@ struct FailureState {
 impl State {
     pub(super) fn now(
         shared: &Shared,
-        mut groups: Vec<GroupState>,
+        (mut groups, routes): (Vec<GroupState>, Vec<RouteState>),
         history: &History,
         extent: Extent,
         with_failures: bool,
@@ -139,6 +141,7 @@ impl State {
             log_level: log_level(),
             totals: Totals::of(&shared.server.stats()),
             history: history.state(extent),
+            routes,
             groups,
             failures: with_failures
                 .then(|| shared.server.recent_failures().into_iter().map(FailureState::of).collect()),

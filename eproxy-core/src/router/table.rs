@@ -131,7 +131,7 @@ impl Table {
 
     /// The numbers of all routes, in their order.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = RouteNumber> {
-        (0..self.targets.len() as u32).map(RouteNumber::at)
+        (0..self.map.entries.len() as u32).map(RouteNumber::at)
     }
 
     /// The reverse proxy of this number.

@@ -170,18 +170,6 @@ impl Handle {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
     }
 
-    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
-    #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        self.telling.metrics.clone()
-    }
-
-    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
-    /// cores have told before are in the file that was renamed, or in the new one.
-    pub fn reopen_logs(&self) {
-        self.telling.outlets().reopen();
-    }
-
     /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
     /// that is only [counted](Self::stats).
     #[must_use]
@@ -203,6 +191,18 @@ impl Handle {
     /// How many workers it was started with.
     pub(crate) fn workers(&self) -> usize {
         self.counters.len()
+    }
+
+    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.telling.metrics.clone()
+    }
+
+    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
+    /// cores have told before are in the file that was renamed, or in the new one.
+    pub fn reopen_logs(&self) {
+        self.telling.outlets().reopen();
     }
 
     /// Ends the server in good order, without a request being lost:

@@ -120,6 +120,17 @@ impl Latencies {
         self.sum += other.sum;
     }
 
+    /// Those that have come since `earlier`, which was read from the same before.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let then = earlier.counts.iter().copied().chain(std::iter::repeat(0));
+        Self {
+            counts: self.counts.iter().zip(then).map(|(now, then)| now.saturating_sub(then)).collect(),
+            count: self.count.saturating_sub(earlier.count),
+            sum: self.sum.saturating_sub(earlier.sum),
+        }
+    }
+
     /// How many there were.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -206,6 +217,24 @@ mod tests {
             assert!(low < high && (high - low) * 8 <= low, "{bucket}: {low} to {high}");
         }
         assert_eq!((bound(ALL - 2), bound(ALL - 1)), (Some(LAST), None));
+    }
+
+    #[test]
+    fn what_came_later_stands_for_itself() {
+        let histogram = Histogram::default();
+        let read = || {
+            let mut latencies = Latencies::default();
+            latencies.add(&histogram);
+            latencies
+        };
+        (0..100).for_each(|_| histogram.record(1_000_000));
+        let earlier = read();
+        (0..10).for_each(|_| histogram.record(500_000_000));
+        let later = read().since(&earlier);
+        assert_eq!((later.count(), later.sum()), (10, Duration::from_secs(5)));
+        assert!(later.quantile(0.01) > Some(Duration::from_millis(400)));
+        assert_eq!(read().since(&Latencies::default()).count(), 110);
+        assert_eq!(earlier.since(&earlier).quantile(0.5), None);
     }
 
     #[test]

@@ -183,9 +183,27 @@ impl Metrics {
     /// What was counted up to now.
     #[must_use]
     pub fn snapshot(&self) -> MetricsSnapshot {
-        let Inner { counters, losses, groups, began } = &*self.0;
+        let Inner { counters, losses, began, .. } = &*self.0;
+        MetricsSnapshot {
+            uptime: began.elapsed(),
+            stats: Stats::sum(counters.iter().map(|counters| &**counters)),
+            routes: self.routes(),
+            groups: self.groups(),
+            process: ProcessMetrics::read(),
+            access_log_dropped: losses.lines.load(Ordering::Relaxed),
+            spans_dropped: losses.spans.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What is known of groups.
+    pub(crate) fn groups(&self) -> Vec<GroupMetrics> {
+        by_name((self.0.groups)())
+    }
+
+    /// What was counted by route.
+    pub(crate) fn routes(&self) -> Vec<RouteMetrics> {
         let mut routes: BTreeMap<String, RouteMetrics> = BTreeMap::new();
-        for core in counters {
+        for core in &self.0.counters {
             core.routes.each(|name, tally| {
                 let route = routes.entry(name.to_owned()).or_default();
                 route.requests.add(tally.classes.read());
@@ -194,16 +212,7 @@ impl Metrics {
                 route.duration.add(&tally.duration);
             });
         }
-        let routes = routes.into_iter().map(|(name, route)| RouteMetrics { name, ..route }).collect();
-        MetricsSnapshot {
-            uptime: began.elapsed(),
-            stats: Stats::sum(counters.iter().map(|counters| &**counters)),
-            routes,
-            groups: by_name(groups()),
-            process: ProcessMetrics::read(),
-            access_log_dropped: losses.lines.load(Ordering::Relaxed),
-            spans_dropped: losses.spans.load(Ordering::Relaxed),
-        }
+        routes.into_iter().map(|(name, route)| RouteMetrics { name, ..route }).collect()
     }
 
     /// Everything as text in the format of OpenMetrics 1.0, whose media type is

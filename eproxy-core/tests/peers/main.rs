@@ -8,6 +8,7 @@
 //! | `clients.rs` | curl, Node and Python as clients |
 //! | `clients_http2.rs` | those, nghttp, h2load, openssl and HAProxy as clients that speak TLS and HTTP/2 |
 //! | `browser.rs` | Chromium: a page over HTTP/2, and a WebSocket |
+//! | `live_page.rs` | Chromium again: the live page of the admin listener |
 //! | `grpc.rs` | the client and the server of gRPC's own library for Python |
 //! | `websockets.rs` | libraries for WebSockets on both sides of a tunnel |
 //! | `secure.rs` | certificates |
@@ -24,6 +25,7 @@ mod clients_http2;
 mod grpc;
 mod haproxy;
 mod library;
+mod live_page;
 mod nginx;
 mod node;
 mod program;

@@ -43,8 +43,9 @@ class Browser {
   }
 
   close() {
+    const isOver = new Promise((done) => this.process.on("exit", done));
     this.send("Browser.close").catch(() => {});
-    return new Promise((done) => this.process.on("exit", done));
+    return isOver;
   }
 }
 
@@ -99,7 +100,8 @@ class Page {
   /** Waits until an expression is true; gives back how long that took, in milliseconds. */
   async until(what, expression, patience = 15_000) {
     const start = Date.now();
-    while (!(await this.value(`Boolean(${expression})`))) {
+    // Before the document is there, much of it can't be asked for.
+    while (!(await this.value(`(() => { try { return Boolean(${expression}); } catch { return false; } })()`))) {
       if (Date.now() - start > patience) throw new Error(`${what}: not within ${patience} ms`);
       await new Promise((done) => setTimeout(done, 25));
     }
