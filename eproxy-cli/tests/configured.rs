@@ -16,14 +16,14 @@ impl Folder {
     fn new(text: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("eproxy-cli-{}-{:08x}", std::process::id(), fastrand::u32(..)));
-        std::fs::create_dir(&path).unwrap();
+        std::fs::create_dir(&path).expect("a folder can be made");
         let folder = Self(path);
         folder.write(text);
         folder
     }
 
     fn write(&self, text: &str) {
-        std::fs::write(self.file(), text).unwrap();
+        std::fs::write(self.file(), text).expect("a file can be written");
     }
 
     fn file(&self) -> PathBuf {

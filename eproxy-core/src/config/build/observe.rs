@@ -4,7 +4,7 @@ use crate::config::problem::Notes;
 use crate::config::tree::{Node, Table, Value};
 use crate::message::is_token;
 use crate::otlp::Traces;
-use crate::server::Builder;
+use crate::server::{Builder, Server};
 use crate::telemetry::{AccessLog, RequestIds};
 
 /// Adds what is to be told.
@@ -83,29 +83,29 @@ pub(super) fn check(tree: &Table, notes: &mut Notes) {
         check_access_log(node, notes);
     }
     if let Some(node) = tree.get("request_ids")
-        && let Some(Err(error)) = request_ids(node).map(|ids| ids.build())
+        && let Some(Err(_)) = request_ids(node).map(|ids| ids.build())
+        && let Some(table) = node.table()
     {
-        let place = node.table().map_or(node.at, |table| table.place("header"));
-        notes.wrong(place, error.into_detail());
+        let name = table.text("header").unwrap_or_default();
+        let what = format!("{name:?} is no header field that could have identifiers");
+        notes.wrong(table.place("header"), what);
     }
     if let Some(table) = tree.table("traces")
         && let Some(traces) = traces(table)
     {
-        if let Err(error) = traces.endpoint() {
-            notes.wrong(table.place("to"), error.into_detail());
+        if traces.endpoint().is_err() {
+            let what = format!("{:?} is no collector", table.text("to").unwrap_or_default());
+            notes.wrong(table.place("to"), what).hint("collectors are http://HOST:PORT and https://HOST");
         }
         for field in table.map("headers").iter().filter(|field| !is_token(field.key.as_bytes())) {
             notes.wrong(field.at, format!("{:?} is no name of a header field", field.key));
         }
     }
     if let Some(name) = tree.text("explain_header")
-        && let Some(finding) = crate::server::Server::builder().explain_header(name).check().first()
+        && !Server::builder().explain_header(name).check().is_empty()
     {
-        let what = finding.to_string();
-        notes.wrong(
-            tree.place("explain_header"),
-            what.split_once(": ").map_or(what.as_str(), |(_, what)| what),
-        );
+        let what = format!("{name:?} is no header field by which one could ask");
+        notes.wrong(tree.place("explain_header"), what);
     }
 }
 
