@@ -2,10 +2,3 @@
 
 mod effects;
 mod reference;
-
-use std::path::PathBuf;
-
-/// A file of this repository.
-fn file(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
-}
