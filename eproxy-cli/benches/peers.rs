@@ -1,5 +1,5 @@
 //! eproxy beside nginx, HAProxy and Envoy on this machine: CPU time per request, byte, message and handshake, latency,
-//! memory, and what becomes of requests when upstreams die or certificates are replaced.
+//! memory, and what becomes of requests when upstreams die, or certificates or the program are replaced.
 //!
 //! ```text
 //! cargo bench -p eproxy-cli --bench peers -- hello --rounds 7 --seconds 3 --connections 64
@@ -32,6 +32,7 @@
 //! | `origin.rs` | the upstream of these three, which can be slow |
 //! | `reload.rs` | the story of the reload mode: a configuration that is replaced under load |
 //! | `swap.rs` | the story of the swap mode: certificates that are replaced under load |
+//! | `upgrade.rs` | the story of the upgrade mode: the program is replaced and stopped under load |
 //! | `options.rs` | the command line |
 //! | `tools.rs` | which programs are installed, and their versions |
 //! | `server.rs` | a server as a child process; the scratch directory |
@@ -119,6 +120,8 @@ mod talkers;
 mod tools;
 #[path = "peers/tunnel.rs"]
 mod tunnel;
+#[path = "peers/upgrade.rs"]
+mod upgrade;
 #[path = "peers/websocket.rs"]
 mod websocket;
 #[path = "peers/wrk.rs"]
@@ -203,5 +206,6 @@ fn run(options: &Options, tools: &Tools) -> Outcome<()> {
         Story::Rolling => chaos::rolling(options, tools, &contenders),
         Story::Swap => swap::run(options, tools, &contenders),
         Story::Reload => reload::run(options, tools, &contenders),
+        Story::Upgrade => upgrade::run(options, tools, &contenders),
     }
 }

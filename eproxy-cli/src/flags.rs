@@ -81,6 +81,16 @@ pub(crate) struct Flags {
     #[argh(option, from_str_fn(upstream))]
     pub(crate) upstream: Option<Url>,
 
+    /// how long what runs may take to come to its end when the program is stopped (SIGTERM, Ctrl-C) or replaced; 30s unless
+    /// given
+    #[argh(option, default = "Duration::from_secs(30)", from_str_fn(duration))]
+    pub(crate) stop_timeout: Duration,
+
+    /// how long a new program may take to serve when this one is to be replaced by it (SIGUSR2), before it is given up; 30s
+    /// unless given
+    #[argh(option, default = "Duration::from_secs(30)", from_str_fn(duration))]
+    pub(crate) upgrade_timeout: Duration,
+
     /// debug, info, warn or error; info unless given
     #[argh(option, from_str_fn(log_level))]
     pub(crate) log_level: Option<LevelFilter>,

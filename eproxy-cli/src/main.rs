@@ -6,20 +6,25 @@ mod flags;
 mod health;
 mod listening;
 mod logging;
+mod notify;
 mod origin;
+mod process;
 mod proxies;
 mod reloading;
 mod routes;
 mod signals;
+#[cfg(unix)]
+mod upgrade;
 #[cfg(test)]
 mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use eproxy_core::{Client, Handle, Server, Timeouts};
+use eproxy_core::{Client, Handle, Inherited, Server, Timeouts};
 
 use flags::Flags;
+use process::Process;
 
 /// What one thread allocates another frees when handlers answer from elsewhere, which this allocator does without a lock
 /// (docs/benchmarks.md). Without huge pages: they would make an idle connection cost kilobytes.
@@ -41,6 +46,8 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(wrong) => return wrong,
     };
+    // Before there are threads: it changes the environment.
+    let inherited = Inherited::from_env();
     let (level, format) = configured::log(&flags, config.as_ref());
     logging::start(level, format);
     // Handlers' async work is light here: one thread does it, beside the workers.
@@ -50,10 +57,10 @@ fn main() -> ExitCode {
             .with_max_threads(1)
             .with_thread_name_fn(|| "eproxy-async".into()),
     );
-    let served = match config {
-        Some(config) => async_std::task::block_on(configured::run(&flags, config)),
-        None => async_std::task::block_on(run(&flags)),
-    };
+    let served = inherited.and_then(|inherited| match config {
+        Some(config) => async_std::task::block_on(configured::run(&flags, config, inherited)),
+        None => async_std::task::block_on(run(&flags, inherited)),
+    });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -65,8 +72,8 @@ fn main() -> ExitCode {
 }
 
 /// Starts the server, says where, and serves until a signal ends it.
-async fn run(flags: &Flags) -> eproxy_core::Result<()> {
-    let mut signals = signals::Signals::new();
+async fn run(flags: &Flags, inherited: Inherited) -> eproxy_core::Result<()> {
+    let mut process = Process::new(inherited);
     // The demo has an upstream of its own unless it is given a real one.
     let embedded = match flags.serves_demo() && flags.upstream.is_none() {
         true => Some(origin::start()?),
@@ -84,10 +91,11 @@ async fn run(flags: &Flags) -> eproxy_core::Result<()> {
     if let Some(workers) = flags.workers {
         server = server.workers(workers);
     }
-    let server = listening::add(server, flags).start()?;
+    let server = process.start(listening::add(server, flags))?;
     announce(flags, &server, &does);
+    process.serves(&server);
 
-    signals.until_stopped(&server).await;
+    process.until_stopped(flags, &server, &|| {}).await;
     if let Some((origin, _)) = embedded {
         origin.shutdown(std::time::Duration::ZERO).await;
     }

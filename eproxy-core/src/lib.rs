@@ -47,6 +47,12 @@
 //! ([`GroupSnapshot`]). Endpoints can be changed while a server runs, or found: a [`Discovery`] looks for them by the records
 //! of names ([`Dns`], `Srv`) or in a file ([`EndpointsFile`]). `docs/upstreams.md` has the whole story.
 //!
+//! # What a server tells
+//!
+//! [`Handle::metrics`] reads what is counted, by route and by endpoint; [`AccessLog`] has a line for every exchange,
+//! [`RequestIds`] gives it an identifier that goes with it, and [`Traces`] makes it part of a trace. `docs/observability.md`
+//! has the whole story.
+//!
 //! # Testing
 //!
 //! [`testing`] has a lab: a server, its clients and its upstreams on the thread of a test, with a clock that is moved. Nothing
@@ -138,6 +144,11 @@ mod guides {
     struct Http2;
     #[doc = include_str!("../../docs/local.md")]
     struct Local;
+    #[doc = include_str!("../../docs/observability.md")]
+    struct Observability;
+    #[cfg(unix)]
+    #[doc = include_str!("../../docs/operations.md")]
+    struct Operations;
     #[doc = include_str!("../../docs/proxying.md")]
     struct Proxying;
     #[doc = include_str!("../../README.md")]

@@ -332,6 +332,15 @@ pub(crate) const MODES: &[Mode] = &[
             Contender { label: "eproxy, 20 ms", program: Program::This, launch: eproxy::swapped },
         ],
     },
+    Mode {
+        name: "upgrade",
+        about: "GETs, on kept-alive and new connections, while the program is replaced, then stopped: how many fail",
+        story: Story::Upgrade,
+        connections: (64, 64),
+        page: HELLO,
+        upstream: Upstream::None,
+        contenders: &UPGRADED_CONTENDER,
+    },
 ];
 
 pub(crate) const FAMILIES: &[Family] = &[Family {
@@ -361,6 +370,9 @@ const HELLO_HTTP2_CONTENDERS: [Contender; 3] = [
 
 const CAREFUL_CONTENDER: [Contender; 1] =
     [Contender { label: "eproxy", program: Program::This, launch: eproxy::careful }];
+
+const UPGRADED_CONTENDER: [Contender; 1] =
+    [Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::upgraded }];
 
 const WEBSOCKET_CONTENDERS: [Contender; 3] = [
     Contender { label: "eproxy", program: Program::Eproxy, launch: eproxy::relay },

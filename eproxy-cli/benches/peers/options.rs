@@ -111,10 +111,10 @@ pub(crate) fn usage() -> String {
   --rounds N       measure each contender N times (7; idle… and tunnels: 3, each with fresh processes), or
                    kill an upstream N times (restart: 6); chaos: N times 5,000 GETs after detection (20);
                    rolling: restart all upstreams N times (3); swap: replace the certificate N times (100);
-                   reload: reload N times (1000)
+                   upgrade: replace the program N times (5); reload: reload N times (1000)
   --seconds S      the load's time in each round, or the quiet time before memory is read (3), or the time
-                   from one kill to the next (restart: 2), or until the last certificate is served (swap: 10),
-                   or until a reload has come (reload: 10)
+                   from one kill or upgrade to the next (restart, upgrade: 2), or until the last certificate is
+                   served (swap: 10), or until a reload has come (reload: 10)
   --connections N  connections open at the same time (64; bulk, tls-bulk: 8; balance, swap: 16; chaos, rolling: 32;
                    h2, h2-proxy: 10, with 100 streams each; idle…: 4000; tunnels: 2000)
   --threads N      wrk's threads, at most one for each connection (2, as wrk itself has it; with 1, wrk is
@@ -122,7 +122,7 @@ pub(crate) fn usage() -> String {
   --body-mib N     bulk, tls-bulk: the length of the body (1)
   --contenders A,B only those whose names begin so; the first of them is compared with the others
   --quick          1 round of 1 second, without a warm-up (restart: 2 kills; idle…: 1000 connections; tunnels: 500;
-                   swap: 20 certificates; reload: 50 reloads); a number given explicitly wins
+                   swap: 20 certificates; upgrade: 2 upgrades; reload: 50 reloads); a number given explicitly wins
   --test           start everyone and check the answers, measure nothing
   --help           this text
 
@@ -171,6 +171,8 @@ impl Given {
             (Story::Swap, true) => (20, 10),
             (Story::Reload, false) => (1000, 10),
             (Story::Reload, true) => (50, 10),
+            (Story::Upgrade, false) => (5, 2),
+            (Story::Upgrade, true) => (2, 1),
             (Story::Balance | Story::Chaos | Story::Rolling, true) => (1, 1),
         };
         let connections = if self.quick { mode.connections.1 } else { mode.connections.0 };

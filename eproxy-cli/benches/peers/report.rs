@@ -212,6 +212,21 @@ pub(crate) fn restart(options: &Options, lanes: &[restart::Lane]) {
          one to the next\n",
         mode.name
     );
+    tallies(lanes);
+}
+
+pub(crate) fn upgrade(options: &Options, lanes: &[restart::Lane]) {
+    let Options { mode, rounds, seconds, connections, .. } = options;
+    println!(
+        "\n{}: {connections} clients, half of which connect anew all the time; the program replaced {rounds} times, \
+         {seconds} s from one to the next, then stopped\n",
+        mode.name
+    );
+    tallies(lanes);
+}
+
+/// What became of requests under load.
+fn tallies(lanes: &[restart::Lane]) {
     let mut rows = vec![["contender", "requests", "failed", "requests/s", "longest ms"].map(str::to_owned)];
     for restart::Lane { name, tally } in lanes {
         rows.push([

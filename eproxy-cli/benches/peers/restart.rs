@@ -135,7 +135,7 @@ fn ask_once(kept: &mut Option<Connection>, port: u16, expected: &Expected) -> Ou
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.failed += other.failed;
         self.longest = self.longest.max(other.longest);
@@ -143,7 +143,7 @@ impl Tally {
     }
 
     /// Keeps what was not said before.
-    fn complain(&mut self, complaint: String) {
+    pub(crate) fn complain(&mut self, complaint: String) {
         if self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&complaint) {
             self.complaints.push(complaint);
         }

@@ -216,9 +216,57 @@ impl Server {
         Ok(())
     }
 
+    /// Has eproxy replace itself, and waits until the old program has ended.
+    pub(crate) fn upgrade(&mut self) -> Outcome<()> {
+        let (old, before) = (self.last(), self.successors().len());
+        signal("USR2", [&self.family[old]]);
+        for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
+            // It may end as soon as it has told who takes its place, and leave an orphan.
+            let _ = self.child.try_wait();
+            if let Some(new) = self.successors().get(before).filter(|_| !self.family[old].still_runs()) {
+                self.family.extend(procfs::tree(*new)?.into_iter().take(1));
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        Err(format!("{} was not replaced{}", self.name, self.last_words()))
+    }
+
+    /// The processes that have taken over, as the log has them.
+    fn successors(&self) -> Vec<u32> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let behind = text.split("replaced by process ").skip(1);
+        let number = |text: &str| text.split(';').next()?.parse().ok();
+        behind.filter_map(number).collect()
+    }
+
+    /// Has it, or whoever has taken over, end by itself.
+    pub(crate) fn end(&mut self) -> Outcome<()> {
+        let last = self.last();
+        signal("TERM", [&self.family[last]]);
+        for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
+            let _ = self.child.try_wait();
+            if !self.family[last].still_runs() {
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        Err(format!("{} was told to end and still runs", self.name))
+    }
+
+    /// Which of its processes was started last.
+    fn last(&self) -> usize {
+        self.family.len().checked_sub(1).expect("a server that was started has a process")
+    }
+
     /// Asks first: nginx's master and HAProxy stop their workers themselves. Then insists, by id.
     fn stop(&mut self) {
         let mut family = std::mem::take(&mut self.family);
+        // Where an upgrade has failed half-way, nobody has looked after who has taken over.
+        let unknown =
+            self.successors().into_iter().filter(|pid| family.iter().all(|known| known.pid != *pid));
+        let unknown: Vec<_> = unknown.filter_map(|pid| procfs::tree(pid).ok()).flatten().collect();
+        family.extend(unknown);
         if matches!(self.child.try_wait(), Ok(None)) {
             // As long as it was not waited for, its id can't be another's.
             family.append(&mut procfs::tree(self.pid()).unwrap_or_default());

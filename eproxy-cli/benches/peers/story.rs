@@ -22,6 +22,8 @@ pub(crate) enum Story {
     Swap,
     /// A configuration that is replaced while requests go on and WebSockets are open.
     Reload,
+    /// The program itself, which is replaced and stopped while requests go on.
+    Upgrade,
 }
 
 impl Story {
@@ -37,7 +39,8 @@ impl Story {
             | Self::Reload
             | Self::Balance
             | Self::Chaos
-            | Self::Rolling => Wire::Http1,
+            | Self::Rolling
+            | Self::Upgrade => Wire::Http1,
         }
     }
 }

@@ -23,7 +23,6 @@ const BEGINNING: u64 = 946_684_800;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The time in seconds since 1970, for those that are on no core.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
@@ -130,16 +129,13 @@ fn nanoseconds(time: Duration) -> u64 {
     clippy::disallowed_methods,
     reason = "this is the clock that everything else is given the time from"
 )]
-pub(crate) fn wall_seconds() -> u64 {
-    wall() / SECOND
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that everything else is given the time from"
-)]
 fn wall() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds)
+}
+
+/// The time in seconds since 1970, for those that are on no core.
+pub(crate) fn wall_seconds() -> u64 {
+    wall() / SECOND
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Intake<'_> {
                 self.fails = false;
                 worker.admit(stream, peer, self.entrance);
                 self.taken += 1;
-                if self.taken % BATCH == 0 {
+                if self.taken.is_multiple_of(BATCH) {
                     futures_lite::future::yield_now().await;
                 }
             }

@@ -77,14 +77,8 @@ impl Handle {
         listeners: Listeners,
         ended: Receiver<Infallible>,
     ) -> Self {
-        Self {
-            control,
-            counters,
-            telling: telling.into(),
-            journal,
-            listeners: Arc::new(listeners.into()),
-            ended,
-        }
+        let (telling, listeners) = (Arc::new(telling), Arc::new(listeners.into()));
+        Self { control, counters, telling, journal, listeners, ended }
     }
 
     fn listening(&self) -> MutexGuard<'_, Listeners> {
@@ -176,6 +170,18 @@ impl Handle {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
     }
 
+    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.telling.metrics.clone()
+    }
+
+    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
+    /// cores have told before are in the file that was renamed, or in the new one.
+    pub fn reopen_logs(&self) {
+        self.telling.outlets().reopen();
+    }
+
     /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
     /// that is only [counted](Self::stats).
     #[must_use]
@@ -197,18 +203,6 @@ impl Handle {
     /// How many workers it was started with.
     pub(crate) fn workers(&self) -> usize {
         self.counters.len()
-    }
-
-    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
-    #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        self.telling.metrics.clone()
-    }
-
-    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
-    /// cores have told before are in the file that was renamed, or in the new one.
-    pub fn reopen_logs(&self) {
-        self.telling.outlets().reopen();
     }
 
     /// Ends the server in good order, without a request being lost:

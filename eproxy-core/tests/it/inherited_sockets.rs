@@ -16,8 +16,8 @@ fn builder(name: &'static str) -> Builder {
 }
 
 fn listening() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("the socket has an address");
     (listener, address)
 }
 
@@ -26,11 +26,11 @@ fn sharing(number: usize) -> (Vec<Socket>, SocketAddr) {
     let mut address = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut sockets = Vec::new();
     for _ in 0..number {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_reuse_port(true).unwrap();
-        socket.bind(&address.into()).unwrap();
-        socket.listen(128).unwrap();
-        address = socket.local_addr().unwrap().as_socket().unwrap();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+        socket.set_reuse_port(true).expect("the system has that option");
+        socket.bind(&address.into()).expect("a port is free");
+        socket.listen(128).expect("it is bound");
+        address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("it has one");
         sockets.push(socket);
     }
     (sockets, address)
@@ -38,17 +38,19 @@ fn sharing(number: usize) -> (Vec<Socket>, SocketAddr) {
 
 fn inherit(sockets: impl IntoIterator<Item = impl Into<OwnedFd>>, name: &str) -> Inherited {
     let all = sockets.into_iter();
-    all.fold(Inherited::default(), |inherited, socket| inherited.and(name, socket).unwrap())
+    all.fold(Inherited::default(), |inherited, socket| inherited.and(name, socket).expect("it listens"))
 }
 
 fn again(sockets: Vec<ListeningSocket>) -> Inherited {
     let all = sockets.into_iter();
-    all.fold(Inherited::default(), |inherited, given| inherited.and(&given.name, given.socket).unwrap())
+    all.fold(Inherited::default(), |inherited, given| {
+        inherited.and(&given.name, given.socket).expect("it listens")
+    })
 }
 
 fn over_unix(path: &Path) -> Connection<UnixStream> {
-    let stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let stream = UnixStream::connect(path).expect("somebody listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     Connection::over(stream)
 }
 
@@ -143,7 +145,8 @@ fn ask_until(address: SocketAddr, is_over: &std::sync::atomic::AtomicBool) -> [u
         let mut client = Connection::to(address);
         for _ in 0..10 {
             let reply = client.ask(get("/"));
-            answers[["old", "new"].iter().position(|name| *name == reply.text()).unwrap()] += 1;
+            let who = ["old", "new"].iter().position(|name| *name == reply.text());
+            answers[who.expect("one of the two")] += 1;
             if reply.says_close() {
                 break;
             }

@@ -115,7 +115,7 @@ fn ask_without_end(address: std::net::SocketAddr) -> usize {
     let mut answered = 0;
     loop {
         let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) else { return answered };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         let mut client = Connection::over(stream);
         // Few on each: connecting is a part of the load.
         for _ in 0..5 {

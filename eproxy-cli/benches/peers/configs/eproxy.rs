@@ -188,6 +188,17 @@ fn route(path: &str) -> String {
 pub(crate) const CERTIFICATE: &str = "certificate.pem";
 pub(crate) const KEY: &str = "key.pem";
 
+/// The demo, which says in its log what becomes of it.
+pub(crate) fn upgraded(site: &Site<'_>) -> Launch {
+    let mut launch = hello(site);
+    launch
+        .arguments
+        .iter_mut()
+        .filter(|argument| *argument == "error")
+        .for_each(|level| *level = "info".to_owned());
+    launch
+}
+
 fn launch(site: &Site<'_>, more: &[&str]) -> Launch {
     let port = site.port.to_string();
     let common = ["--host", "127.0.0.1", "--port", &port, "--workers", "1", "--log-level", "error"];
