@@ -149,7 +149,7 @@ fn read(shared: &Shared, call: Call, request: &Request, response: Response) {
             answer::text(response, mime, text);
         }
         (Call::State, _) => answer::text(response, "application/json", shared.state()),
-        (Call::Groups, _) => answer::json(response, 200, &shared.groups()),
+        (Call::Groups, _) => answer::json(response, 200, &shared.groups_told()),
         (_, Some(config)) => answer::text(response, "text/plain; charset=utf-8", config()),
         (_, None) => answer::error(response, 404, "this program tells nothing of its configuration"),
     }
