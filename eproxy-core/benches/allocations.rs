@@ -12,7 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use async_std::task::block_on;
-use eproxy_core::{Proxy, ProxyRequest, ProxyResponse, Request, Response, Result, Server};
+use eproxy_core::{
+    AccessLog, Proxy, ProxyRequest, ProxyResponse, Request, RequestIds, Response, Result, Server, Traces,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -129,6 +131,18 @@ fn main() {
         .start()
         .expect("the server starts");
     let address = server.addresses()[0];
+    // Lines go where they are written and take no room; none of the traces is sampled.
+    let told = Server::builder()
+        .workers(1)
+        .request_ids(RequestIds::new())
+        .access_log(AccessLog::to_file("/dev/null"))
+        .traces(Traces::to("http://127.0.0.1:9").sample(0.0))
+        .at("/proxy/*rest", Proxy::to(upstream.as_str()))
+        .get("/hello", |_: Request, res: Response| res.send("Hello, World!"))
+        .bind("127.0.0.1:0")
+        .start()
+        .expect("the server starts");
+    let told_address = told.addresses()[0];
 
     let kibibyte = "x".repeat(1024);
     let get = |target: &str| {
@@ -137,17 +151,20 @@ fn main() {
     let post = format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 1024\r\n\r\n{kibibyte}");
     let hello = "\r\n\r\nHello, World!";
     let cases = [
-        ("GET /hello", 1, get("/hello"), hello),
-        ("POST /echo, 1 KiB", 1, post, kibibyte.as_str()),
-        ("GET /thread, answered from another thread", 1, get("/thread"), hello),
-        ("GET /proxy/, passed on", 1, get("/proxy/"), hello),
-        ("GET /proxy/, passed on, 16 at once", 16, get("/proxy/"), hello),
-        ("GET /group/, passed on to a group of 8", 1, get("/group/"), hello),
-        ("GET /group/, passed on to a group of 8, 16 at once", 16, get("/group/"), hello),
-        ("GET /hooked/, passed on through two hooks that set a header", 1, get("/hooked/"), hello),
+        (address, "GET /hello", 1, get("/hello"), hello),
+        (address, "POST /echo, 1 KiB", 1, post, kibibyte.as_str()),
+        (address, "GET /thread, answered from another thread", 1, get("/thread"), hello),
+        (address, "GET /proxy/, passed on", 1, get("/proxy/"), hello),
+        (address, "GET /proxy/, passed on, 16 at once", 16, get("/proxy/"), hello),
+        (address, "GET /group/, passed on to a group of 8", 1, get("/group/"), hello),
+        (address, "GET /group/, passed on to a group of 8, 16 at once", 16, get("/group/"), hello),
+        (address, "GET /hooked/, passed on through two hooks that set a header", 1, get("/hooked/"), hello),
+        (told_address, "GET /hello, with an id, logged and traced", 1, get("/hello"), hello),
+        (told_address, "GET /proxy/, passed on, with an id, logged and traced", 1, get("/proxy/"), hello),
+        (told_address, "GET /proxy/, the same, 16 at once", 16, get("/proxy/"), hello),
     ];
-    for (name, connections, request, end) in &cases {
-        let mut clients: Vec<_> = (0..*connections).map(|_| Client::new(address)).collect();
+    for (address, name, connections, request, end) in &cases {
+        let mut clients: Vec<_> = (0..*connections).map(|_| Client::new(*address)).collect();
         let mut exchange = || {
             clients.iter_mut().for_each(|client| client.ask(request.as_bytes()));
             clients.iter_mut().for_each(|client| client.hear(end.as_bytes()));
@@ -159,6 +176,7 @@ fn main() {
         print(name, &region.change(), rounds * connections);
     }
     block_on(server.shutdown(Duration::from_secs(5)));
+    block_on(told.shutdown(Duration::from_secs(5)));
 }
 
 fn print(name: &str, stats: &Stats, requests: usize) {

@@ -59,6 +59,11 @@ impl Error {
         self.0.detail.map(Cow::into_owned).unwrap_or_default()
     }
 
+    /// The same error once more, without its cause.
+    pub(crate) fn again(&self) -> Self {
+        Self(Box::new(Inner { kind: self.0.kind, detail: self.0.detail.clone(), source: None }))
+    }
+
     /// Adds the cause.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());

@@ -112,12 +112,15 @@ pub use local::{Files, Fixed, Redirect};
 pub use message::{Answer, Body, Headers, Limits, Timeouts};
 pub use otlp::Traces;
 pub use proxy::{
-    BodyFilter, Done, Flow, Forward, IntoFlow, Proxy, ProxyRequest, ProxyResponse, UpstreamRequest,
+    BodyFilter, Bound, Done, Flow, Forward, IntoFlow, Leads, Onward, OnwardEndpoint, Proxy, ProxyRequest,
+    ProxyResponse, Unit, UpstreamRequest,
 };
-pub use router::{Finding, Hidden, Match, Mount, Mounted, Route, Unreachable};
+pub use router::{
+    Candidate, ChosenRoute, Finding, Hidden, Match, Mount, Mounted, Route, Unreachable, Verdict,
+};
 #[cfg(unix)]
 pub use server::ListeningSocket;
-pub use server::{Builder, Handle, Inherited, Server, Shutdown};
+pub use server::{Asked, Builder, Explanation, Handle, Inherited, Outcome, Server, Shutdown};
 pub use telemetry::{
     AccessLog, Attempt, Classes, EndpointMetrics, Failure, GroupMetrics, Latencies, Metrics, MetricsSnapshot,
     Phase, ProcessMetrics, RequestIds, RouteMetrics, Stats,
@@ -153,6 +156,8 @@ mod guides {
     struct Proxying;
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../docs/routing.md")]
+    struct Routing;
     #[doc = include_str!("../../docs/tls.md")]
     struct Tls;
     #[cfg(feature = "dns")]

@@ -10,6 +10,7 @@
 //! | `gate.rs` | who may ask for what: hosts, the token, pages of others |
 //! | `api.rs` | which answer a request gets |
 //! | `changes.rs` | requests that change something |
+//! | `explain.rs` | what would become of a request, and why |
 //! | `answer.rs` | answers in JSON, and the fields that all answers have |
 //! | `shared.rs` | what all of it works with |
 //! | `state.rs`, `groups.rs`, `routes.rs` | what is known at one moment, as JSON |
@@ -25,6 +26,7 @@ mod api;
 mod callbacks;
 mod changes;
 mod events;
+mod explain;
 mod gate;
 mod groups;
 mod history;

@@ -912,7 +912,7 @@
     let shown = text;
     try {
       const said = JSON.parse(text);
-      shown = said.error || said.explanation || JSON.stringify(said, null, 2);
+      shown = said.error || said.text || JSON.stringify(said, null, 2);
     } catch { /* shown as it is */ }
     say($("text-body"), shown);
   });

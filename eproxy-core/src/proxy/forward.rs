@@ -204,6 +204,7 @@ impl Forward {
         Ok(Reverse {
             group: None,
             group_name: Box::default(),
+            endpoints: None,
             wishes: None,
             options: self.options,
             request,

@@ -8,6 +8,7 @@
 //! | `forwarding.rs` | story 2 of a forward proxy |
 //! | `tries.rs`, `retry.rs` | its middle: endpoints are tried until one answers; who may take a request next |
 //! | `ask.rs` | what a group wants to know of a request |
+//! | `onward.rs` | [`Onward`]: what would become of a request, told without sending it |
 //! | `flight.rs` | requests that are with an upstream, and nothing but a slot here |
 //! | `attempt.rs`, `waiting.rs` | story 3: one try to have it answered by one endpoint |
 //! | `repeating.rs` | what a [`Proxy`] can be told of requests that are sent again |
@@ -46,6 +47,7 @@ mod hooked;
 mod hooks;
 mod max_forwards;
 mod mirror;
+mod onward;
 #[expect(clippy::module_inception, reason = "the room is named after the type that it is about")]
 mod proxy;
 mod pump;
@@ -70,6 +72,8 @@ pub use forward::Forward;
 pub(crate) use grpc_web::decode_text as decode_web_text;
 pub(crate) use hooked::{Hooked, tell};
 pub use hooks::{Flow, IntoFlow};
+pub(crate) use onward::Inquiry;
+pub use onward::{Bound, Leads, Onward, OnwardEndpoint, Unit};
 pub use proxy::Proxy;
 pub(crate) use relay::{Client, Desk, Head, Method, Outcome, Relay, Rest, Site};
 pub(crate) use reverse::Reverse;

@@ -43,16 +43,16 @@ use super::rules;
 /// that can't be sent, is what [`Builder::start`](crate::Builder::start) returns: an error named `bad_option`.
 #[must_use = "a proxy is mounted with Builder::at or Route::any"]
 pub struct Proxy {
-    group: Group,
-    options: UpstreamOptions,
-    request: RequestRules,
+    pub(super) group: Group,
+    pub(super) options: UpstreamOptions,
+    pub(super) request: RequestRules,
     answer: AnswerRules,
     pub(super) retry: Retry,
     pub(super) hooks: AllHooks,
     buffering: Buffering,
-    mirror: Option<String>,
+    pub(super) mirror: Option<String>,
     proxy_protocol: Option<ProxyProtocol>,
-    body_limit: Option<u64>,
+    pub(crate) body_limit: Option<u64>,
     /// The first thing that is wrong with the description; told when the server starts.
     wrong: Option<Error>,
 }
@@ -359,6 +359,7 @@ impl Proxy {
             group: Some(group),
             group_name: self.group.inner().name().into(),
             wishes: self.group.wishes(),
+            endpoints: Some(self.group),
             options: self.options,
             request: self.request,
             answer: self.answer,
@@ -370,6 +371,21 @@ impl Proxy {
             body_limit: self.body_limit,
             forwarding: None,
         })
+    }
+}
+
+impl Proxy {
+    /// Whether it can be built, as far as that can be told without building it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`](Self::build).
+    pub(crate) fn check(&self) -> Result<()> {
+        self.wrong.as_ref().map_or(Ok(()), |error| Err(error.again()))?;
+        self.request.headers.check()?;
+        self.answer.headers.check()?;
+        self.group.check_as_said()?;
+        self.mirror.as_deref().map_or(Ok(()), |url| Origin::parse(url).map(drop))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::driver::Direction;
 use crate::error::{Error, Kind};
 use crate::message::hop;
 use crate::tunnel::ProxyProtocol;
-use crate::upstream::{Choice, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
+use crate::upstream::{Choice, Group, GroupNumber, Guard, Identity, Tried, UpstreamOptions, Wishes};
 
 use super::answer_head::AnswerRules;
 use super::ask::ask;
@@ -40,6 +40,8 @@ pub(crate) struct Reverse {
     pub(super) group: Option<GroupNumber>,
     /// What that is called.
     pub(super) group_name: Box<str>,
+    /// The group itself, for whoever asks about it.
+    pub(super) endpoints: Option<Group>,
     /// What the group wants to know of requests.
     pub(super) wishes: Option<Wishes>,
     pub(super) options: UpstreamOptions,

@@ -63,6 +63,30 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Whether the host of a request is one of these.
+    pub(super) fn is_for(&self, host: Option<&HostName>) -> bool {
+        let host = host.map(HostName::as_bytes);
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => host == Some(name.as_bytes()),
+            Self::Wildcard(name) => {
+                let front = host.and_then(|host| host.strip_suffix(name.as_bytes()));
+                front.is_some_and(|front| front.len() > 1 && front.ends_with(b"."))
+            }
+        }
+    }
+
+    /// The labels at the end that the host of a request has, too.
+    pub(super) fn common_labels(&self, host: Option<&HostName>) -> usize {
+        let (Self::Exact(name) | Self::Wildcard(name), Some(host)) = (self, host) else { return 0 };
+        let labels =
+            |name: &'_ [u8]| name.rsplit(|byte| *byte == b'.').map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let (own, given) = (labels(name.as_bytes()), labels(host.as_bytes()));
+        own.iter().zip(&given).take_while(|(own, given)| own == given).count()
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

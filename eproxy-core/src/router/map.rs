@@ -1,5 +1,6 @@
 //! Which routes there are, and which of them a request takes: everything but what answers it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
@@ -21,7 +22,7 @@ pub(super) struct Map {
     any: Tree,
     trees: Vec<Tree>,
     hosts: Hosts,
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     pub(super) entries: Vec<Entry>,
     pub(super) answers: Vec<Answer>,
     /// The answer to `OPTIONS *`: every method that some route answers.
@@ -241,7 +242,11 @@ impl Map {
     }
 
     /// Goes through the trees of a request's host.
-    fn search<T>(&self, sought: &Sought<'_>, mut look: impl FnMut(&Tree) -> Option<T>) -> Option<T> {
+    pub(super) fn search<T>(
+        &self,
+        sought: &Sought<'_>,
+        mut look: impl FnMut(&Tree) -> Option<T>,
+    ) -> Option<T> {
         if !self.hosts.is_empty()
             && let Some(host) = sought.host().and_then(HostName::of)
         {
@@ -268,11 +273,26 @@ impl Map {
         fits.then_some(Pick::NoMethod { place })
     }
 
-    /// The routes of a place that a request fits.
-    pub(super) fn fitting(&self, place: usize, sought: &Sought<'_>) -> SmallVec<[&Entry; 2]> {
+    /// The Allow header of the routes of a place that a request fits.
+    pub(super) fn allow(&self, place: usize, sought: &Sought<'_>) -> Cow<'_, str> {
         let entries = self.places[place].entries.iter().map(|entry| &self.entries[*entry as usize]);
-        entries.filter(|entry| entry.holds(sought)).collect()
+        let fitting: SmallVec<[&Entry; 2]> = entries.filter(|entry| entry.holds(sought)).collect();
+        match *fitting {
+            [entry] => Cow::Borrowed(&entry.allow),
+            _ => Cow::Owned(allow(fitting.iter().copied())),
+        }
     }
+}
+
+/// Everything that is not right with routes, and with the proxies that are mounted there.
+pub(crate) fn check(routes: &[Route]) -> Vec<Finding> {
+    let (_, mut findings) = Map::new(routes);
+    for route in routes {
+        let mounted = route.methods.iter().map(|(_, mounted)| mounted).chain(&route.any);
+        let wrong = mounted.filter_map(|mounted| mounted.proxy()?.check().err());
+        findings.extend(wrong.map(|error| Finding::Invalid(error.on_route(&route.pattern))));
+    }
+    findings
 }
 
 fn hidden(entry: &Entry, method: Option<String>, why: Hidden) -> Finding {

@@ -15,9 +15,11 @@
 //! | `map.rs` | all routes of a server, and the choice among them |
 //! | `finding.rs` | [`Finding`]: what is not right with them |
 //! | `table.rs` | the same, with what answers |
+//! | `explain.rs` | [`Candidate`]: why a request takes the route that it takes |
 
 mod condition;
 mod entry;
+mod explain;
 mod finding;
 mod host;
 mod map;
@@ -29,7 +31,10 @@ mod table;
 mod tree;
 
 pub use condition::Match;
+pub(crate) use explain::{Behind, Explained, Found, explain};
+pub use explain::{Candidate, ChosenRoute, Verdict};
 pub use finding::{Finding, Hidden, Unreachable};
+pub(crate) use map::check;
 pub(crate) use mount::Target;
 pub use mount::{Mount, Mounted};
 pub use route::Route;

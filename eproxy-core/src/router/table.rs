@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::proxy::Reverse;
 use crate::upstream::Registry;
 
-use super::entry::allow;
+use super::explain::{Behind, Explained};
 use super::finding::Finding;
 use super::map::{Map, Pick};
 use super::mount::{Mounted, Target};
@@ -160,10 +160,7 @@ impl Table {
                 }
             }
             Some(Pick::NoMethod { place }) => {
-                let allow = match &*self.map.fitting(place, sought) {
-                    [entry] => Cow::Borrowed(&*entry.allow),
-                    entries => Cow::Owned(allow(entries.iter().copied())),
-                };
+                let allow = self.map.allow(place, sought);
                 match sought.method {
                     b"OPTIONS" => Choice::Options { allow },
                     _ => Choice::NotAllowed { allow },
@@ -171,6 +168,16 @@ impl Table {
             }
             None => Choice::NotFound,
         }
+    }
+}
+
+impl Table {
+    /// Why a request takes the route that it takes.
+    pub(crate) fn explain(&self, sought: &Sought<'_>) -> Explained<'_> {
+        self.map.explain(sought, |answer| match &self.targets[answer] {
+            Some(Target::Reverse(number)) => Behind::Reverse(self.reverse(*number)),
+            _ => Behind::Handler,
+        })
     }
 }
 

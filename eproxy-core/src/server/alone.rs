@@ -45,7 +45,7 @@ impl Alone {
             orders: Arc::default(),
             share: Share { number: 0, of: 1 },
         };
-        let telling = Telling::new(outlets, &plan.registry, vec![counters.clone()]);
+        let telling = Telling::new(outlets, &plan, vec![counters.clone()]);
         Ok(Self { worker: Worker::new(core, &plan, common), life, counters, telling })
     }
 

@@ -51,6 +51,8 @@ pub struct Builder {
     pub(super) timeouts: Timeouts,
     /// What is told of exchanges.
     pub(super) wanted: Wanted,
+    /// The header field of requests that ask what becomes of them.
+    pub(super) explain: Option<String>,
 }
 
 /// Where to listen.
@@ -207,6 +209,23 @@ impl Builder {
     /// several times; what is none of these is told by [`start`](Self::start).
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.trusted.extend(proxies.into_iter().map(Into::into));
+        self
+    }
+
+    /// Has requests of [trusted peers](Self::trusted_proxies) that have a header field of this name be answered with what
+    /// would become of them and why, as JSON with 200: an [`Explanation`](crate::Explanation). They are neither handled nor
+    /// passed on. From anybody else the field is left out, as if it had never come. Off unless set.
+    ///
+    /// ```
+    /// use eproxy_core::{Proxy, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .trusted_proxies(["10.0.0.0/8"])
+    ///     .explain_header("X-Eproxy-Explain")
+    ///     .at("/*path", Proxy::to("http://127.0.0.1:3000"));
+    /// ```
+    pub fn explain_header(mut self, name: impl Into<String>) -> Self {
+        self.explain = Some(name.into());
         self
     }
 

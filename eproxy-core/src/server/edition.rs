@@ -25,6 +25,8 @@ pub(super) struct Edition {
     pub(super) connections: usize,
     pub(super) handshakes: usize,
     pub(super) trusted: Trusted,
+    /// The header field of requests that ask what becomes of them.
+    pub(super) explain: Option<Arc<str>>,
     /// What this core counts, by slot; nothing where that is off.
     pub(super) tallies: Vec<Arc<RouteTally>>,
     /// What it tells of exchanges beside numbers.
@@ -75,6 +77,7 @@ impl Edition {
             handshakes: share.part(plan.limits.handshakes),
             limits: plan.limits.clone(),
             trusted: plan.trusted.clone(),
+            explain: plan.explain.clone(),
         }
     }
 

@@ -25,7 +25,7 @@ use super::telling::Telling;
 pub struct Handle {
     control: Control,
     counters: Vec<Arc<Counters>>,
-    telling: Arc<Telling>,
+    pub(super) telling: Arc<Telling>,
     journal: Journal,
     listeners: Arc<Mutex<Listeners>>,
     /// Closed when the last worker has ended.
@@ -132,9 +132,9 @@ impl Handle {
             let mut listening = self.listening();
             let outlets = self.telling.outlets().next(&builder.wanted, &self.journal)?;
             let watch = outlets.plan.clone();
-            let (over, registry) =
+            let (over, plan) =
                 listening.replace(builder, watch, &self.control, &self.journal, &self.ended)?;
-            self.telling.replace(outlets, registry);
+            self.telling.replace(outlets, &plan);
             over
         };
         // Nothing is ever sent: the channel closes with the last worker that has swapped, or ended.
@@ -170,18 +170,6 @@ impl Handle {
         Stats::sum(self.counters.iter().map(|counters| &**counters))
     }
 
-    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
-    #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        self.telling.metrics.clone()
-    }
-
-    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
-    /// cores have told before are in the file that was renamed, or in the new one.
-    pub fn reopen_logs(&self) {
-        self.telling.outlets().reopen();
-    }
-
     /// The last failures, the newest first: up to 50 that clients are to blame for, and 50 others. What comes faster than
     /// that is only [counted](Self::stats).
     #[must_use]
@@ -203,6 +191,18 @@ impl Handle {
     /// How many workers it was started with.
     pub(crate) fn workers(&self) -> usize {
         self.counters.len()
+    }
+
+    /// Reads what the server counts, by route and by endpoint as well; see [`Metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.telling.metrics.clone()
+    }
+
+    /// Opens the file of the access log again, under the name that it was given: for those who have renamed it. Lines that
+    /// cores have told before are in the file that was renamed, or in the new one.
+    pub fn reopen_logs(&self) {
+        self.telling.outlets().reopen();
     }
 
     /// Ends the server in good order, without a request being lost:

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
 //! | `telling.rs` | what is told of exchanges, and where it goes |
+//! | `check.rs` | what is not right with that |
 //! | `start.rs` | listening, starting the workers |
 //! | `inherited.rs` | listening sockets that come from elsewhere, and those that go there |
 //! | `plan.rs`, `edition.rs` | what is served, and how; the same as a worker has it at the moment |
@@ -30,6 +31,7 @@
 //! | `open.rs` | its beginning: parse, check, route, ask |
 //! | `account.rs` | what is kept of it until it is over, and recorded then |
 //! | `pass.rs` | an exchange that is passed on and has to be waited for |
+//! | `asked.rs`, `explain.rs`, `explanation.rs` | a request that is asked about; what becomes of it and why; how that is told |
 //! | `refuse.rs` | answers that the server gives by itself |
 //! | `upload.rs`, `download.rs` | the bodies of an exchange |
 //! | `upgrade.rs` | a connection that a handler has taken over |
@@ -38,8 +40,10 @@
 mod accept;
 mod account;
 mod alone;
+mod asked;
 mod at_once;
 mod builder;
+mod check;
 mod connection;
 mod desk;
 mod door;
@@ -47,6 +51,8 @@ mod download;
 mod downstream;
 mod edition;
 mod exchange;
+mod explain;
+mod explanation;
 mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
@@ -73,7 +79,9 @@ mod who;
 mod worker;
 
 pub(crate) use alone::Alone;
+pub use asked::Asked;
 pub use builder::{Builder, Server};
+pub use explanation::{Explanation, Outcome};
 pub use handle::{Handle, Shutdown};
 pub use inherited::Inherited;
 #[cfg(unix)]

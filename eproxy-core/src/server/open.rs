@@ -19,6 +19,7 @@ use crate::{Request, Response};
 use super::account::{Kept, Slot};
 use super::desk::Desk;
 use super::edition::Edition;
+use super::explain;
 use super::refuse::unrouted;
 use super::upload::Upload;
 use super::who::Who;
@@ -65,6 +66,13 @@ pub(super) fn open(
     length: usize,
 ) -> Result<Opening, Kind> {
     let line = RequestLine { version: who.version(line.version), ..line };
+    let asks = worker.edition.borrow().explain.clone();
+    let length = match &asks {
+        Some(name) if !who.is_trusted && explain::asks(name, desk.input.data(), &desk.fields) => {
+            explain::forget(name, desk, length)
+        }
+        _ => length,
+    };
     let bytes = &desk.input.data()[..length];
     let edition = desk.kept.insert(Kept::begin(worker, who, bytes, &desk.fields, line)).edition.clone();
     let facts = RequestFacts::read(bytes, &line, &desk.fields)?;
@@ -72,6 +80,11 @@ pub(super) fn open(
     worker.counters.requests.add();
 
     let head = read_head(bytes, length, line, facts, &form);
+    if let Some(name) = &asks
+        && explain::asks(name, bytes, &desk.fields)
+    {
+        return Ok(explain::answer(&edition, who, desk, &head));
+    }
     if head.authority.is_some()
         && let Some(reverse) = edition.table.forward()
     {
@@ -90,13 +103,7 @@ pub(super) fn open(
     }
     check_host(who, &head, bytes, &desk.fields)?;
     let path = target::canonical(head.path.of(bytes));
-    let sought = Sought {
-        method: line.method.of(bytes),
-        path: &path,
-        query: head.query.map(|query| query.of(bytes)),
-        authority: head.authority.map(|authority| authority.of(bytes)),
-        lines: Lines::of_head(bytes, &desk.fields),
-    };
+    let sought = sought(bytes, &desk.fields, &head, &path);
     let (found, params, route, body_limit) = match edition.table.choose(&sought) {
         Choice::Found { target, params, route, body_limit } => (target, params, route, body_limit),
         choice => {
@@ -132,7 +139,7 @@ pub(super) fn open(
 }
 
 /// What is kept of the exchange that is being opened.
-fn take(opening: &mut Option<Kept>) -> Kept {
+pub(super) fn take(opening: &mut Option<Kept>) -> Kept {
     opening.take().expect("it was put there when the exchange began")
 }
 
@@ -265,8 +272,25 @@ fn ask(handler: &dyn Handler, request: Request, reply: &mut Arc<Reply>) -> Optio
     }
 }
 
+/// A request as routes look at it; `path` is its canonical path.
+pub(super) fn sought<'a>(bytes: &'a [u8], fields: &'a [Field], head: &Head, path: &'a str) -> Sought<'a> {
+    Sought {
+        method: head.line.method.of(bytes),
+        path,
+        query: head.query.map(|query| query.of(bytes)),
+        authority: head.authority.map(|authority| authority.of(bytes)),
+        lines: Lines::of_head(bytes, fields),
+    }
+}
+
 /// What the head of a request says, with the places of the target's parts in it.
-fn read_head(bytes: &[u8], length: usize, line: RequestLine, facts: RequestFacts, form: &Form) -> Head {
+pub(super) fn read_head(
+    bytes: &[u8],
+    length: usize,
+    line: RequestLine,
+    facts: RequestFacts,
+    form: &Form,
+) -> Head {
     let base = line.target.start as usize;
     let span = |range: &Range<usize>| Span::new(base + range.start, base + range.end);
     let (path, query, authority) = match form {

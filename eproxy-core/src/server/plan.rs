@@ -10,7 +10,9 @@ use crate::router::{Route, Table};
 use crate::telemetry::WatchPlan;
 use crate::upstream::Registry;
 
+use super::asked::check_name;
 use super::builder::Builder;
+use super::explain::Explains;
 use super::trust::Trusted;
 
 /// What is served, and how; shared by all workers.
@@ -25,6 +27,8 @@ pub(super) struct Plan {
     pub(super) counts: bool,
     /// What is told of them beside numbers.
     pub(super) watch: WatchPlan,
+    /// See [`Builder::explain_header`].
+    pub(super) explain: Option<Arc<str>>,
 }
 
 impl Plan {
@@ -36,6 +40,7 @@ impl Plan {
     pub(super) fn new(builder: &mut Builder) -> Result<Self> {
         let trusted = Trusted::parse(&builder.trusted)?;
         check(&builder.limits)?;
+        builder.explain.as_deref().map_or(Ok(()), check_name)?;
         let (routes, forward) = (std::mem::take(&mut builder.routes), builder.forward.take());
         let (table, mut registry) = table(routes, forward)?;
         registry.begin();
@@ -45,9 +50,16 @@ impl Plan {
             limits: builder.limits.clone(),
             timeouts: builder.timeouts.clone(),
             trusted,
+            explain: builder.explain.as_deref().map(Arc::from),
             counts: !builder.wanted.no_metrics,
             watch: WatchPlan::default(),
         })
+    }
+
+    /// What requests are explained with.
+    pub(super) fn explains(&self) -> Explains {
+        let (limits, timeouts) = (self.limits.clone(), self.timeouts.clone());
+        Explains { table: self.table.clone(), limits, timeouts }
     }
 }
 
@@ -61,7 +73,7 @@ fn table(routes: Vec<Route>, forward: Option<Forward>) -> Result<(Table, Registr
     Ok((table, registry))
 }
 
-fn check(limits: &Limits) -> Result<()> {
+pub(super) fn check(limits: &Limits) -> Result<()> {
     let wrong = |what: String| Err(Error::new(Kind::BadOption).detail(what));
     if !(512..=1 << 30).contains(&limits.head) {
         return wrong(format!("a head limit of {} bytes, expected 512 to 1 GiB", limits.head));

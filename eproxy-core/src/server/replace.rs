@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use async_std::channel::{self, Receiver, Sender};
 
@@ -16,7 +16,6 @@ use crate::driver::{Address, Bound, Given};
 use crate::error::Result;
 use crate::telemetry::{Journal, WatchPlan};
 use crate::tls::{Acceptor, Tls};
-use crate::upstream::Registry;
 
 use super::builder::{Builder, Listening};
 use super::door::{Door, Entrance, Keeper};
@@ -159,7 +158,7 @@ impl Listeners {
     }
 
     /// Has these be the listeners, and the plan what is served at them, with what is `told` of that. Gives what tells when
-    /// that is so, and the groups.
+    /// that is so, and the plan.
     ///
     /// # Errors
     ///
@@ -171,7 +170,7 @@ impl Listeners {
         control: &Control,
         journal: &Journal,
         ended: &Receiver<Infallible>,
-    ) -> Result<(Receiver<Infallible>, Weak<Registry>)> {
+    ) -> Result<(Receiver<Infallible>, Plan)> {
         let mut plan = Plan::new(&mut builder)?;
         plan.watch = told;
         builder.check_addresses(&plan.trusted)?;
@@ -216,7 +215,7 @@ impl Listeners {
         let order: Vec<_> = pairs.into_iter().map(|number| number.or_else(|| added.next())).collect();
         self.adopt(opening, journal, ended);
         self.list.sort_by_key(|open| order.iter().position(|number| *number == Some(open.number)));
-        Ok((over, Arc::downgrade(&plan.registry)))
+        Ok((over, plan))
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn start(mut builder: Builder) -> Result<Handle> {
         }
     }
     listeners.adopt(opening, &journal, &end);
-    let telling = Telling::new(outlets, &plan.registry, counters.clone());
+    let telling = Telling::new(outlets, &plan, counters.clone());
     Ok(Handle::new(control, counters, telling, journal, listeners, end))
 }
 

@@ -16,6 +16,8 @@ use crate::telemetry::{
 use crate::upstream::Registry;
 
 use super::builder::Builder;
+use super::explain::Explains;
+use super::plan::Plan;
 
 /// What is to be told.
 #[derive(Clone, Debug, Default)]
@@ -135,29 +137,36 @@ pub(super) struct Telling {
     outlets: Mutex<Outlets>,
     /// The groups that it uses now.
     registry: Arc<Mutex<Weak<Registry>>>,
+    explains: Mutex<Explains>,
     pub(super) metrics: Metrics,
 }
 
 impl Telling {
-    pub(super) fn new(outlets: Outlets, registry: &Arc<Registry>, counters: Vec<Arc<Counters>>) -> Self {
-        let registry = Arc::new(Mutex::new(Arc::downgrade(registry)));
+    pub(super) fn new(outlets: Outlets, plan: &Plan, counters: Vec<Arc<Counters>>) -> Self {
+        let registry = Arc::new(Mutex::new(Arc::downgrade(&plan.registry)));
         let known = registry.clone();
         let groups = move || {
             let registry = known.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
             registry.map_or_else(Vec::new, |registry| registry.metrics())
         };
         let metrics = Metrics::new(counters, outlets.losses.clone(), Box::new(groups));
-        Self { outlets: Mutex::new(outlets), registry, metrics }
+        Self { outlets: Mutex::new(outlets), registry, explains: Mutex::new(plan.explains()), metrics }
     }
 
     pub(super) fn outlets(&self) -> Outlets {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What requests are explained with.
+    pub(super) fn explains(&self) -> Explains {
+        self.explains.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Another description has taken the place of the one before.
-    pub(super) fn replace(&self, outlets: Outlets, registry: Weak<Registry>) {
+    pub(super) fn replace(&self, outlets: Outlets, plan: &Plan) {
         *self.outlets.lock().unwrap_or_else(PoisonError::into_inner) = outlets;
-        *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
+        *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&plan.registry);
+        *self.explains.lock().unwrap_or_else(PoisonError::into_inner) = plan.explains();
     }
 }
 

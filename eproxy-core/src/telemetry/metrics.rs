@@ -234,7 +234,7 @@ impl Metrics {
     ///
     /// ```
     /// # fn f(metrics: eproxy_core::Metrics, req: eproxy_core::Request, res: eproxy_core::Response) {
-    /// let (mime, text) = metrics.negotiate(req.header("accept"));
+    /// let (mime, text) = metrics.negotiate(req.headers().get_str("accept"));
     /// # let _told = res.header("Content-Type", mime).send(text);
     /// # }
     /// ```

@@ -50,7 +50,6 @@ pub use counter::Stats;
 pub use histogram::Latencies;
 pub use metrics::{Classes, EndpointMetrics, GroupMetrics, Metrics, MetricsSnapshot, RouteMetrics};
 pub use process::ProcessMetrics;
-pub use recent::Failure;
 pub use request_id::RequestIds;
 
 pub(crate) use access_log::Sink;
@@ -61,6 +60,7 @@ pub(crate) use histogram::Histogram;
 pub(crate) use journal::Journal;
 pub(crate) use log_buffer::LogQueue;
 pub(crate) use metrics::Losses;
+pub use recent::Failure;
 pub(crate) use span::{Span, SpanNews, SpanQueue, SpanSide, Value};
 pub(crate) use tally::{ClassCounters, RouteTally};
 pub(crate) use trace::TraceRules;

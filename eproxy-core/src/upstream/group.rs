@@ -59,7 +59,7 @@ pub(crate) struct Inner {
     pub(super) line: Line,
     pub(super) plan: Mutex<Plan>,
     /// What became of the plan with the first server.
-    settings: OnceLock<Arc<Settings>>,
+    pub(super) settings: OnceLock<Arc<Settings>>,
     budget: OnceLock<Budget>,
     /// What it is called.
     name: OnceLock<Box<str>>,

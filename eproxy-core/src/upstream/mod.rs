@@ -9,9 +9,8 @@
 //! | `endpoint.rs`, `node.rs`, `member.rs` | an endpoint as it is described, as all cores share it, as one core has it |
 //! | `group.rs`, `plan.rs`, `settings.rs`, `roster.rs` | [`Group`]; how it is described; what is fixed of it; the endpoints it has |
 //! | `view.rs`, `field.rs` | a group as one core sees it; those who may be chosen, and the policy |
-//! | `line.rs` | requests that wait for room |
-//! | `tally.rs`, `snapshot.rs` | what is counted, and shown |
-//! | `supervisor.rs` | what goes on whether or not requests come |
+//! | `tally.rs`, `snapshot.rs`, `prospect.rs` | what is counted, and shown; who would take a request, told beforehand |
+//! | `line.rs`, `supervisor.rs` | requests that wait for room; what goes on whether or not requests come |
 //! | `balance/` | which of them takes a request: pure deciders |
 //! | `health/` | whether they are well: pure deciders, and probes |
 //! | `options.rs`, `registry.rs` | [`UpstreamOptions`]; the numbers under which cores know groups and places |
@@ -40,6 +39,7 @@ mod options;
 mod origin;
 mod plan;
 mod pool;
+mod prospect;
 mod race;
 mod registry;
 mod resolve;
@@ -53,9 +53,8 @@ mod transport;
 mod upstreams;
 mod view;
 
-pub(crate) use balance::hash::hash;
 pub use balance::sticky::Sticky;
-pub(crate) use balance::sticky::values as cookie_values;
+pub(crate) use balance::{hash::hash, sticky::values as cookie_values};
 pub(crate) use destination::Destination;
 pub(crate) use dial::Dial;
 #[cfg(feature = "dns")]
@@ -70,6 +69,7 @@ pub use node::Mode;
 pub use options::UpstreamOptions;
 pub(crate) use origin::{Origin, Place, Scheme};
 pub(crate) use pool::Identity;
+pub(crate) use prospect::{Lead, Prospect};
 pub(crate) use race::{HEAD_START, interleave, race};
 pub(crate) use registry::{GroupNumber, Registry};
 pub(crate) use settings::Wishes;

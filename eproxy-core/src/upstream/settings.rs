@@ -136,7 +136,7 @@ impl Settings {
         Ok(self)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.ejection.check()?;
         self.budget.check()?;
         self.probe.as_ref().map_or(Ok(()), Probe::check)?;

@@ -161,6 +161,26 @@ fn metrics_come_as_they_are_asked_for() {
 }
 
 #[test]
+fn a_request_is_explained() {
+    let group = Group::from("http://10.0.0.7:3000");
+    let proxy = Proxy::to(group).strip_prefix("/shop");
+    let server = start(Server::builder().workers(1).at("/shop/*path", proxy));
+    let admin = admin(Admin::new(), &server);
+    let told =
+        value(&read(&admin, "/api/explain?method=POST&url=http%3A%2F%2Fexample.com%2Fshop%2Fcart%3Fa%3Db"));
+    assert_eq!(told["explanation"]["method"], "POST");
+    assert_eq!(told["explanation"]["host"], "example.com");
+    assert_eq!(told["explanation"]["onward"]["target"], "/cart?a=b", "{told}");
+    assert!(told["text"].as_str().is_some_and(|text| text.contains("/shop/*path")), "{told}");
+    for (query, status) in
+        [("", 400), ("?method=GET", 400), ("?url=/a&header=wrong", 400), ("?method=G%20T&url=/a", 422)]
+    {
+        assert_eq!(read(&admin, &format!("/api/explain{query}")).status, status, "{query}");
+    }
+    assert_eq!(server.stats().requests, 0);
+}
+
+#[test]
 fn endpoints_are_drained_resumed_and_weighed() {
     let group =
         Group::new().with(Endpoint::new("http://127.0.0.1:1")).with(Endpoint::new("http://127.0.0.1:2"));

@@ -146,6 +146,40 @@ fn methods_bodies_and_heads_have_the_limits_that_are_set() {
 }
 
 #[test]
+fn routes_are_chosen_by_host_header_and_query() {
+    let server = serve(
+        r#"
+        [[route]]
+        path = "/*path"
+        answer = { body = "any" }
+
+        [[route]]
+        host = "*.a.test"
+        path = "/*path"
+        answer = { body = "host" }
+
+        [[route]]
+        path = "/*path"
+        header = { "X-Version" = { prefix = "2" } }
+        answer = { body = "header" }
+
+        [[route]]
+        path = "/*path"
+        query = { debug = { present = true } }
+        answer = { body = "query" }
+        "#,
+    );
+    for (request, body) in [
+        ("GET / HTTP/1.1\nHost: b\n\n", "any"),
+        ("GET / HTTP/1.1\nHost: x.a.test\n\n", "host"),
+        ("GET / HTTP/1.1\nHost: b\nX-Version: 2.1\n\n", "header"),
+        ("GET /?debug HTTP/1.1\nHost: b\n\n", "query"),
+    ] {
+        assert_eq!(server.ask(crlf(request)).text(), body, "{request}");
+    }
+}
+
+#[test]
 fn answers_redirects_and_files_are_given() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("site")).unwrap();

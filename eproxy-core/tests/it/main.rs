@@ -22,6 +22,7 @@ mod discovery_srv;
 mod drain;
 mod echoing;
 mod expect_continue;
+mod explain;
 mod forward;
 mod forward_credentials;
 mod forward_parent;
@@ -90,6 +91,7 @@ mod proxy_streaming;
 mod proxy_timeouts;
 mod refusals;
 mod replacing;
+mod routes_by_host;
 mod routing;
 #[path = "../conformance/relay/seen.rs"]
 mod seen;

@@ -14,11 +14,9 @@ fn lab(builder: Builder, proxy: Proxy) -> (Lab, Upstream) {
         builder
             .at("/app/*path", proxy)
             .get("/id", |req: Request, res: Response| {
-                res.send(req.header("x-request-id").unwrap_or("").to_owned())
+                res.send(req.headers().get_str("x-request-id").unwrap_or("").to_owned())
             })
-            .get("/own", |_: Request, res: Response| {
-                res.header("X-Request-Id", "the handler's").unwrap().send("")
-            }),
+            .get("/own", |_: Request, res: Response| res.header("X-Request-Id", "the handler's").send("")),
     );
     (lab, app)
 }
@@ -120,7 +118,7 @@ fn what_an_upstream_says_of_it_is_replaced() {
 #[test]
 fn hooks_see_it() {
     let hooked = app().on_request(|req: &mut ProxyRequest| -> Result<()> {
-        let id = req.header("x-request-id").unwrap_or("none").to_owned();
+        let id = req.headers().get_str("x-request-id").unwrap_or("none").to_owned();
         req.headers_mut().insert("X-Seen", id)?;
         Ok(())
     });

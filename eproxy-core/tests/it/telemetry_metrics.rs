@@ -100,9 +100,9 @@ fn the_set_of_metrics_is_that_of_the_document() {
     let documented: BTreeSet<(String, String, BTreeSet<String>)> = page
         .lines()
         .filter_map(|line| {
-            let cells: Vec<&str> = line.strip_prefix("| `eproxy_")?.split(" | ").collect();
+            let cells: Vec<&str> = line.strip_prefix("| `eproxy_")?.split('|').map(str::trim).collect();
             let name = format!("eproxy_{}", cells[0].trim_end_matches('`'));
-            let labels = cells[2].split(", ").map(|label| label.trim().trim_matches(['`', '|']).to_owned());
+            let labels = cells[2].split(", ").map(|label| label.trim().trim_matches('`').to_owned());
             Some((name, cells[1].to_owned(), labels.filter(|label| !label.is_empty()).collect()))
         })
         .filter(|(name, ..)| cfg!(target_os = "linux") || !name.starts_with("eproxy_process"))

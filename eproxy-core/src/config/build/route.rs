@@ -1,12 +1,12 @@
 //! Routes: which requests they take, and what answers them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::problem::{Notes, reason};
 use crate::config::suggest::nearest;
-use crate::config::tree::{Node, Table};
+use crate::config::tree::{Entry, Node, Table};
 use crate::message::is_token;
-use crate::router::{self, Mount as _, Mounted, Route};
+use crate::router::{self, Finding, Hidden, Match, Mount as _, Mounted, Route, Unreachable};
 use crate::upstream::{Group, Registry};
 
 use super::groups::Groups;
@@ -17,15 +17,18 @@ const ANSWERS: [&str; 4] = ["proxy", "answer", "redirect", "files"];
 
 /// The routes of a tree, in the order of the file.
 pub(super) fn routes(tree: &Table, groups: &Groups) -> Vec<Route> {
-    tables(tree).filter_map(|table| route(table, groups)).collect()
+    let named = |table| Some((table, route(table, groups)?));
+    let routes = tables(tree).filter_map(named);
+    routes.map(|(table, route)| table.text("name").into_iter().fold(route, Route::name)).collect()
 }
 
 fn tables(tree: &Table) -> impl Iterator<Item = &Table> {
     tree.list("route").iter().filter_map(Node::table)
 }
 
+/// A route without its name.
 fn route(table: &Table, groups: &Groups) -> Option<Route> {
-    let mut route = Route::new(table.text("path")?);
+    let mut route = conditions(Route::new(table.text("path")?), table);
     if let Some(bytes) = table.size("body_limit") {
         route = route.body_limit(bytes);
     }
@@ -35,6 +38,37 @@ fn route(table: &Table, groups: &Groups) -> Option<Route> {
         return Some(route.any(make()?));
     }
     table.texts("methods").try_fold(route, |route, method| Some(route.method(method, make()?)))
+}
+
+/// Which requests a route is for, paths and methods aside.
+fn conditions(mut route: Route, table: &Table) -> Route {
+    route = table.texts("host").fold(route, Route::host);
+    for (key, value) in matches(table, "header") {
+        route = route.when_header(&key.key, value);
+    }
+    for (key, value) in matches(table, "query") {
+        route = route.when_query(&key.key, value);
+    }
+    match table.integer("priority") {
+        Some(priority) => route.priority(priority),
+        None => route,
+    }
+}
+
+/// What header fields or query parameters have to be.
+fn matches<'t>(table: &'t Table, key: &str) -> impl Iterator<Item = (&'t Entry, Match)> {
+    table.map(key).iter().filter_map(|entry| Some((entry, condition(&entry.node)?)))
+}
+
+fn condition(node: &Node) -> Option<Match> {
+    let Some(table) = node.table() else { return node.text().map(Match::exact) };
+    match (table.text("exact"), table.text("prefix"), table.flag("present")) {
+        (Some(text), ..) => Some(Match::exact(text)),
+        (_, Some(text), _) => Some(Match::prefix(text)),
+        (.., Some(true)) => Some(Match::present()),
+        (.., Some(false)) => Some(Match::absent()),
+        _ => None,
+    }
 }
 
 /// What answers the requests of a route, as far as it is told by the keys that are wanted.
@@ -55,17 +89,96 @@ fn answering(table: &Table, group: Option<&Group>, wanted: &dyn Fn(&str) -> bool
 /// Notes what is wrong with routes.
 pub(super) fn check(tree: &Table, groups: &Groups, has_gaps: bool, notes: &mut Notes) {
     check_groups(tree, groups, has_gaps, notes);
+    check_names(tree, notes);
     for table in tables(tree) {
         check_keys(table, notes);
     }
-    let Err(error) = router::Table::new(routes(tree, groups), &mut Registry::default()) else { return };
+    let all: Vec<_> = tables(tree).filter_map(|table| Some((table, route(table, groups)?))).collect();
+    let (tables, routes): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    let routes = numbered(&tables, routes);
+    let findings = router::check(&routes);
+    let is_sound = !findings.iter().any(Finding::is_fatal);
+    if is_sound && router::Table::new(routes, &mut Registry::default()).is_ok() {
+        return findings.iter().for_each(|finding| note(finding, &tables, notes));
+    }
     let before = notes.count();
-    for table in tables(tree) {
+    for table in &tables {
         find(table, groups, notes);
     }
-    if notes.count() == before {
-        let first = tables(tree).next().map_or(tree.at, |table| table.at);
-        notes.wrong(first, error.into_detail());
+    findings.iter().for_each(|finding| note(finding, &tables, notes));
+    if notes.count() == before
+        && let Some(table) = tables.first()
+    {
+        notes.wrong(table.at, "these routes can't be used");
+    }
+}
+
+/// Notes what was found among all routes; what is wrong with one by itself is found otherwise.
+fn note(finding: &Finding, tables: &[&Table], notes: &mut Notes) {
+    let meant = |label: &str| tables.get(label.strip_prefix('#')?.parse::<usize>().ok()?).copied();
+    let label = |table: &Table| table.text("name").or(table.text("path")).unwrap_or_default().to_owned();
+    match finding {
+        Finding::Invalid(error) => {
+            let what = error.to_string();
+            let Some((_, detail)) = what.split_once(": ") else { return };
+            let is_meant = |table: &&&Table| {
+                table
+                    .text("path")
+                    .is_some_and(|path| detail.starts_with(&format!("{path:?} matches the same paths as ")))
+            };
+            if let Some(table) = tables.iter().find(is_meant) {
+                notes.wrong(table.place("path"), detail);
+            }
+        }
+        Finding::Unreachable(Unreachable { route, method, why, .. }) => {
+            let Some(table) = meant(route) else { return };
+            let request = method.as_deref().unwrap_or("request");
+            let why = match why {
+                Hidden::Behind(other) => {
+                    let other = meant(other).map_or(other.clone(), label);
+                    format!(
+                        "no {request} can reach this route: {other} comes before it and takes all of them"
+                    )
+                }
+                Hidden::Contradiction(one, other) => format!("no request can have both: {one}, {other}"),
+                Hidden::Replaced => {
+                    format!(
+                        "no {request} can reach this route: a later one that asks for the same answers it"
+                    )
+                }
+            };
+            notes.wrong(table.at, why);
+        }
+    }
+}
+
+/// Routes with a number in place of their names: that of the first with which each becomes one, as those do that ask for
+/// the same, unless they have different names.
+fn numbered(tables: &[&Table], routes: Vec<Route>) -> Vec<Route> {
+    let mut known: HashMap<String, Vec<(usize, Option<&str>)>> = HashMap::new();
+    let mut numbered = Vec::with_capacity(routes.len());
+    for (at, (table, route)) in tables.iter().zip(routes).enumerate() {
+        let asked = ["path", "host", "header", "query", "priority"];
+        let asked = asked.map(|key| table.get(key).map(Node::exact));
+        let same = known.entry(format!("{asked:?}")).or_default();
+        let name = table.text("name");
+        let joins = |other: &Option<&str>| other.is_none() || name.is_none() || *other == name;
+        let first = same.iter().find(|(_, other)| joins(other)).map_or(at, |(first, _)| *first);
+        same.push((first, name));
+        numbered.push(route.name(format!("#{first}")));
+    }
+    numbered
+}
+
+/// Notes names that two routes have.
+fn check_names(tree: &Table, notes: &mut Notes) {
+    let mut known = BTreeSet::new();
+    for table in tables(tree) {
+        if let Some(name) = table.text("name")
+            && !known.insert(name)
+        {
+            notes.wrong(table.place("name"), format!("another route is called {name:?}, too"));
+        }
     }
 }
 
@@ -121,6 +234,22 @@ fn check_keys(table: &Table, notes: &mut Notes) {
 fn find(table: &Table, groups: &Groups, notes: &mut Notes) {
     let Some(path) = table.text("path") else { return };
     let alone = |route: Route| router::Table::new(vec![route], &mut Registry::default()).err();
+    let of = |route: Route| alone(route).map(|error| without_route(&error.into_detail(), "/"));
+    for node in table.list("host") {
+        if let Some(wrong) = of(Route::new("/").host(node.text().unwrap_or_default())) {
+            notes.wrong(node.at, wrong);
+        }
+    }
+    for (entry, value) in matches(table, "header") {
+        if let Some(wrong) = of(Route::new("/").when_header(&entry.key, value)) {
+            notes.wrong(entry.at, wrong.replace("Route::host", "`host`"));
+        }
+    }
+    if let Some(name) = table.text("name")
+        && let Some(wrong) = of(Route::new("/").name(name))
+    {
+        notes.wrong(table.place("name"), wrong);
+    }
     if let Some(error) = alone(Route::new(path)) {
         notes.wrong(table.place("path"), error.into_detail());
         return;
