@@ -30,7 +30,7 @@ pub(super) struct Quantiles {
 impl Lately {
     /// Is told of what was counted up to now, once a second.
     pub(super) fn look<'a>(&mut self, now: impl Iterator<Item = (String, &'a Latencies)>) {
-        if self.looks % LOOKS == 0 {
+        if self.looks.is_multiple_of(LOOKS) {
             let now = now.map(|(key, latencies)| (key, latencies.clone())).collect();
             self.earlier = std::mem::replace(&mut self.later, now);
         }
