@@ -147,6 +147,8 @@ pub use upstream::{
 /// The Rust in the guides compiles.
 #[cfg(doctest)]
 mod guides {
+    #[doc = include_str!("../../docs/admin.md")]
+    struct Admin;
     #[cfg(feature = "config")]
     #[doc = include_str!("../../docs/configuration.md")]
     struct Configuration;

@@ -10,6 +10,7 @@ use crate::handler::{Request, Response};
 use super::answer;
 use super::changes::{self, Action};
 use super::events;
+use super::explain;
 use super::gate::Need;
 use super::page;
 use super::shared::Shared;
@@ -31,6 +32,7 @@ enum Call {
     Groups,
     Change(Action),
     Reload,
+    Explain,
     Level,
     SetLevel,
 }
@@ -80,6 +82,7 @@ impl Call {
             "/api/events" => Err(Miss::Method("GET")),
             "/api/config" => reads(Self::Config),
             "/api/groups" => reads(Self::Groups),
+            "/api/explain" => reads(Self::Explain),
             "/api/reload" => posts(Self::Reload),
             "/api/log-level" if method == "PUT" => Ok(Self::SetLevel),
             "/api/log-level" => reads(Self::Level).map_err(|_| Miss::Method("GET, HEAD, PUT")),
@@ -94,9 +97,13 @@ impl Call {
         match self {
             // The page has no numbers in it: it asks for them, with the token.
             Self::Page | Self::Health | Self::Ready => Need::Nothing,
-            Self::Metrics | Self::State | Self::Events | Self::Config | Self::Groups | Self::Level => {
-                Need::Token
-            }
+            Self::Metrics
+            | Self::Explain
+            | Self::State
+            | Self::Events
+            | Self::Config
+            | Self::Groups
+            | Self::Level => Need::Token,
             Self::Change(_) | Self::Reload | Self::SetLevel => Need::Intent,
         }
     }
@@ -126,7 +133,7 @@ pub(super) fn answer(shared: &Arc<Shared>, request: Request, response: Response)
         Call::Level => answer::json(response, 200, &Level { level: log_level() }),
         Call::Events => listen(shared, response),
         // What calls the program does not keep this thread from answering others.
-        Call::Metrics | Call::State | Call::Config | Call::Groups => {
+        Call::Metrics | Call::State | Call::Config | Call::Groups | Call::Explain => {
             let shared = shared.clone();
             task::spawn(async move { read(&shared, call, &request, response) });
         }
@@ -148,8 +155,9 @@ fn read(shared: &Shared, call: Call, request: &Request, response: Response) {
             let (mime, text) = shared.server.metrics().negotiate(request.headers().get_str("accept"));
             answer::text(response, mime, text);
         }
+        (Call::Explain, _) => explain::answer(shared, request, response),
         (Call::State, _) => answer::text(response, "application/json", shared.state()),
-        (Call::Groups, _) => answer::json(response, 200, &shared.groups()),
+        (Call::Groups, _) => answer::json(response, 200, &shared.groups_told()),
         (_, Some(config)) => answer::text(response, "text/plain; charset=utf-8", config()),
         (_, None) => answer::error(response, 404, "this program tells nothing of its configuration"),
     }
@@ -185,6 +193,7 @@ mod tests {
             ("GET", "/api/groups/a/endpoints/drain", Some("drain"), Err(Miss::Method("POST"))),
             ("POST", "/api/groups/a/endpoints/drain", Some("drain"), Ok(Call::Change(Action::Drain))),
             ("POST", "/api/groups/a/endpoints/burn", Some("burn"), Err(Miss::Unknown)),
+            ("GET", "/api/explain", None, Ok(Call::Explain)),
             ("GET", "/metrics", None, Ok(Call::Metrics)),
             ("GET", "/api", None, Err(Miss::Unknown)),
         ] {

@@ -105,7 +105,7 @@ async fn change(
         "admin: {action:?} {endpoint} of group {name}{}",
         weight.map_or_else(String::new, |weight| format!(", {weight}"))
     );
-    Ok(GroupState::of(name.to_owned(), group))
+    Ok(shared.group_told(name, group))
 }
 
 /// Has the program load its configuration again.

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use crate::telemetry::Latencies;
 use crate::upstream::{EndpointSnapshot, Group, Health, Mode};
 
 use super::history::round;
+use super::lately::{Lately, Quantiles};
 
 /// A group at one moment.
 #[derive(Debug, Serialize)]
@@ -38,7 +40,13 @@ pub(super) struct EndpointState {
     unreached: u64,
     unanswered: u64,
     ejections: u64,
-    latency_ms: Option<f64>,
+    /// How long the heads of its answers took, of the last seconds, or of all where none have come in them.
+    #[serde(flatten)]
+    latency: Quantiles,
+    /// How long it is thought to take, by those who choose it.
+    estimate_ms: Option<f64>,
+    #[serde(skip)]
+    latencies: Latencies,
     /// How often it was chosen, for each of the last seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trend: Option<Vec<f64>>,
@@ -47,18 +55,39 @@ pub(super) struct EndpointState {
 impl GroupState {
     pub(super) fn of(name: String, group: &Group) -> Self {
         let snapshot = group.snapshot();
-        Self {
-            name,
-            waiting: snapshot.waiting,
-            troubles: snapshot.troubles,
-            endpoints: snapshot.endpoints.into_iter().map(EndpointState::of).collect(),
+        let mut endpoints: Vec<_> = snapshot.endpoints.into_iter().map(EndpointState::of).collect();
+        // Both come in the order of the group, unless it has changed in between.
+        for (endpoint, metrics) in endpoints.iter_mut().zip(group.metrics().endpoints) {
+            if endpoint.name == metrics.name {
+                endpoint.latencies = metrics.latency;
+            }
         }
+        Self { name, waiting: snapshot.waiting, troubles: snapshot.troubles, endpoints }
+    }
+
+    /// All latencies, with what they are known by.
+    pub(super) fn latencies(&self) -> impl Iterator<Item = (String, &Latencies)> {
+        self.endpoints.iter().map(|endpoint| (self.key(endpoint), &endpoint.latencies))
+    }
+
+    /// Tells how long endpoints took lately.
+    pub(super) fn tell(mut self, lately: &Lately) -> Self {
+        for number in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[number];
+            let latency = lately.quantiles(&self.key(endpoint), &endpoint.latencies);
+            self.endpoints[number].latency = latency;
+        }
+        self
+    }
+
+    fn key(&self, endpoint: &EndpointState) -> String {
+        format!("{} {}", self.name, endpoint.url)
     }
 }
 
 impl EndpointState {
     fn of(endpoint: EndpointSnapshot) -> Self {
-        let latency = endpoint.latency.map(|latency| round(latency.as_secs_f64() * 1000.0));
+        let estimate = endpoint.latency.map(|latency| round(latency.as_secs_f64() * 1000.0));
         Self {
             url: endpoint.url,
             name: endpoint.name,
@@ -75,7 +104,9 @@ impl EndpointState {
             unreached: endpoint.unreached,
             unanswered: endpoint.unanswered,
             ejections: endpoint.ejections,
-            latency_ms: latency,
+            latency: Quantiles::default(),
+            estimate_ms: estimate,
+            latencies: Latencies::default(),
             trend: None,
         }
     }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::telemetry::{Latencies, RouteMetrics};
 
 use super::groups::GroupState;
-use super::routes::quantile;
+use super::lately::quantile;
 
 /// Rows that are kept: five minutes, and one that they begin with.
 const ROWS: usize = 301;

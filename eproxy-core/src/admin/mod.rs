@@ -10,10 +10,11 @@
 //! | `gate.rs` | who may ask for what: hosts, the token, pages of others |
 //! | `api.rs` | which answer a request gets |
 //! | `changes.rs` | requests that change something |
+//! | `explain.rs` | what would become of a request, and why |
 //! | `answer.rs` | answers in JSON, and the fields that all answers have |
 //! | `shared.rs` | what all of it works with |
 //! | `state.rs`, `groups.rs`, `routes.rs` | what is known at one moment, as JSON |
-//! | `history.rs` | the last five minutes |
+//! | `history.rs`, `lately.rs` | the last five minutes; how long things took lately |
 //! | `process.rs` | what the system says of this process |
 //! | `events.rs` | the state, once a second, for as long as somebody listens |
 //! | `page.rs` | the live page, made of `page.html`, `page.css` and `page.js` |
@@ -25,9 +26,11 @@ mod api;
 mod callbacks;
 mod changes;
 mod events;
+mod explain;
 mod gate;
 mod groups;
 mod history;
+mod lately;
 mod page;
 mod process;
 mod routes;

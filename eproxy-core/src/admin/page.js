@@ -335,7 +335,7 @@
     { title: "5xx answers", of: (row) => cell(row, "5xx"), value: () => [percent(errorRate()), "%"],
       note: () => `${rate(mean(tail("5xx", 10)))} per second`,
       state: () => { const rate = errorRate(); return rate >= 5 ? "bad" : rate >= 0.5 ? "warn" : null; } },
-    { title: "Requests at upstreams", of: (row) => cell(row, "at_upstreams"), value: () => [count(latest("at_upstreams")), ""], note: reuse },
+    { title: "At upstreams", of: (row) => cell(row, "at_upstreams"), value: () => [count(latest("at_upstreams")), ""], note: reuse },
     { title: "CPU", of: (row) => cell(row, "cpu"), value: () => [isNumber(mean(tail("cpu", 3))) ? mean(tail("cpu", 3)).toFixed(0) : "–", "%"],
       note: () => `of ${state.process.cpus} ${state.process.cpus === 1 ? "processor" : "processors"}` },
   ];
@@ -348,7 +348,7 @@
 
   function reuse() {
     const { upstream_connects: made, upstream_reused: reused } = state.totals;
-    return made + reused > 0 ? `${percent((100 * reused) / (made + reused))} % on used connections` : "none yet";
+    return made + reused > 0 ? `${percent((100 * reused) / (made + reused))} % reused` : "none yet";
   }
 
   for (const tile of tiles) {
@@ -588,7 +588,7 @@
     table.hidden = state.groups.length === 0;
     sync(groupBodies, state.groups, (group) => group.name, (group) => {
       const more = h("span", { class: "more" });
-      const title = h("tr", { role: "row" }, h("th", { class: "group-name", colspan: "11", scope: "rowgroup", role: "rowheader" }, group.name, more));
+      const title = h("tr", { role: "row" }, h("th", { class: "group-name", colspan: "12", scope: "rowgroup", role: "rowheader" }, group.name, more));
       const body = h("tbody", { role: "rowgroup" }, title);
       return { element: body, title, more };
     }, table, 1);
@@ -642,7 +642,8 @@
     one.active = data("Active");
     one.rate = data("Requests/s");
     one.spark = spark(96, 22);
-    one.latency = data("Latency");
+    one.p50 = data("p50");
+    one.p99 = data("p99");
     one.errors = data("5xx");
     one.failed = data("Failed");
     one.ejected = data("Ejected");
@@ -655,7 +656,7 @@
       h("td", { role: "cell", class: "statecell" }, one.state),
       data("Weight", one.weight), one.active, one.rate,
       h("td", { role: "cell", class: "trend" }, one.spark.element),
-      one.latency, one.errors, one.failed, one.ejected,
+      one.p50, one.p99, one.errors, one.failed, one.ejected,
       h("td", { role: "cell", class: "act" }, one.first, one.second));
     return one;
   }
@@ -679,7 +680,8 @@
     number(row.active, endpoint.active, count);
     number(row.rate, rates.get(key) ?? null, rate);
     row.spark.draw(trends.get(key) || [], 60);
-    say(row.latency, latency(endpoint.latency_ms));
+    say(row.p50, latency(endpoint.p50_ms));
+    say(row.p99, latency(endpoint.p99_ms));
     number(row.errors, endpoint.server_errors, count, "warm");
     const failed = endpoint.unreached + endpoint.unanswered;
     number(row.failed, failed, count, "hot");
@@ -910,7 +912,7 @@
     let shown = text;
     try {
       const said = JSON.parse(text);
-      shown = said.error || said.explanation || JSON.stringify(said, null, 2);
+      shown = said.error || said.text || JSON.stringify(said, null, 2);
     } catch { /* shown as it is */ }
     say($("text-body"), shown);
   });

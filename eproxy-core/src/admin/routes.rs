@@ -1,15 +1,10 @@
-//! Routes, as JSON, with latencies of a little while ago.
-
-use std::collections::HashMap;
+//! Routes, as JSON.
 
 use serde::Serialize;
 
-use crate::telemetry::{Classes, Latencies, RouteMetrics};
+use crate::telemetry::{Classes, RouteMetrics};
 
-use super::history::round;
-
-/// Looks between two of which the later becomes the one to compare with: what is told is of the last 10 to 20 seconds.
-const LOOKS: u32 = 10;
+use super::lately::{Lately, Quantiles};
 
 /// A route at one moment. What is counted is counted from when the server started.
 #[derive(Debug, Serialize)]
@@ -22,7 +17,7 @@ pub(super) struct RouteState {
     bytes_out: u64,
     /// Of the last seconds, or of all where none have come in them.
     #[serde(flatten)]
-    latency: LatencyState,
+    latency: Quantiles,
 }
 
 /// Answers by class.
@@ -42,55 +37,18 @@ struct ClassState {
     none: u64,
 }
 
-/// How long it took, in milliseconds.
-#[derive(Debug, Serialize)]
-struct LatencyState {
-    p50_ms: Option<f64>,
-    p90_ms: Option<f64>,
-    p99_ms: Option<f64>,
-}
-
-/// Latencies of routes as they were counted up to a while ago.
-#[derive(Debug, Default)]
-pub(super) struct Before {
-    looks: u32,
-    earlier: HashMap<String, Latencies>,
-    later: HashMap<String, Latencies>,
-}
-
-impl Before {
-    /// Is told of what was counted up to now, once a second.
-    pub(super) fn look(&mut self, routes: &[RouteMetrics]) {
-        if self.looks % LOOKS == 0 {
-            let now = routes.iter().map(|route| (route.name.clone(), route.duration.clone())).collect();
-            self.earlier = std::mem::replace(&mut self.later, now);
-        }
-        self.looks = self.looks.wrapping_add(1);
-    }
-
-    pub(super) fn states(&self, routes: Vec<RouteMetrics>) -> Vec<RouteState> {
-        // Two names are those of no route: they are worth a line only where there is something in it.
-        let is_shown = |route: &RouteMetrics| {
-            route.requests.total() > 0 || !matches!(route.name.as_str(), "none" | "forward")
-        };
-        routes.into_iter().filter(is_shown).map(|route| self.state(route)).collect()
-    }
-
-    fn state(&self, route: RouteMetrics) -> RouteState {
-        let lately = self.earlier.get(&route.name).map(|earlier| route.duration.since(earlier));
-        let latencies = lately.filter(|lately| lately.count() > 0).unwrap_or(route.duration);
-        RouteState {
-            route: route.name,
+impl RouteState {
+    /// Is made of what was counted of a route, unless that is nothing and the route is none.
+    pub(super) fn of(route: RouteMetrics, lately: &Lately) -> Option<Self> {
+        let is_none = matches!(route.name.as_str(), "none" | "forward");
+        (!is_none || route.requests.total() > 0).then(|| Self {
+            latency: lately.quantiles(&route.name, &route.duration),
             requests: route.requests.total(),
             classes: ClassState::of(&route.requests),
             bytes_in: route.bytes_in,
             bytes_out: route.bytes_out,
-            latency: LatencyState {
-                p50_ms: quantile(&latencies, 0.5),
-                p90_ms: quantile(&latencies, 0.9),
-                p99_ms: quantile(&latencies, 0.99),
-            },
-        }
+            route: route.name,
+        })
     }
 }
 
@@ -105,9 +63,4 @@ impl ClassState {
             none: classes.of("none"),
         }
     }
-}
-
-/// What that part took at the most, in milliseconds.
-pub(super) fn quantile(latencies: &Latencies, part: f64) -> Option<f64> {
-    latencies.quantile(part).map(|duration| round(duration.as_secs_f64() * 1000.0))
 }

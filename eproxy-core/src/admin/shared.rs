@@ -8,13 +8,15 @@ use async_std::channel::{Receiver, Sender, bounded};
 
 use crate::server::Handle;
 use crate::telemetry::{Latencies, RouteMetrics};
+use crate::upstream::Group;
 
 use super::callbacks::Callbacks;
 use super::gate::Gate;
 use super::groups::GroupState;
 use super::history::{Extent, History, Moment};
+use super::lately::Lately;
 use super::process;
-use super::routes::Before;
+use super::routes::RouteState;
 use super::state::State;
 
 /// How often it is looked what was counted, and how often those who listen are told.
@@ -47,8 +49,9 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Recorded {
     history: History,
-    /// How long routes took a while ago.
-    before: Before,
+    /// How long routes and endpoints took a while ago.
+    routes: Lately,
+    endpoints: Lately,
     /// How often that was.
     number: u64,
     /// The failure that was the newest then, and when that changed.
@@ -58,6 +61,15 @@ struct Recorded {
 
 /// The right to reload; free again when it is dropped.
 pub(super) struct Reloading<'a>(&'a AtomicBool);
+
+impl Recorded {
+    /// Groups and routes, with how long they took lately.
+    fn told(&self, groups: Vec<GroupState>, routes: Vec<RouteMetrics>) -> (Vec<GroupState>, Vec<RouteState>) {
+        let groups = groups.into_iter().map(|group| group.tell(&self.endpoints)).collect();
+        let routes = routes.into_iter().filter_map(|route| RouteState::of(route, &self.routes)).collect();
+        (groups, routes)
+    }
+}
 
 impl Shared {
     pub(super) fn new(server: Handle, gate: Gate, callbacks: Callbacks) -> Self {
@@ -96,9 +108,21 @@ impl Shared {
         }
     }
 
-    pub(super) fn groups(&self) -> Vec<GroupState> {
+    fn groups(&self) -> Vec<GroupState> {
         let groups = self.callbacks.groups();
         groups.into_iter().map(|(name, group)| GroupState::of(name, &group)).collect()
+    }
+
+    /// Groups with how long their endpoints took lately.
+    pub(super) fn groups_told(&self) -> Vec<GroupState> {
+        let groups = self.groups();
+        let recorded = self.recorded();
+        groups.into_iter().map(|group| group.tell(&recorded.endpoints)).collect()
+    }
+
+    /// A group likewise.
+    pub(super) fn group_told(&self, name: &str, group: &Group) -> GroupState {
+        GroupState::of(name.to_owned(), group).tell(&self.recorded().endpoints)
     }
 
     /// Everything that is known now, as JSON.
@@ -107,7 +131,7 @@ impl Shared {
         let groups = self.groups();
         let routes = self.server.metrics().routes();
         let recorded = self.recorded();
-        let routes = recorded.before.states(routes);
+        let (groups, routes) = recorded.told(groups, routes);
         json(&State::now(self, (groups, routes), &recorded.history, Extent::All, true))
     }
 
@@ -121,7 +145,8 @@ impl Shared {
         let routes = self.server.metrics().routes();
         let moment = self.moment(&routes);
         let mut recorded = self.recorded();
-        recorded.before.look(&routes);
+        recorded.routes.look(routes.iter().map(|route| (route.name.clone(), &route.duration)));
+        recorded.endpoints.look(groups.iter().flat_map(GroupState::latencies));
         recorded.history.add(moment, &groups);
         recorded.number += 1;
         let newest = self.server.recent_failures().first().map_or(0, |failure| failure.number);
@@ -131,7 +156,7 @@ impl Shared {
         let listeners = self.listeners();
         if !listeners.is_empty() {
             let has_news = recorded.number - recorded.changed < TOLD;
-            let routes = recorded.before.states(routes);
+            let (groups, routes) = recorded.told(groups, routes);
             let state = State::now(self, (groups, routes), &recorded.history, Extent::Latest, has_news);
             let event: Arc<str> = json(&state).into();
             // Whoever has not taken the last one yet misses this one.

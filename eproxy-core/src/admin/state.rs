@@ -136,7 +136,7 @@ impl State {
                 reload: callbacks.reload.is_some(),
                 log_level: callbacks.set_level.is_some(),
                 config: callbacks.config.is_some(),
-                explain: false,
+                explain: true,
             },
             log_level: log_level(),
             totals: Totals::of(&shared.server.stats()),

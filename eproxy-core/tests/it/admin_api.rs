@@ -94,6 +94,7 @@ fn the_state_tells_what_was_counted_and_what_has_failed() {
     assert_eq!(state["totals"]["failures"], json!({"connect": 1, "bad_header_name": 1}));
     assert_eq!(state["groups"][0]["name"], "gone");
     assert!(state["groups"][0]["endpoints"][0]["unreached"].as_u64() >= Some(1), "{state}");
+    assert!(state["groups"][0]["endpoints"][0]["p50_ms"].is_null(), "it has answered nothing: {state}");
 
     let failures = state["failures"].as_array().expect("a list");
     let names: Vec<_> = failures.iter().map(|failure| failure["name"].as_str().unwrap()).collect();
@@ -104,6 +105,79 @@ fn the_state_tells_what_was_counted_and_what_has_failed() {
     assert!(connect["upstream"].as_str().is_some_and(|name| name.starts_with("127.0.0.1:")), "{connect}");
     let recent = server.handle().recent_failures();
     assert_eq!((recent.len(), recent[1].name), (2, "connect"));
+}
+
+#[test]
+fn routes_are_told_with_their_answers_and_times() {
+    let server = start(
+        Server::builder()
+            .workers(2)
+            .get("/", |_: Request, res: Response| res.send("hello"))
+            .get("/quiet", |_: Request, res: Response| res.send(""))
+            .get("/sad", |_: Request, res: Response| res.status(503).send("")),
+    );
+    let admin = admin(Admin::new(), &server);
+    for _ in 0..5 {
+        assert_eq!(server.ask(get("/")).text(), "hello");
+    }
+    assert_eq!(server.ask(get("/sad")).status, 503);
+    let routes = || value(&read(&admin, "/api/state"))["routes"].clone();
+    let all = |routes: &Value| {
+        routes.as_array().unwrap().iter().map(|route| route["requests"].as_u64().unwrap()).sum::<u64>()
+    };
+    // An exchange is counted when it is over, a moment after its answer has come.
+    eventually("all are counted", || all(&routes()) == 6);
+    let routes = routes();
+    let names: Vec<_> =
+        routes.as_array().unwrap().iter().map(|route| route["route"].as_str().unwrap()).collect();
+    assert_eq!(names, ["/", "/quiet", "/sad"]);
+    assert_eq!((&routes[0]["2xx"], &routes[0]["5xx"]), (&json!(5), &json!(0)));
+    assert_eq!((&routes[0]["bytes_out"], &routes[2]["5xx"]), (&json!(25), &json!(1)));
+    assert!(routes[0]["p99_ms"].as_f64() > Some(0.0) && routes[1]["p99_ms"].is_null(), "{routes}");
+    // The history follows within a second or two.
+    let rows =
+        || value(&read(&admin, "/api/state"))["history"]["rows"].as_array().cloned().unwrap_or_default();
+    eventually("a row tells of them", || {
+        rows().iter().any(|row| row[3].as_f64() > Some(0.0) && row[9].is_number())
+    });
+}
+
+#[test]
+fn metrics_come_as_they_are_asked_for() {
+    let server = hello();
+    let admin = admin(Admin::new(), &server);
+    let ask = |accept: &str| {
+        admin.ask(crlf(&format!("GET /metrics HTTP/1.1\nHost: localhost\nAccept: {accept}\n\n")))
+    };
+    let open = ask("application/openmetrics-text; version=1.0.0, text/plain; q=0.5");
+    assert_eq!(
+        open.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(open.text().contains("# TYPE eproxy_requests counter") && open.text().ends_with("# EOF\n"));
+    let plain = ask("*/*");
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(plain.text().contains("eproxy_"));
+}
+
+#[test]
+fn a_request_is_explained() {
+    let group = Group::from("http://10.0.0.7:3000");
+    let proxy = Proxy::to(group).strip_prefix("/shop");
+    let server = start(Server::builder().workers(1).at("/shop/*path", proxy));
+    let admin = admin(Admin::new(), &server);
+    let told =
+        value(&read(&admin, "/api/explain?method=POST&url=http%3A%2F%2Fexample.com%2Fshop%2Fcart%3Fa%3Db"));
+    assert_eq!(told["explanation"]["method"], "POST");
+    assert_eq!(told["explanation"]["host"], "example.com");
+    assert_eq!(told["explanation"]["onward"]["target"], "/cart?a=b", "{told}");
+    assert!(told["text"].as_str().is_some_and(|text| text.contains("/shop/*path")), "{told}");
+    for (query, status) in
+        [("", 400), ("?method=GET", 400), ("?url=/a&header=wrong", 400), ("?method=G%20T&url=/a", 422)]
+    {
+        assert_eq!(read(&admin, &format!("/api/explain{query}")).status, status, "{query}");
+    }
+    assert_eq!(server.stats().requests, 0);
 }
 
 #[test]
@@ -141,13 +215,13 @@ fn endpoints_are_drained_resumed_and_weighed() {
             "the body is not what it has to be",
         ),
         ("drain", json!({"end": 1}), 400, "the body is not what it has to be"),
-        ("drain", json!("x".repeat(70_000)), 413, "over its size limit"),
         ("burn", json!({"endpoint": "127.0.0.1:1"}), 404, "there is no such thing here"),
     ] {
         let reply = change(action, body);
         assert_eq!(reply.status, status, "{reply:?}");
         assert!(value(&reply)["error"].as_str().is_some_and(|said| said.contains(words)), "{reply:?}");
     }
+    assert_eq!(change("drain", json!("x".repeat(70_000))).status, 413);
     let reply = tell(&admin, "POST", "/api/groups/other/endpoints/drain", &json!({"endpoint": "x"}));
     assert_eq!(value(&reply)["error"], "there is no group \"other\"; there are: a b");
 }

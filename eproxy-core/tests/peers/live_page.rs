@@ -49,7 +49,7 @@ fn the_live_page_shows_numbers_drains_by_a_click_and_keeps_to_itself() {
     let said = run(node.args([page(&open), url(&server), page(&guarded), TOKEN.into()]));
     assert!(said.contains("all is well"), "{said}");
     // What it has measured, for whoever wants to know.
-    print!("{said}");
+    eprint!("{said}");
 }
 
 /// Node with a script, Chromium, and the folder that it lives in.
