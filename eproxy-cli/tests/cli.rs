@@ -237,6 +237,8 @@ fn help_names_every_flag_and_is_an_answer_too() {
     let names = flags.lines().filter_map(|line| {
         let line = line.trim().trim_start_matches("pub(crate) ");
         let (name, _) = line.split_once(':').filter(|_| !line.starts_with(['/', '#']))?;
+        // Commands have no dashes.
+        let name = Some(name).filter(|name| *name != "command")?;
         Some(format!("--{}", name.replace('_', "-")))
     });
     let names: Vec<_> = names.collect();
