@@ -1,24 +1,51 @@
 //! What is asked about configuration files without starting anything.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
+use eproxy_core::{Asked, Config};
+
 use crate::configured;
-use crate::flags::{Check, Command};
+use crate::flags::{Check, Command, Explain};
 
 /// Answers on standard output; what is wrong is told on standard error, and ends with 2.
 pub(crate) fn run(command: &Command) -> ExitCode {
+    let (Command::Check(Check { file }) | Command::Explain(Explain { file, .. })) = command;
+    let config = match configured::load(file) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
     match command {
-        Command::Check(Check { file }) => match configured::load(file) {
-            Ok(config) => {
-                let mut text: String =
-                    config.warnings().iter().map(|problem| format!("warning: {problem}")).collect();
-                text += &format!("{}: ok, {}\n", file.display(), config.summary());
-                say(&text)
+        Command::Check(_) => say(&checked(file, &config)),
+        Command::Explain(explain) => match explained(explain, &config) {
+            Ok(text) => say(&text),
+            Err(what) => {
+                crate::complain(&what);
+                ExitCode::from(2)
             }
-            Err(code) => code,
         },
     }
+}
+
+fn checked(file: &Path, config: &Config) -> String {
+    let warnings = config.warnings().iter().map(|problem| format!("warning: {problem}"));
+    let ok = format!("{}: ok, {}\n", file.display(), config.summary());
+    warnings.chain([ok]).collect()
+}
+
+/// What would become of a request, and why.
+///
+/// # Errors
+///
+/// It is no request.
+fn explained(explain: &Explain, config: &Config) -> Result<String, String> {
+    let mut asked = Asked::new(&explain.method, &explain.url);
+    for line in &explain.header {
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?} is not NAME: VALUE"))?;
+        asked = asked.header(name.trim(), value.trim());
+    }
+    config.builder().explain(&asked).map(|told| told.to_string()).map_err(|error| error.to_string())
 }
 
 fn say(text: &str) -> ExitCode {

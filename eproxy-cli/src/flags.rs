@@ -118,6 +118,8 @@ pub(crate) struct Flags {
 pub(crate) enum Command {
     /// Whether it is right.
     Check(Check),
+    /// What it would do with a request.
+    Explain(Explain),
 }
 
 /// Says what is wrong with a configuration file, or how much there is in it. Nothing is started.
@@ -128,6 +130,28 @@ pub(crate) struct Check {
     /// the file
     #[argh(positional)]
     pub(crate) file: PathBuf,
+}
+
+/// Says what would become of a request by a configuration file, and why. Nothing is started, and nothing is sent.
+#[derive(Debug, FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "explain")]
+pub(crate) struct Explain {
+    /// the file
+    #[argh(positional)]
+    pub(crate) file: PathBuf,
+
+    /// the method: GET
+    #[argh(positional)]
+    pub(crate) method: String,
+
+    /// the URL, or a path alone: https://example.com/a?b
+    #[argh(positional)]
+    pub(crate) url: String,
+
+    /// a header field NAME: VALUE that the request has; may be given several times
+    #[argh(option, short = 'H', arg_name = "field")]
+    pub(crate) header: Vec<String>,
 }
 
 /// Why the program ends before it begins.

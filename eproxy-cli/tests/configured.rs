@@ -16,14 +16,14 @@ impl Folder {
     fn new(text: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("eproxy-cli-{}-{:08x}", std::process::id(), fastrand::u32(..)));
-        std::fs::create_dir(&path).unwrap();
+        std::fs::create_dir(&path).expect("a folder can be made");
         let folder = Self(path);
         folder.write(text);
         folder
     }
 
     fn write(&self, text: &str) {
-        std::fs::write(self.file(), text).unwrap();
+        std::fs::write(self.file(), text).expect("a file can be written");
     }
 
     fn file(&self) -> PathBuf {
@@ -129,6 +129,26 @@ fn what_is_wrong_is_told_and_nothing_is_started() {
         (output.status.code(), text(&output.stderr).as_str()),
         (Some(2), "none.toml: there is no such file\n")
     );
+}
+
+#[test]
+fn what_becomes_of_a_request_is_explained() {
+    let folder = Folder::new(&format!(
+        "{LISTENER}[[route]]\nname = \"api\"\nhost = \"*.example.com\"\npath = \"/api/*rest\"\n\
+         proxy = {{ to = \"http://10.0.0.7:3000\", strip_prefix = \"/api\" }}\n"
+    ));
+    let explain = |asked: &[&str]| run(&folder, &[&["explain", "eproxy.toml"], asked].concat());
+    let output = explain(&["GET", "https://eu.example.com/api/users?a"]);
+    let told = text(&output.stdout);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    for part in ["an upstream", "api", "/users?a", "10.0.0.7:3000"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let output = explain(&["GET", "/api/users", "-H", "Host: example.org"]);
+    assert!(text(&output.stdout).contains("404"), "{}", text(&output.stdout));
+    for wrong in [&["GET", "/a b"][..], &["GET", "/", "-H", "no colon"], &["GE T", "/"]] {
+        assert_eq!(explain(wrong).status.code(), Some(2), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -53,6 +53,12 @@
 //! [`RequestIds`] gives it an identifier that goes with it, and [`Traces`] makes it part of a trace. `docs/observability.md`
 //! has the whole story.
 //!
+//! # A configuration file
+//!
+//! A [`Config`] is read from a file in TOML that says all of this, hooks aside, and reads it again without losing what is known
+//! of groups that stay. Everything that is wrong with it is told at once, with its place ([`Problems`]).
+//! `docs/configuration.md` has every key.
+//!
 //! # Testing
 //!
 //! [`testing`] has a lab: a server, its clients and its upstreams on the thread of a test, with a clock that is moved. Nothing
@@ -64,6 +70,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
+//! | 9 | `config`: the configuration file |
 //! | 8 | `admin`: an API and a page for whoever runs it; `testing`: a server with everything around it on one thread, for tests |
 //! | 7 | `server`: listeners, connections, exchanges |
 //! | 6 | `router`: which route; `otlp`: spans on their way to a collector |

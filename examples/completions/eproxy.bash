@@ -9,8 +9,8 @@ _eproxy() {
     COMPREPLY=()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${COMP_WORDS[at]} in
-            --host|--port|--tls-cert|--tls-key|--workers|--config|--to|--forward-allow|--forward-port|--forward-user|--forward-parent|--head-timeout|--upstream-timeout|--upstream|--log-level|--log-format|--health-check) at=$((at + 1)) ;;
-            check) command=${COMP_WORDS[at]}; break ;;
+            --host|--port|--tls-cert|--tls-key|--workers|--config|--to|--forward-allow|--forward-port|--forward-user|--forward-parent|--head-timeout|--upstream-timeout|--upstream|--stop-timeout|--upgrade-timeout|--log-level|--log-format|--health-check) at=$((at + 1)) ;;
+            check|explain) command=${COMP_WORDS[at]}; break ;;
         esac
     done
     case $command:$before in
@@ -28,16 +28,22 @@ _eproxy() {
         :--head-timeout) :; return ;;
         :--upstream-timeout) :; return ;;
         :--upstream) :; return ;;
+        :--stop-timeout) :; return ;;
+        :--upgrade-timeout) :; return ;;
         :--log-level) _eproxy_propose -W 'debug info warn error'; return ;;
         :--log-format) _eproxy_propose -W 'pretty json'; return ;;
         :--health-check) :; return ;;
+        explain:-H|explain:--header) :; return ;;
     esac
     case $command in
         '')
-            _eproxy_propose -W '--help --host --port --tls-cert --tls-key --tls-self-signed --workers --config --to --forward --forward-allow --forward-port --forward-user --forward-parent --head-timeout --upstream-timeout --upstream --log-level --log-format --health-check --version check' ;;
+            _eproxy_propose -W '--help --host --port --tls-cert --tls-key --tls-self-signed --workers --config --to --forward --forward-allow --forward-port --forward-user --forward-parent --head-timeout --upstream-timeout --upstream --stop-timeout --upgrade-timeout --log-level --log-format --health-check --version check explain' ;;
         check)
             [[ $word == -* ]] || { compopt -o filenames 2>/dev/null; _eproxy_propose -f; return; }
             _eproxy_propose -W '--help' ;;
+        explain)
+            [[ $word == -* ]] || { compopt -o filenames 2>/dev/null; _eproxy_propose -f; return; }
+            _eproxy_propose -W '--help -H --header' ;;
     esac
 }
 

@@ -48,12 +48,15 @@ fn inside(node: &Node, shape: &Shape) -> Option<Json> {
     match (shape, &node.value) {
         (Shape::Table(section), Value::Table(inner)) => Some(Json::Object(table(inner, section))),
         (Shape::Map(shape), Value::Table(inner)) => {
-            let has_tables = inner.entries.iter().any(|entry| inside(&entry.node, shape).is_some());
-            let entries = inner.entries.iter();
-            let pairs = entries.map(|entry| {
-                (entry.key.clone(), inside(&entry.node, shape).unwrap_or_else(|| entry.node.shown()))
-            });
-            has_tables.then(|| Json::Object(pairs.collect()))
+            let tables =
+                inner.entries.iter().filter_map(|entry| Some((&entry.key, inside(&entry.node, shape)?)));
+            let mut shown = inner.to_json(View::Shown);
+            let mut has_tables = false;
+            for (key, table) in tables {
+                has_tables = true;
+                shown[key] = table;
+            }
+            has_tables.then_some(shown)
         }
         (Shape::List(shape) | Shape::Some(shape), Value::List(items)) => {
             let has_tables = items.iter().any(|item| inside(item, shape).is_some());

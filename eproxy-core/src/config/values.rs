@@ -60,7 +60,7 @@ pub(super) fn show_duration(time: Duration) -> String {
 /// A size as [`size`] reads it, in the largest unit that leaves no rest.
 pub(super) fn show_size(bytes: u64) -> String {
     let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match units.iter().find(|(_, factor)| bytes >= *factor && bytes % factor == 0) {
+    match units.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor)) {
         Some((unit, factor)) => format!("{}{unit}", bytes / factor),
         None => bytes.to_string(),
     }

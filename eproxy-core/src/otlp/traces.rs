@@ -85,7 +85,7 @@ impl Traces {
     /// # Errors
     ///
     /// `BadOption`: that is none.
-    pub(super) fn endpoint(&self) -> Result<Url> {
+    pub(crate) fn endpoint(&self) -> Result<Url> {
         let wrong =
             |why: String| Error::new(Kind::BadOption).detail(format!("traces to {:?}: {why}", self.url));
         let mut url = Url::parse(&self.url).map_err(|error| wrong(error.to_string()))?;

@@ -6,36 +6,28 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
-//! | `telling.rs` | what is told of exchanges, and where it goes |
-//! | `check.rs` | what is not right with that |
-//! | `start.rs` | listening, starting the workers |
+//! | `check.rs`, `start.rs` | what is not right with that; starting the workers |
 //! | `inherited.rs` | listening sockets that come from elsewhere, and those that go there |
 //! | `plan.rs`, `edition.rs` | what is served, and how; the same as a worker has it at the moment |
 //! | `replace.rs`, `orders.rs` | another plan for a server that runs; how workers are told of it |
-//! | `alone.rs` | a worker on the calling thread, for tests |
 //! | `handle.rs`, `life.rs` | [`Handle`]: addresses, statistics, shutdown; the phases of a server |
 //! | `worker.rs` | a worker: its connections at rest, its turns |
 //! | `at_once.rs` | requests that are dealt with without anything being waited for |
-//! | `flight.rs` | requests that are with an upstream |
-//! | `tunnels.rs` | connections that have become tunnels |
+//! | `flight.rs`, `tunnels.rs` | requests that are with an upstream; connections that have become tunnels |
 //! | `downstream.rs` | connections of clients, and how many there are |
 //! | `owner.rs` | who is told of a parked connection |
-//! | `seat.rs`, `desk.rs` | the tasks of the others, and their buffers |
-//! | `accept.rs` | the loop that takes connections in |
-//! | `trust.rs` | whose word is taken for where requests come from |
-//! | `who.rs` | who is at the other end |
+//! | `seat.rs`, `desk.rs`, `accept.rs` | the tasks of the others, and their buffers; the loop that takes connections in |
+//! | `who.rs`, `trust.rs` | who is at the other end; whose word is taken for that |
 //! | `door.rs`, `introduce.rs` | what a connection begins with: TLS; the PROXY protocol |
-//! | `connection.rs` | a connection: one request after another |
-//! | `multiplex.rs` | a connection that speaks HTTP/2: many exchanges |
+//! | `connection.rs`, `multiplex.rs` | a connection: one request after another; with HTTP/2: many exchanges |
 //! | `exchange.rs` | story 1: a request and its answer |
 //! | `open.rs` | its beginning: parse, check, route, ask |
-//! | `account.rs` | what is kept of it until it is over, and recorded then |
+//! | `account.rs`, `telling.rs` | what is kept of it until it is over, and recorded then; where what is told goes |
 //! | `pass.rs` | an exchange that is passed on and has to be waited for |
 //! | `asked.rs`, `explain.rs`, `explanation.rs` | a request that is asked about; what becomes of it and why; how that is told |
-//! | `refuse.rs` | answers that the server gives by itself |
-//! | `upload.rs`, `download.rs` | the bodies of an exchange |
+//! | `refuse.rs`, `upload.rs`, `download.rs` | answers that the server gives by itself; the bodies of an exchange |
 //! | `upgrade.rs` | a connection that a handler has taken over |
-//! | `fuzzing.rs` | a server on the calling thread, for the fuzzer |
+//! | `alone.rs`, `fuzzing.rs` | a server on the calling thread, for tests and for the fuzzer |
 
 mod accept;
 mod account;

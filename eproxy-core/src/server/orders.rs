@@ -1,5 +1,6 @@
 //! What workers are told while they run.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_std::channel::Sender;
 
-use crate::driver::Listener;
+use crate::driver::{Listener, TaskId};
 
 use super::accept;
 use super::door::{Door, Entrance};
@@ -17,6 +18,9 @@ use super::worker::Worker;
 
 /// The number of a listener.
 pub(super) type ListenerNumber = u32;
+
+/// The listeners of a worker: each with the accept loops of its sockets.
+pub(super) type Entrances = HashMap<ListenerNumber, Vec<(TaskId, Rc<Entrance>)>>;
 
 /// Another description of the server, to take the place of what a worker has.
 pub(super) struct Replacement {

@@ -14,7 +14,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use super::exchange::After;
 use super::flight::{self, Flight};
 use super::life::{Life, Phase};
 use super::multiplex::Begun;
-use super::orders::{self, ListenerNumber, Orders};
+use super::orders::{self, Entrances, Orders};
 use super::owner::Owner;
 use super::plan::Plan;
 use super::refuse;
@@ -86,7 +86,7 @@ pub(super) struct Worker {
     /// The number of handshakes that go on.
     shaking: Rc<Cell<usize>>,
     /// The listeners with their accept loops, which end when the server drains or wait for connections to close.
-    pub(super) entrances: RefCell<HashMap<ListenerNumber, Vec<(TaskId, Rc<Entrance>)>>>,
+    pub(super) entrances: RefCell<Entrances>,
     accept_waits: Cell<bool>,
     /// The number of accept loops that go on.
     accepting: Rc<Cell<usize>>,

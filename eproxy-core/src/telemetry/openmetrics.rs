@@ -34,6 +34,9 @@ pub(super) fn encode(snapshot: MetricsSnapshot) -> String {
 #[derive(Debug)]
 struct Exposition(MetricsSnapshot);
 
+/// What was counted of an endpoint.
+type Count = fn(&EndpointMetrics) -> u64;
+
 /// A label and its value.
 type Label<'a> = (&'static str, &'a str);
 
@@ -221,7 +224,7 @@ impl Exposition {
             group.endpoints.iter().map(move |endpoint| (labels(group, endpoint).to_vec(), endpoint.answers))
         });
         out.classes("endpoint_answers", "Heads of answers, by class", all)?;
-        let counts: [(&str, &str, fn(&EndpointMetrics) -> u64); 6] = [
+        let counts: [(&str, &str, Count); 6] = [
             ("endpoint_attempts", "Times that it was chosen", |it| it.attempts),
             ("endpoint_retries", "Times that it was chosen for a request that had been sent before", |it| {
                 it.retries

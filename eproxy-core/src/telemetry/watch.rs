@@ -31,6 +31,7 @@ pub(crate) struct Watch {
     rules: Option<Rc<Rules>>,
     /// The head of the request will be asked for.
     keeps_heads: bool,
+    #[expect(clippy::vec_box, reason = "they are lent as they are")]
     spare: RefCell<Vec<Box<Story>>>,
     log: Option<LogBuffer>,
     spans: Option<SpanQueue>,

@@ -11,24 +11,24 @@ use crate::support::folder::Folder;
 fn folder() -> Folder {
     let folder = Folder::new();
     for name in ["certs", "site", "routes.d"] {
-        fs::create_dir(folder.path(name)).unwrap();
+        fs::create_dir(folder.path(name)).expect("a file can be written");
     }
     for name in ["cert.pem", "certs/shop.pem", "certs/blog.pem"] {
-        fs::write(folder.path(name), &pair().certificate).unwrap();
+        fs::write(folder.path(name), &pair().certificate).expect("a file can be written");
     }
     for name in ["key.pem", "certs/shop.key", "certs/blog.key"] {
-        fs::write(folder.path(name), &pair().key).unwrap();
+        fs::write(folder.path(name), &pair().key).expect("a file can be written");
     }
     for name in ["certs/partners.pem", "certs/inside.pem"] {
-        fs::write(folder.path(name), authority().pem()).unwrap();
+        fs::write(folder.path(name), authority().pem()).expect("a file can be written");
     }
-    fs::write(folder.path("admin.token"), "a-token\n").unwrap();
-    fs::write(folder.path("sticky.secret"), "a secret\n").unwrap();
+    fs::write(folder.path("admin.token"), "a-token\n").expect("a file can be written");
+    fs::write(folder.path("sticky.secret"), "a secret\n").expect("a file can be written");
     folder
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).expect("there is such a page")
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl File {
 
     fn write(&self, text: &str) {
         let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
-        std::fs::write(&self.path, format!("workers = 1\n{listener}{text}")).unwrap();
+        std::fs::write(&self.path, format!("workers = 1\n{listener}{text}")).expect("a file can be written");
     }
 
     fn load(&self) -> Config {

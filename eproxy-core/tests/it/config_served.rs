@@ -315,6 +315,24 @@ fn a_group_that_nobody_uses_is_warned_of() {
 }
 
 #[test]
+fn a_certificate_that_has_expired_is_warned_of() {
+    let folder = Folder::new();
+    let mut params = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let expired = authority().sign(params);
+    std::fs::write(folder.path("cert.pem"), expired.certificate).unwrap();
+    std::fs::write(folder.path("key.pem"), expired.key).unwrap();
+    let text =
+        "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"cert.pem\", key = \"key.pem\" }\n";
+    let config =
+        Config::parse(text, folder.path("eproxy.toml")).unwrap_or_else(|problems| panic!("{problems}"));
+    let [warning] = config.warnings() else { panic!("{:?}", config.warnings()) };
+    assert!(warning.message().starts_with("the certificate has expired "), "{warning}");
+    assert_eq!((warning.line(), warning.column()), (3, 23));
+}
+
+#[test]
 fn many_routes_are_read_in_one_go() {
     let route = |number| {
         format!(

@@ -143,7 +143,9 @@ fn explaining(upstream: &str, is_trusted: bool) -> Running {
             .at("/hooked", hooked)
             .post("/fields", |req: Request, res: Response| {
                 let names: Vec<_> = req.headers().iter().map(|(name, _)| name.to_owned()).collect();
-                req.read(move |body| res.send(format!("{} {}", names.join(","), body.unwrap().len())));
+                req.read(move |body| {
+                    res.send(format!("{} {}", names.join(","), body.map_or(0, |body| body.len())))
+                });
             }),
     )
 }

@@ -4,9 +4,9 @@ mod admin_access;
 mod admin_api;
 mod admin_events;
 mod bodies;
-#[cfg(all(feature = "config", unix))]
+#[cfg(all(feature = "config", feature = "dns", unix))]
 mod config_broken;
-#[cfg(all(feature = "config", unix))]
+#[cfg(all(feature = "config", feature = "dns", unix))]
 mod config_pages;
 #[cfg(all(feature = "config", unix))]
 mod config_reload;

@@ -163,11 +163,9 @@ fn answers_that_are_made_for_an_upstream_are_counted_with_their_route() {
 /// An upstream that switches protocols, says something, and hears until the end.
 fn switching() -> Upstream {
     upstream(|peer| {
-        while peer.next().is_some() {
-            peer.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhello");
-            peer.finish();
-            return;
-        }
+        peer.head();
+        peer.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhello");
+        peer.finish();
     })
 }
 

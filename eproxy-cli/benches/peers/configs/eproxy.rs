@@ -101,12 +101,12 @@ pub(crate) fn untold(site: &Site<'_>) -> Launch {
 
 /// The same with what a file has unless it says otherwise, and with request ids.
 pub(crate) fn told(site: &Site<'_>) -> Launch {
-    configured(site, "[request_id]", &relaying(site))
+    configured(site, "request_ids = true", &relaying(site))
 }
 
 /// The same with a log of every request.
 pub(crate) fn logged(site: &Site<'_>) -> Launch {
-    let log = format!("[request_id]\n\n[access_log]\nfile = {:?}", site.path("access.log"));
+    let log = format!("request_ids = true\n\n[access_log]\nfile = {:?}", site.path("access.log"));
     configured(site, &log, &relaying(site))
 }
 

@@ -44,6 +44,9 @@ pub(super) fn redirect(node: &Node, wanted: Wanted<'_>) -> Option<Redirect> {
     Some(redirect)
 }
 
+/// Turns something on.
+type Switch = fn(Files) -> Files;
+
 /// Files from a folder; none where it is not said which.
 pub(super) fn files(node: &Node, wanted: Wanted<'_>) -> Option<Files> {
     let Some(table) = node.table() else { return node.path().map(Files::from) };
@@ -67,7 +70,7 @@ pub(super) fn files(node: &Node, wanted: Wanted<'_>) -> Option<Files> {
     for entry in table.map("headers").iter().filter(|_| wanted("headers")) {
         files = files.header(&entry.key, entry.node.text().unwrap_or_default());
     }
-    let switches: [(&str, fn(Files) -> Files); 4] = [
+    let switches: [(&str, Switch); 4] = [
         ("precompressed", Files::precompressed),
         ("follow_symlinks", Files::follow_symlinks),
         ("hidden", Files::hidden),

@@ -9,6 +9,7 @@
 //! | `admin.rs` | the admin listener |
 //! | `server.rs` | listeners, limits, timeouts, trusted proxies |
 //! | `tls.rs` | TLS on both sides |
+//! | `observe.rs` | the access log, identifiers of requests, traces |
 //! | `groups.rs` | [`Groups`]: all groups, those that are kept from the configuration before among them |
 //! | `group.rs` | a group |
 //! | `endpoint.rs` | its endpoints, and how they are found |
@@ -25,6 +26,7 @@ mod group;
 mod groups;
 mod health;
 mod local;
+mod observe;
 mod proxy;
 mod route;
 mod server;

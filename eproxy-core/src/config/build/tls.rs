@@ -1,6 +1,7 @@
 //! TLS on both sides.
 
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::SystemTime;
 
 use crate::config::problem::Notes;
 use crate::config::reader::one_of;
@@ -115,7 +116,7 @@ fn check_certificate(table: &Table, notes: &mut Notes) {
     };
     if let Err(error) = tls.acceptor() {
         let detail = error.into_detail();
-        let names = |path: &std::path::Path| detail.contains(&path.display().to_string());
+        let names = |path: &Path| detail.contains(&path.display().to_string());
         let place = match (names(certificate), names(key), table.path("ocsp")) {
             (true, _, _) => "certificate",
             (_, true, _) => "key",
@@ -125,14 +126,23 @@ fn check_certificate(table: &Table, notes: &mut Notes) {
         notes.wrong(table.place(place), detail);
         return;
     }
+    check_time(certificate, key, table, notes);
+}
+
+/// Notes that a certificate can't be used now.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "certificates are of the calendar's time, and nothing runs here"
+)]
+fn check_time(certificate: &Path, key: &Path, table: &Table, notes: &mut Notes) {
     let pair = std::fs::read(certificate).ok().zip(std::fs::read(key).ok());
     let read = pair.and_then(|(certificate, key)| Certificate::from_pem(&certificate, &key).ok());
     let now = SystemTime::now();
-    let ago = |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
     match read.and_then(|certificate| certificate.validity()) {
         Some((_, until)) if until < now => {
-            let since = now.duration_since(until).unwrap_or_default();
-            notes.odd(table.place("certificate"), format!("the certificate has expired {} ago", ago(since)));
+            let days = now.duration_since(until).unwrap_or_default().as_secs() / (24 * 60 * 60);
+            let what = format!("the certificate has expired {days} days ago");
+            notes.odd(table.place("certificate"), what);
         }
         Some((from, _)) if from > now => {
             notes.odd(table.place("certificate"), "the certificate is not valid yet");

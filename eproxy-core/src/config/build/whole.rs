@@ -5,7 +5,7 @@ use crate::config::tree::Table;
 use crate::server::{Builder, Server};
 
 use super::groups::Groups;
-use super::{admin, forward, route, server};
+use super::{admin, forward, observe, route, server};
 
 /// Notes everything that is wrong with a tree, and makes its groups; those that are the same as before are those of
 /// `previous`. With `has_gaps` a part of it could not be read.
@@ -17,6 +17,7 @@ pub(in crate::config) fn check(
 ) -> Groups {
     server::check(tree, has_gaps, notes);
     admin::check(tree, notes);
+    observe::check(tree, notes);
     let groups = Groups::of(tree, previous, notes);
     forward::check(tree, notes);
     route::check(tree, &groups, has_gaps, notes);
@@ -25,7 +26,7 @@ pub(in crate::config) fn check(
 
 /// The server that a tree describes which was found right.
 pub(in crate::config) fn builder(tree: &Table, groups: &Groups) -> Builder {
-    let mut builder = server::add(Server::builder(), tree);
+    let mut builder = observe::add(server::add(Server::builder(), tree), tree);
     if let Some(forward) = tree.table("forward") {
         builder = builder.forward(forward::forward(forward));
     }

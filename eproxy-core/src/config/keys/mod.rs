@@ -7,6 +7,7 @@
 //! | `tls.rs` | TLS on both sides |
 //! | `group.rs` | groups, their endpoints, how these are found and chosen |
 //! | `health.rs` | probes, ejection, breakers, limits, budgets |
+//! | `observe.rs` | the access log, identifiers of requests, traces |
 //! | `route.rs` | routes, and which requests they take |
 //! | `local.rs` | answers that no upstream gives |
 //! | `proxy.rs` | what a proxy does to what it passes on; the forward proxy |
@@ -15,6 +16,7 @@
 mod group;
 mod health;
 mod local;
+mod observe;
 mod proxy;
 mod route;
 mod schema;

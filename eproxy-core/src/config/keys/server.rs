@@ -1,6 +1,7 @@
 //! The keys of the file as a whole: workers, listeners, limits, timeouts.
 
 use super::group::GROUP;
+use super::observe::{ACCESS_LOG, REQUEST_IDS, TRACES};
 use super::proxy::FORWARD;
 use super::route::ROUTE;
 use super::shape::{Key, Section, Shape, TIMEOUT, optional, required, without};
@@ -63,6 +64,33 @@ pub(in crate::config) static ROOT: Section = Section::new(
             Shape::Table(&FORWARD),
             "no forward proxy",
             "Passes requests on that name where they are to go themselves, and tunnels.",
+        ),
+        without(
+            "access_log",
+            Shape::Either(&[Shape::Path, Shape::Table(&ACCESS_LOG)]),
+            "none",
+            "Logs every exchange when it is over: a file, or a table.",
+        ),
+        without(
+            "request_ids",
+            Shape::Either(&[Shape::Flag, Shape::Table(&REQUEST_IDS)]),
+            "`false`: what a client says passes as any other field",
+            "Gives every request an identifier.",
+        )
+        .also(&["request_id"]),
+        without("traces", Shape::Table(&TRACES), "`traceparent` passes as any other field", "Traces exchanges.")
+            .also(&["tracing", "otlp"]),
+        optional(
+            "metrics",
+            Shape::Flag,
+            "true",
+            "Whether exchanges are counted by route; the server as a whole and endpoints are in any case.",
+        ),
+        without(
+            "explain_header",
+            Shape::Text,
+            "off",
+            "The header field by which `trusted_proxies` ask what would become of a request, and why.",
         ),
         without(
             "admin",

@@ -1,13 +1,17 @@
 //! Every key has an effect, and every key is tried.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use crate::config::Config;
 use crate::config::keys::{ROOT, Section, Shape};
 use crate::config::tree::{Node, Table, Value};
 
-use super::file;
+/// A file of the tests.
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/configs/good").join(name)
+}
 
 /// Keys that are set, `section.key`, and those among them that nobody has asked for.
 #[derive(Default)]
@@ -56,15 +60,13 @@ impl Found {
 
 #[test]
 fn every_key_has_an_effect() {
-    let config =
-        Config::load(file("tests/configs/good/everything.toml")).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let config = Config::load(file("everything.toml")).unwrap_or_else(|wrong| panic!("{wrong}"));
     let _built = (config.builder(), config.admin());
     let _asked = (config.log_level(), config.log_format(), config.reloads_on_change());
     let mut found = Found::default();
     found.table(config.tree(), &ROOT);
     // What excludes something that is in there.
-    let other =
-        Config::load(file("tests/configs/good/others.toml")).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let other = Config::load(file("others.toml")).unwrap_or_else(|wrong| panic!("{wrong}"));
     let _built = (other.builder(), other.admin());
     found.table(other.tree(), &ROOT);
     assert!(found.idle.is_empty(), "nothing reads {:?}", found.idle);

@@ -1,11 +1,6 @@
 //! That the tables of keys, what is built, the schema and the reference say the same.
 
+// They set keys of discoveries that need it.
+#[cfg(feature = "dns")]
 mod effects;
 mod reference;
-
-use std::path::PathBuf;
-
-/// A file of this repository.
-fn file(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
-}

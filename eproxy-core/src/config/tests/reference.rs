@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::config::keys::{Default, ROOT, Section, Shape};
 
-use super::file;
+/// A page of this repository.
+fn page(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+}
 
 const BEGIN: &str = "<!-- From here on this page is made from the keys: EPROXY_BLESS=1 cargo test -p eproxy-core --lib config -->\n";
 
@@ -16,7 +20,7 @@ fn reference() -> String {
     Shape::Table(&ROOT).sections(&mut sections);
     let mut out = String::new();
     for section in sections {
-        describe(section, &mut out).unwrap();
+        describe(section, &mut out).expect("a string takes everything");
     }
     out
 }
@@ -45,9 +49,9 @@ fn describe(section: &Section, out: &mut String) -> std::fmt::Result {
 
 /// Compares a file with what it should be, or writes that.
 fn current(path: &str, expected: &str) {
-    let path = file(path);
+    let path = page(path);
     if std::env::var_os("EPROXY_BLESS").is_some() {
-        fs::write(&path, expected).unwrap();
+        fs::write(&path, expected).expect("the page can be written");
     }
     let is = fs::read_to_string(&path).unwrap_or_default();
     assert!(is == expected, "{} is not current: EPROXY_BLESS=1 writes it anew", path.display());
@@ -55,13 +59,13 @@ fn current(path: &str, expected: &str) {
 
 #[test]
 fn the_schema_is_that_of_the_keys() {
-    current("../docs/eproxy.schema.json", &Config::schema());
+    current("eproxy.schema.json", &Config::schema());
 }
 
 #[test]
 fn the_reference_has_every_key_with_its_default() {
-    let path = "../docs/configuration.md";
-    let page = fs::read_to_string(file(path)).unwrap();
+    let path = "configuration.md";
+    let page = fs::read_to_string(page(path)).unwrap();
     let (front, _) = page.split_once(BEGIN).expect("the page has a reference");
     current(path, &format!("{front}{BEGIN}{}", reference()));
 }
