@@ -858,6 +858,8 @@
     $("show-config").hidden = !abilities.config;
     $("show-explain").hidden = !abilities.explain;
     $("forget-token").hidden = !token;
+    // A link can't bring the token with it.
+    $("others").hidden = Boolean(token);
     if (abilities.log_level && document.activeElement !== $("level")) $("level").value = state.log_level;
   }
 
