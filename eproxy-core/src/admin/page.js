@@ -483,7 +483,7 @@
   function ceiling(value, least) {
     const most = Math.max(value, least);
     const size = 10 ** Math.floor(Math.log10(most));
-    const [step] = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].filter((step) => step * size >= most * 0.999);
+    const [step] = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].filter((step) => step * size >= most * 0.999);
     return step * size;
   }
 
@@ -536,7 +536,7 @@
       parts.push(s("line", { class: step ? "grid" : "grid base", x1: LEFT, x2: width, y1: at, y2: at }));
       if (step % 2 === 0) parts.push(s("text", { class: "tick", x: LEFT - 8, y: at + 3.5, "text-anchor": "end" }, step ? chart.format(value).replace(".00", "").replace(/\.0(?!\d)/, "") : "0"));
     }
-    const minutes = width < 420 ? [5, 3, 1, 0] : [5, 4, 3, 2, 1, 0];
+    const minutes = width < 520 ? [5, 3, 1, 0] : [5, 4, 3, 2, 1, 0];
     for (const minute of minutes) {
       const at = LEFT + ((5 - minute) / 5) * (width - LEFT);
       const anchor = minute === 5 ? "start" : minute === 0 ? "end" : "middle";
@@ -858,6 +858,8 @@
     $("show-config").hidden = !abilities.config;
     $("show-explain").hidden = !abilities.explain;
     $("forget-token").hidden = !token;
+    // A link can't bring the token with it.
+    $("others").hidden = Boolean(token);
     if (abilities.log_level && document.activeElement !== $("level")) $("level").value = state.log_level;
   }
 

@@ -2,7 +2,9 @@
 const fs = require("fs");
 const http = require("http");
 const path = require("path");
+const net = require("net");
 const { Browser } = require("./devtools.js");
+const { withPalette } = require("./png.js");
 
 const [chromium, folder, pageUrl, server, pictures, seconds] = process.argv.slice(2);
 const agent = new http.Agent({ keepAlive: true });
@@ -20,19 +22,30 @@ function get(url) {
 async function visitor(number) {
   const places = ["/shop/item", "/shop/cart", "/static/app.js", "/search?q=x", "/shop/list", "/static/logo.svg", "/"];
   for (let turn = number; !isOver && Date.now() < ends; turn += 1) {
-    await get(turn % 397 === 11 ? "/old" : places[(turn * 5 + number) % places.length]);
+    await get(turn % 3989 === 1003 ? "/old" : places[(turn * 5 + number) % places.length]);
     const wave = 1 + 0.45 * Math.sin(Date.now() / 15_000) + 0.2 * Math.sin(Date.now() / 4_700);
     await pause(30 * wave + Math.random() * 12);
   }
 }
 
+/** One who speaks no HTTP, now and then. */
+async function stranger() {
+  const { hostname, port } = new URL(server);
+  for (let turn = 0; !isOver; turn += 1) {
+    const head = ["GET / HTTP/1.1\r\nbad name: x\r\n\r\n", "HELO there\r\n\r\n"][turn % 2];
+    net.connect(Number(port), hostname).on("error", () => {}).end(head).resume();
+    for (let wait = 0; wait < 97 && !isOver; wait += 1) await pause(1000);
+  }
+}
+
 (async () => {
   const visitors = Array.from({ length: 24 }, (_, number) => visitor(number));
+  visitors.push(stranger());
   const browser = new Browser(chromium, folder);
   try {
     await pause(Number(seconds) * 1000);
     const page = await browser.open(1440, 900);
-    const take = async (name, most) => fs.writeFileSync(path.join(pictures, `live-page-${name}.png`), await page.picture(most));
+    const take = async (name, most) => fs.writeFileSync(path.join(pictures, `live-page-${name}.png`), withPalette(await page.picture(most)));
     await page.media({ "prefers-color-scheme": "light" });
     await page.go(pageUrl);
     await page.until("it is connected", `document.querySelector("#link").dataset.state === "live"`);
