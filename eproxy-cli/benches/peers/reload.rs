@@ -89,6 +89,9 @@ fn ask_through_reloads(
             scope.spawn(move || ask(stage.expected(), server.port(), stays, is_over))
         };
         let clients: Vec<_> = (0..options.connections).map(client).collect();
+        if !options.quick {
+            sleep(WARM_UP);
+        }
         let reloaded = reload(stage, options, server, &mut tunnels);
         is_over.store(true, Ordering::Relaxed);
         let mut tally = Tally::default();
@@ -191,6 +194,10 @@ impl Tally {
 
 /// WebSockets that are open all the time.
 const TUNNELS: usize = 16;
+
+/// How long requests are made before the first reload. Connections that were closed leave after 10 s where the other side does
+/// not, so that memory is at its height by then.
+const WARM_UP: Duration = Duration::from_secs(15);
 
 /// Between requests of a client, so that those who reload get their turn.
 const REST: Duration = Duration::from_millis(1);

@@ -102,5 +102,6 @@ pub(super) fn replace(worker: &Rc<Worker>, replacement: Replacement) {
     // There may be room for more connections now.
     worker.wake_acceptors();
     drop(before);
+    worker.counters.routes.forget();
     drop(done);
 }

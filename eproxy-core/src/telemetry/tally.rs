@@ -1,7 +1,7 @@
 //! What one core counts of the exchanges of one route.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::counter::Counter;
 use super::histogram::Histogram;
@@ -61,25 +61,37 @@ impl ClassCounters {
     }
 }
 
-/// The tallies of one core, by the names of routes. A route that is there again after others were put in its place goes on
-/// counting where it was.
+/// The tallies of one core, by the names of routes, for as long as there is somebody who counts there. A route that is among
+/// those which take the place of others goes on counting where it was.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<BTreeMap<Box<str>, Arc<RouteTally>>>);
+pub(crate) struct Ledger(Mutex<BTreeMap<Box<str>, Weak<RouteTally>>>);
 
 impl Ledger {
+    fn tallies(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Weak<RouteTally>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The tally of a route, which is made when it is first asked for: when routes are set up, and never for a request.
     pub(crate) fn tally(&self, route: &str) -> Arc<RouteTally> {
-        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match tallies.get(route) {
-            Some(tally) => tally.clone(),
-            None => tallies.entry(route.into()).or_default().clone(),
+        let mut tallies = self.tallies();
+        if let Some(tally) = tallies.get(route).and_then(Weak::upgrade) {
+            return tally;
         }
+        let tally = Arc::new(RouteTally::default());
+        tallies.insert(route.into(), Arc::downgrade(&tally));
+        tally
+    }
+
+    /// Forgets routes that are no more.
+    pub(crate) fn forget(&self) {
+        self.tallies().retain(|_, tally| tally.strong_count() > 0);
     }
 
     /// Shows all of them, in the order of their names.
     pub(super) fn each(&self, mut show: impl FnMut(&str, &RouteTally)) {
-        let tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tallies.iter().for_each(|(route, tally)| show(route, tally));
+        for (route, tally) in &*self.tallies() {
+            tally.upgrade().iter().for_each(|tally| show(route, tally));
+        }
     }
 }
 
@@ -90,6 +102,7 @@ mod tests {
     #[test]
     fn a_name_has_one_tally_however_often_it_is_asked_for() {
         let ledger = Ledger::default();
+        let _counting = ["/a", "/b"].map(|route| ledger.tally(route));
         ledger.tally("/a").record(204, (1, 2), 1000);
         ledger.tally("/b").record(0, (0, 0), 0);
         ledger.tally("/a").record(599, (10, 20), 1000);
@@ -107,5 +120,21 @@ mod tests {
             seen,
             [("/a".into(), [0, 1, 0, 0, 2, 0], 11, 22), ("/b".into(), [0, 0, 0, 0, 0, 1], 0, 0)]
         );
+    }
+
+    #[test]
+    fn a_route_that_is_no_more_is_forgotten() {
+        let ledger = Ledger::default();
+        let names = |ledger: &Ledger| {
+            let mut names = Vec::new();
+            ledger.each(|route, _| names.push(route.to_owned()));
+            names
+        };
+        let (_stays, goes) = (ledger.tally("/stays"), ledger.tally("/goes"));
+        assert_eq!(names(&ledger), ["/goes", "/stays"]);
+        drop(goes);
+        assert_eq!(names(&ledger), ["/stays"]);
+        ledger.forget();
+        assert_eq!(ledger.tallies().len(), 1);
     }
 }
