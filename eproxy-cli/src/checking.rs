@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use eproxy_core::http_types::Url;
 use eproxy_core::{Asked, Config};
 
 use crate::configured;
@@ -45,7 +46,25 @@ fn explained(explain: &Explain, config: &Config) -> Result<String, String> {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?} is not NAME: VALUE"))?;
         asked = asked.header(name.trim(), value.trim());
     }
-    config.builder().explain(&asked).map(|told| told.to_string()).map_err(|error| error.to_string())
+    let told = config.builder().explain(&asked).map_err(|error| error.to_string())?;
+    Ok(format!("{}{told}", listener(&explain.url, config)))
+}
+
+/// Which listeners a URL leads to, if it is a whole one: those of its port that speak TLS as its scheme says. Routes are the same
+/// for all of them.
+fn listener(url: &str, config: &Config) -> String {
+    let Some(url) = Url::parse(url).ok().filter(Url::has_host) else { return String::new() };
+    let (is_tls, port) = (url.scheme() == "https", url.port_or_known_default());
+    let listens = |(address, tls): &(&str, bool)| {
+        let listened = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        *tls == is_tls && listened.is_some() && listened == port
+    };
+    let fit: Vec<_> = config.listeners().filter(listens).map(|(address, _)| address).collect();
+    match (fit.as_slice(), port) {
+        ([], Some(port)) => format!("listener    none at port {port}; if there is something in front, any\n"),
+        ([], None) => String::new(),
+        (fit, _) => format!("listener    {}\n", fit.join(", ")),
+    }
 }
 
 fn say(text: &str) -> ExitCode {

@@ -141,9 +141,11 @@ fn what_becomes_of_a_request_is_explained() {
     let output = explain(&["GET", "https://eu.example.com/api/users?a"]);
     let told = text(&output.stdout);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
-    for part in ["an upstream", "api", "/users?a", "10.0.0.7:3000"] {
+    for part in ["an upstream", "api", "/users?a", "10.0.0.7:3000", "listener    none at port 443"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    let output = explain(&["GET", "http://eu.example.com:0/api/users"]);
+    assert!(text(&output.stdout).starts_with("listener    127.0.0.1:0\n"), "{}", text(&output.stdout));
     let output = explain(&["GET", "/api/users", "-H", "Host: example.org"]);
     assert!(text(&output.stdout).contains("404"), "{}", text(&output.stdout));
     for wrong in [&["GET", "/a b"][..], &["GET", "/", "-H", "no colon"], &["GE T", "/"]] {
