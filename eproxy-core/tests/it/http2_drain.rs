@@ -88,9 +88,10 @@ fn whoever_does_not_go_is_left_at_the_deadline() {
 fn load(server: &Running, is_secure: bool, is_over: &Arc<AtomicBool>, asked: &Arc<AtomicU64>) -> Helper {
     let address = server.handle().addresses()[usize::from(is_secure)];
     let (is_over, asked) = (is_over.clone(), asked.clone());
+    let connect = move || if is_secure { Http2::secure(address) } else { Http2::to(address) };
+    // It is there before the server ends.
+    let mut client = connect();
     Helper::run(move || {
-        let connect = || if is_secure { Http2::secure(address) } else { Http2::to(address) };
-        let mut client = connect();
         loop {
             // Requests that were begun before the client was told to go are answered.
             while !client.is_closed() {
@@ -143,8 +144,9 @@ fn no_request_over_tls_is_lost_either() {
         let asked = Arc::<AtomicU64>::default();
         let helpers = [(); 2].map(|()| {
             let asked = asked.clone();
+            // Both are there before the server ends.
+            let mut client = TlsClient::new().connect(address);
             Helper::run(move || {
-                let mut client = TlsClient::new().connect(address);
                 loop {
                     let _gone = client.try_send(get("/"));
                     match client.next(false) {
