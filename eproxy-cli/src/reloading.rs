@@ -62,6 +62,8 @@ impl Reloading {
     async fn on_hangups(&self, server: &Handle, hangups: Option<Signals>) {
         let Some(mut hangups) = hangups else { return future::pending().await };
         while hangups.next().await.is_some() {
+            // Whoever has renamed the access log says so in this way, too.
+            server.reopen_logs();
             // What came of it was logged.
             let _logged = self.reload(server).await;
         }

@@ -162,6 +162,29 @@ fn flags_for_what_the_file_says_are_wrong_usage() {
 }
 
 #[test]
+fn a_hangup_has_an_access_log_that_was_renamed_begun_anew() {
+    let folder = Folder::new(&format!("access_log = \"access.log\"\n{LISTENER}{}", saying("hello")));
+    let mut program = Serving::start(&folder);
+    let lines = |name: &str| {
+        // Lines leave after a while.
+        for _ in 0..200 {
+            match std::fs::read_to_string(folder.0.join(name)) {
+                Ok(text) if !text.is_empty() => return text.lines().count(),
+                _ => std::thread::sleep(std::time::Duration::from_millis(50)),
+            }
+        }
+        0
+    };
+    program.says("hello");
+    assert_eq!(lines("access.log"), 1);
+    std::fs::rename(folder.0.join("access.log"), folder.0.join("access.log.1")).unwrap();
+    kill(&program.child, "HUP");
+    program.logged("nothing has changed");
+    program.says("hello");
+    assert_eq!((lines("access.log"), lines("access.log.1")), (1, 1));
+}
+
+#[test]
 fn a_hangup_has_the_file_read_again() {
     let folder = Folder::new(&format!("{LISTENER}{}", saying("${WORD} old")));
     let mut program = Serving::start(&folder);
