@@ -164,7 +164,7 @@ fn flags_for_what_the_file_says_are_wrong_usage() {
 #[test]
 fn a_hangup_has_an_access_log_that_was_renamed_begun_anew() {
     let folder = Folder::new(&format!("access_log = \"access.log\"\n{LISTENER}{}", saying("hello")));
-    let mut program = Serving::start(&folder);
+    let program = Serving::start(&folder);
     let lines = |name: &str| {
         // Lines leave after a while.
         for _ in 0..200 {
