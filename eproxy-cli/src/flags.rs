@@ -145,7 +145,7 @@ pub(crate) struct Explain {
     #[argh(positional)]
     pub(crate) method: String,
 
-    /// the URL, or a path alone: https://example.com/a?b
+    /// the URL; or a path alone, with the host in a field
     #[argh(positional)]
     pub(crate) url: String,
 
