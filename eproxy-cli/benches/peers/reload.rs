@@ -11,20 +11,12 @@ use crate::contender::Contender;
 use crate::options::Options;
 use crate::pages::Expected;
 use crate::probe::Connection;
+use crate::restart::Tally;
 use crate::server::Server;
 use crate::stage::Stage;
 use crate::tools::Tools;
 use crate::tunnel::Tunnel;
 use crate::{Outcome, clock, procfs, report};
-
-/// What the clients saw.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) requests: u64,
-    pub(crate) failed: u64,
-    /// What was wrong with some of those that failed.
-    pub(crate) complaints: Vec<String>,
-}
 
 /// A contender with what became of its requests.
 pub(crate) struct Lane {
@@ -177,21 +169,6 @@ fn ask_once(expected: &Expected, port: u16, kept: &mut Option<Connection>) -> Ou
     }
 }
 
-impl Tally {
-    fn add(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.failed += other.failed;
-        other.complaints.into_iter().for_each(|complaint| self.complain(complaint));
-    }
-
-    /// Keeps what was not said before.
-    fn complain(&mut self, complaint: String) {
-        if self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&complaint) {
-            self.complaints.push(complaint);
-        }
-    }
-}
-
 /// WebSockets that are open all the time.
 const TUNNELS: usize = 16;
 
@@ -204,6 +181,3 @@ const REST: Duration = Duration::from_millis(1);
 
 /// What allocators do by themselves; a leak of a few KiB with each reload is more.
 const MOST_GROWTH: f64 = 0.05;
-
-/// Enough to begin looking for the reason.
-const MOST_COMPLAINTS: usize = 5;

@@ -16,6 +16,7 @@
 //! | `executor.rs`, `among.rs` | tasks, wakers, the run queue; tasks that wait for what others do |
 //! | `listen.rs` | addresses to listen on, a listening socket for each core |
 //! | `listener.rs` | listeners |
+//! | `look.rs` | whether a file is the one that was read |
 //! | `socket.rs` | sockets, and the system calls on them |
 //! | `sealed.rs` | streams that wear a cipher |
 //! | `duct.rs` | streams between two owners on one core, without a socket |
@@ -40,6 +41,7 @@ mod executor;
 mod inbox;
 mod listen;
 mod listener;
+mod look;
 mod network;
 mod outbox;
 mod parking;
@@ -65,6 +67,7 @@ pub(crate) use cores::{Core, Remote};
 pub(crate) use executor::TaskId;
 pub(crate) use listen::{Address, Bound, Given};
 pub(crate) use listener::Listener;
+pub(crate) use look::Look;
 pub(crate) use network::{Network, Welcome};
 pub(crate) use pipe::Pipe;
 pub(crate) use reactor::Wakeup;

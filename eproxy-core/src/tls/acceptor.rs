@@ -9,14 +9,14 @@ use async_std::task::spawn_blocking;
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, UnbufferedServerConnection};
 
-use crate::driver::Cipher;
+use crate::driver::{Cipher, Look};
 use crate::error::{Error, Kind, Result};
 
 use super::cipher::TlsCipher;
 use super::options::{Set, Tls};
 use super::provider::{provider, ticketer};
 use super::session::{Alpn, Session};
-use super::text::{Look, Reader, TextsDigest};
+use super::text::{Reader, TextsDigest};
 use super::words::broken;
 
 /// Tickets that a client of TLS 1.3 is given: it uses each once (RFC 8446 App. C.4), and browsers open two connections at a

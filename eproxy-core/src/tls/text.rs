@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -86,29 +85,5 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     match bytes.len() as u64 > MAX_FILE {
         true => Err(io::Error::other(format!("it is longer than {MAX_FILE} bytes"))),
         false => Ok(bytes),
-    }
-}
-
-/// What tells a file that has changed, or another one under the same name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Look {
-    modified: Option<SystemTime>,
-    length: u64,
-    /// Device and number.
-    inode: (u64, u64),
-}
-
-impl Look {
-    /// How the file looks; none where there is none to look at.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        let inode = {
-            use std::os::unix::fs::MetadataExt;
-            (file.dev(), file.ino())
-        };
-        #[cfg(not(unix))]
-        let inode = (0, 0);
-        Some(Self { modified: file.modified().ok(), length: file.len(), inode })
     }
 }

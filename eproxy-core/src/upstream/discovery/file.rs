@@ -1,16 +1,16 @@
 //! A file of endpoints that is watched.
 
-use std::fs::Metadata;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_std::fs;
 use futures_lite::AsyncReadExt;
 
+use crate::driver::Look;
 use crate::error::{Error, Kind, Result};
 
 use super::lines::parse;
@@ -43,15 +43,6 @@ pub struct EndpointsFile {
 
 /// Bytes that a file of endpoints may have.
 const MAX_FILE: u64 = 4 << 20;
-
-/// What tells a file that has changed, or another one under the same name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Look {
-    modified: Option<SystemTime>,
-    length: u64,
-    /// Device and number.
-    inode: (u64, u64),
-}
 
 /// What was seen last.
 #[derive(Debug, Default)]
@@ -135,25 +126,14 @@ impl Discovery for EndpointsFile {
     }
 }
 
-impl Look {
-    fn of(file: &Metadata) -> Self {
-        #[cfg(unix)]
-        let inode = {
-            use std::os::unix::fs::MetadataExt;
-            (file.dev(), file.ino())
-        };
-        #[cfg(not(unix))]
-        let inode = (0, 0);
-        Self { modified: file.modified().ok(), length: file.len(), inode }
-    }
-}
-
 fn not_text(error: std::str::Utf8Error) -> String {
     format!("it is not UTF-8 from byte {} on", error.valid_up_to())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
