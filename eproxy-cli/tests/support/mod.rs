@@ -196,9 +196,11 @@ pub(crate) fn upstream() -> Upstream {
     Upstream { url, asked, answer }
 }
 
-/// An address on which nobody listens.
+/// An address on which nobody listens: its port is below those that the system gives to whoever asks for any.
 pub(crate) fn dead() -> SocketAddr {
-    listen().1
+    let ports = std::iter::repeat_with(|| fastrand::u16(12_000..32_000));
+    let mut free = ports.take(1000).filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    free.next().and_then(|listener| listener.local_addr().ok()).expect("a port is free")
 }
 
 /// Runs the program to its end: exit code, lines of standard output, lines of standard error.

@@ -1,19 +1,24 @@
 //! What fails on the way to an answer, and how the failure is told.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use eproxy_core::http_types::{Method, Request, Url};
 use eproxy_core::{Client, Side};
 use futures_lite::AsyncReadExt as _;
+use socket2::{Domain, Socket, Type};
 
 use crate::raw::pause;
 use crate::support::{answering, client, ok, send, text, upstream, wait_for};
 
-/// An address on which nobody listens.
+/// The URL of a place where nobody listens, nor will as long as the tests run: the port is taken.
 fn dead() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    format!("http://{}/", listener.local_addr().expect("the socket has an address"))
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    socket.bind(&any.into()).expect("a port is free");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+    std::mem::forget(socket);
+    format!("http://{}/", address.expect("the socket has an address"))
 }
 
 #[test]
@@ -34,8 +39,8 @@ fn a_connection_that_is_refused_is_502_and_may_be_tried_again() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_connection_that_is_not_accepted_in_time_is_504_and_may_be_tried_again() {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(0).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     // Connections that wait to be accepted, until no more fit: from then on the system is silent.

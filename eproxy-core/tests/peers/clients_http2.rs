@@ -177,7 +177,11 @@ fn h2load_gets_an_answer_to_every_request() {
         let mut command = site.command(&h2load);
         command.args(["--requests", "600", "--clients", "3", "--max-concurrent-streams", "20"]);
         let said = run(command.arg(site.url("/hello")));
-        assert!(said.contains("600 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}");
+        assert!(
+            said.contains("600 succeeded, 0 failed, 0 errored, 0 timeout"),
+            "{said}{:?}",
+            site.server.stats()
+        );
     }
 }
 

@@ -116,7 +116,8 @@ impl Http2 {
 
     pub(crate) fn post(&self, target: &str, body: impl Into<Vec<u8>>) -> Answer {
         let mut exchange = self.open("POST", target);
-        exchange.send_end(body.into());
+        // An answer that does not wait for the body may have ended the stream: it is the answer that counts.
+        let _ = exchange.try_send(body.into(), true);
         exchange.whole()
     }
 
