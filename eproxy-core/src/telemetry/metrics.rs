@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::accept::prefers_openmetrics;
 use super::counter::{Counters, Stats};
 use super::histogram::Latencies;
 use super::openmetrics;
@@ -229,8 +230,8 @@ impl Metrics {
         openmetrics::plain(&self.openmetrics())
     }
 
-    /// Everything as text in the format that an `Accept` field asks for, with its media type: OpenMetrics where it is named,
-    /// and the older format where it is not.
+    /// Everything as text in the format that an `Accept` field asks for (RFC 9110 §12.5.1), with its media type: OpenMetrics
+    /// where it is named with at least the weight of the older format, and that otherwise.
     ///
     /// ```
     /// # fn f(metrics: eproxy_core::Metrics, req: eproxy_core::Request, res: eproxy_core::Response) {
@@ -240,9 +241,7 @@ impl Metrics {
     /// ```
     #[must_use]
     pub fn negotiate(&self, accept: Option<&str>) -> (&'static str, String) {
-        match accept
-            .is_some_and(|accept| accept.to_ascii_lowercase().contains("application/openmetrics-text"))
-        {
+        match accept.is_some_and(prefers_openmetrics) {
             true => (OPENMETRICS, self.openmetrics()),
             false => (PROMETHEUS, self.prometheus()),
         }

@@ -10,6 +10,7 @@
 //! | `counter.rs` | [`Counters`] of one core, and [`Stats`], their sum |
 //! | `tally.rs`, `histogram.rs` | [`RouteTally`]: what one core counts of one route; how long things took |
 //! | `metrics.rs`, `openmetrics.rs` | [`Metrics`]: all cores together; as text for those who collect it |
+//! | `accept.rs` | which text that is, by what they accept |
 //! | `process.rs` | what the system says of this process |
 //! | `watch.rs`, `story.rs` | [`Watch`]: what a core tells of exchanges; [`Story`]: what it keeps of one for that |
 //! | `access_log.rs`, `access_line.rs` | [`AccessLog`]: what the access log is told to be; a line of it |
@@ -21,6 +22,7 @@
 //! | `journal.rs` | [`Journal`]: log lines on their way off the cores |
 //! | `recent.rs` | [`Failure`]: the last of them, kept for whoever looks at a server |
 
+mod accept;
 mod access_line;
 mod access_log;
 mod account;

@@ -248,7 +248,8 @@ fn the_older_format_is_given_to_those_who_do_not_ask_for_the_newer() {
     let metrics = lab.metrics();
     let (mime, text) = metrics.negotiate(Some("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"));
     assert!(mime.starts_with("application/openmetrics-text") && text.ends_with("# EOF\n"));
-    for accept in [None, Some("*/*"), Some("text/plain;version=0.0.4")] {
+    let refused = Some("application/openmetrics-text;q=0, text/plain");
+    for accept in [None, Some("*/*"), Some("text/plain;version=0.0.4"), refused] {
         let (mime, text) = metrics.negotiate(accept);
         assert!(mime.starts_with("text/plain; version=0.0.4"), "{mime}");
         assert!(text.contains("# TYPE eproxy_requests_total counter\neproxy_requests_total{"), "{text}");
