@@ -91,7 +91,7 @@ pub(super) fn encode(
         out.extend_from_slice(relay.site.date.at(relay.site.core.unix_seconds()).as_bytes());
     }
     if let Some(story) = story {
-        story.encode_id(out);
+        story.encode_id(out, |name| rules.headers.decide(name));
     }
     if let Some(cookie) = answering.cookie {
         encode_field(out, b"Set-Cookie", cookie.as_bytes());

@@ -109,7 +109,7 @@ pub(super) fn encode(
         encode_field(out, b"Proxy-Authorization", credentials);
     }
     if let Some(story) = story {
-        story.encode_for_upstream(out);
+        story.encode_for_upstream(out, |name| rules.headers.decide(name));
     }
     encode_max_forwards(out, &lines);
     match rules.telling {

@@ -3,7 +3,7 @@
 use crate::driver::Peer;
 use crate::message::Known;
 
-use super::access_log::{Format, LogRules};
+use super::access_log::{Format, LogRules, Shown, Telling};
 use super::redact::{HIDDEN, redact};
 use super::story::Story;
 use super::text::{
@@ -100,15 +100,34 @@ fn write_json_upstream(out: &mut Vec<u8>, story: &Story) {
 fn write_json_headers(out: &mut Vec<u8>, rules: &LogRules, story: &Story) {
     let mut before: &[u8] = b",\"headers\":{";
     for shown in &rules.headers {
-        let Some(value) = story.field(&shown.name) else { continue };
+        if story.field(&shown.name).is_none() {
+            continue;
+        }
         out.extend_from_slice(before);
         push_json(out, shown.name.as_bytes());
-        out.push(b':');
-        push_json(out, if shown.is_hidden { HIDDEN } else { value });
+        out.extend_from_slice(b":\"");
+        tell(shown, rules, story, |part| push_json_inside(out, part));
+        out.push(b'"');
         before = b",";
     }
     if before == b"," {
         out.push(b'}');
+    }
+}
+
+/// Gives what is told of a field's values to `put`.
+fn tell(shown: &Shown, rules: &LogRules, story: &Story, mut put: impl FnMut(&[u8])) {
+    if shown.telling == Telling::Nothing {
+        return put(HIDDEN);
+    }
+    for (number, value) in story.values(&shown.name).enumerate() {
+        if number > 0 {
+            put(b", ");
+        }
+        match shown.telling {
+            Telling::WithoutSecrets => redact(value, &rules.keys, &mut put),
+            Telling::All | Telling::Nothing => put(value),
+        }
     }
 }
 
@@ -173,10 +192,12 @@ fn write_pretty(out: &mut Vec<u8>, wall: &mut WallTime, rules: &LogRules, story:
         push_hex(out, &trace.trace);
     }
     for shown in &rules.headers {
-        let Some(value) = story.field(&shown.name) else { continue };
+        if story.field(&shown.name).is_none() {
+            continue;
+        }
         out.extend_from_slice(b", ");
         out.extend_from_slice(shown.name.as_bytes());
         out.extend_from_slice(b": ");
-        push_readable(out, if shown.is_hidden { HIDDEN } else { value });
+        tell(shown, rules, story, |part| push_readable(out, part));
     }
 }

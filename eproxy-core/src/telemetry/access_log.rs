@@ -54,7 +54,16 @@ pub(super) enum Format {
 pub(super) struct Shown {
     /// In lower case.
     pub(super) name: String,
-    pub(super) is_hidden: bool,
+    pub(super) telling: Telling,
+}
+
+/// How much of a field's value is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    All,
+    /// It is a URL: what is secret in it is not told.
+    WithoutSecrets,
+    Nothing,
 }
 
 impl AccessLog {
@@ -102,17 +111,22 @@ impl AccessLog {
         self
     }
 
-    /// Tells a field of requests as well, by its name; what is a credential is told as `***`. What is no name of a field is
-    /// told when the server starts.
+    /// Tells a field of requests as well, by its name; what is a credential is told as `***`. Values of one that comes several
+    /// times are told in their order with commas between them (RFC 9110 §5.3). What is no name of a field is told when the
+    /// server starts.
     pub fn header(self, name: impl Into<String>) -> Self {
         let name = name.into().to_ascii_lowercase();
-        let is_hidden = is_secret_field(&name);
-        self.show(Shown { name, is_hidden })
+        let telling = match &*name {
+            "referer" => Telling::WithoutSecrets,
+            name if is_secret_field(name) => Telling::Nothing,
+            _ => Telling::All,
+        };
+        self.show(Shown { name, telling })
     }
 
     /// As [`header`](Self::header), and tells credentials, too.
     pub fn header_in_clear(self, name: impl Into<String>) -> Self {
-        self.show(Shown { name: name.into().to_ascii_lowercase(), is_hidden: false })
+        self.show(Shown { name: name.into().to_ascii_lowercase(), telling: Telling::All })
     }
 
     fn show(mut self, shown: Shown) -> Self {
@@ -167,7 +181,7 @@ mod tests {
             assert!(log.build().is_err(), "{log:?}");
         }
         let rules = AccessLog::to_log().header("COOKIE").header_in_clear("authorization").build().unwrap();
-        let shown: Vec<_> = rules.headers.iter().map(|it| (it.name.as_str(), it.is_hidden)).collect();
-        assert_eq!(shown, [("cookie", true), ("authorization", false)]);
+        let shown: Vec<_> = rules.headers.iter().map(|it| (it.name.as_str(), it.telling)).collect();
+        assert_eq!(shown, [("cookie", Telling::Nothing), ("authorization", Telling::All)]);
     }
 }

@@ -69,14 +69,13 @@ fn separator_at_end<'a>(query: &[u8], separator: &'a [u8]) -> &'a [u8] {
 
 /// Hides who somebody says to be in front of a host (RFC 9110 §4.2.4).
 fn put_path(path: &[u8], put: &mut impl FnMut(&[u8])) {
-    // A target that is a path has nothing in front of it.
-    let scheme = match path.first() {
-        Some(b'/') | None => None,
-        Some(_) => path.windows(3).position(|window| window == b"://"),
-    };
-    let start = scheme.map_or(0, |at| at + 3);
+    // A path has no host; what has no scheme is a host and a port, as in a CONNECT.
+    if path.first() == Some(&b'/') {
+        return put(path);
+    }
+    let start = path.windows(3).position(|window| window == b"://").map_or(0, |at| at + 3);
     let end = path[start..].iter().position(|byte| *byte == b'/').map_or(path.len(), |at| start + at);
-    match path[start..end].iter().rposition(|byte| *byte == b'@').filter(|_| scheme.is_some()) {
+    match path[start..end].iter().rposition(|byte| *byte == b'@') {
         Some(at) => {
             put(&path[..start]);
             put(HIDDEN);
@@ -134,6 +133,7 @@ mod tests {
             ("/a?TOKEN=abc&%74oken=def&Api%5Fkey=", "/a?TOKEN=***&%74oken=***&Api%5Fkey=***"),
             ("/a?token=a?token=b;password=c=d", "/a?token=***;password=***"),
             ("http://ada:secret@host/p?auth=1", "http://***@host/p?auth=***"),
+            ("ada:secret@host:443", "***@host:443"),
         ] {
             assert_eq!(redacted(target), said);
         }

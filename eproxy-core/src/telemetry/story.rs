@@ -103,11 +103,12 @@ impl Story {
 
     /// The value of the first field of a name.
     pub(super) fn field(&self, name: &str) -> Option<&[u8]> {
-        let is_it = |field: &&Field| {
-            let known = field.name.of(&self.head);
-            known.len() == name.len() && known.eq_ignore_ascii_case(name.as_bytes())
-        };
-        self.fields.iter().find(is_it).map(|field| field.value.of(&self.head))
+        self.values(name).next()
+    }
+
+    /// The values of all fields of a name, in their order.
+    pub(super) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        values(&self.head, &self.fields, name)
     }
 
     /// What the client speaks.
@@ -129,10 +130,10 @@ impl Story {
         }
     }
 
-    /// Appends what an upstream is told in fields.
-    pub(crate) fn encode_for_upstream(&self, out: &mut Vec<u8>) {
-        self.encode_id(out);
-        if let Some(trace) = &self.trace {
+    /// Appends what an upstream is told in fields, but for those that `is_decided` says somebody else has a word on.
+    pub(crate) fn encode_for_upstream(&self, out: &mut Vec<u8>, is_decided: impl Fn(&[u8]) -> bool) {
+        self.encode_id(out, &is_decided);
+        if let Some(trace) = self.trace.as_ref().filter(|_| !is_decided(b"traceparent")) {
             out.extend_from_slice(b"traceparent: ");
             trace.push_parent(out, &self.attempt_span);
             out.extend_from_slice(b"\r\n");
@@ -144,9 +145,11 @@ impl Story {
         self.rules.ids.as_ref().is_some_and(|ids| ids.is_field(name))
     }
 
-    /// Appends the field that tells the identifier, if there is one.
-    pub(crate) fn encode_id(&self, out: &mut Vec<u8>) {
-        if let Some(ids) = self.rules.ids.as_ref().filter(|_| !self.id.is_empty()) {
+    /// Appends the field that tells the identifier, if there is one, unless `is_decided` says that somebody else has a word
+    /// on it.
+    pub(crate) fn encode_id(&self, out: &mut Vec<u8>, is_decided: impl Fn(&[u8]) -> bool) {
+        let ids = self.rules.ids.as_ref().filter(|_| !self.id.is_empty());
+        if let Some(ids) = ids.filter(|ids| !is_decided(ids.name.as_bytes())) {
             out.extend_from_slice(&ids.line);
             out.extend_from_slice(&self.id);
             out.extend_from_slice(b"\r\n");
@@ -158,7 +161,7 @@ impl Story {
         let is_there = |name: &str| headers.get(name).is_some();
         if self.rules.ids.as_ref().is_some_and(|ids| !is_there(&ids.name)) && head.ends_with(b"\r\n\r\n") {
             head.truncate(head.len() - 2);
-            self.encode_id(head);
+            self.encode_id(head, |_| false);
             head.extend_from_slice(b"\r\n");
         }
     }
@@ -209,4 +212,10 @@ impl Story {
             (span.ended, span.end) = (Some(after), Some(end));
         }
     }
+}
+
+/// The values of the fields of a name, in their order.
+pub(super) fn values<'a>(head: &'a [u8], fields: &'a [Field], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let is_it = move |field: &&Field| field.name.of(head).eq_ignore_ascii_case(name.as_bytes());
+    fields.iter().filter(is_it).map(|field| field.value.of(head))
 }

@@ -13,7 +13,7 @@ use super::dice::Dice;
 use super::log_buffer::{LogBuffer, LogQueue};
 use super::request_id::{self, IdRules};
 use super::span::{self, SpanQueue};
-use super::story::{Rules, Story};
+use super::story::{Rules, Story, values};
 use super::trace::{Parent, Trace, TraceRules, is_state};
 
 /// What is to be told of exchanges; the same for all cores.
@@ -154,13 +154,7 @@ fn identify(story: &mut Story, all: &Rules, came: &Came<'_>) {
 
 /// Which trace a request belongs to.
 fn trace(rules: &TraceRules, dice: &Dice, came: &Came<'_>) -> Trace {
-    let values = |name: &'static str| {
-        let is_it = move |field: &&Field| {
-            let known = field.name.of(came.head);
-            known.len() == name.len() && known.eq_ignore_ascii_case(name.as_bytes())
-        };
-        came.fields.iter().filter(is_it).map(|field| field.value.of(came.head))
-    };
+    let values = |name| values(came.head, came.fields, name);
     let mut parents = values("traceparent");
     let parent = match (parents.next(), parents.next()) {
         (Some(value), None) if came.is_trusted || !rules.trusted_only => Parent::parse(value),

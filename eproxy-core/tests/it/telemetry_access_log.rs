@@ -167,6 +167,51 @@ fn secrets_are_not_told() {
 }
 
 #[test]
+fn a_referer_among_the_fields_hides_its_secrets_unless_it_is_asked_for_in_clear() {
+    let log = |shape: fn(AccessLog) -> AccessLog| {
+        let (lab, logged) = (Lab::new(), Logged::new());
+        let log = shape(logged.log());
+        lab.serve(Server::builder().access_log(log).get("/", |_: Request, res: Response| res.send("")));
+        lab.ask("GET / HTTP/1.1\r\nHost: x\r\nReferer: http://ada:s3cret@r.test/?token=s3cret\r\n\r\n");
+        passes(&lab);
+        crate::support::eventually("the line is there", || {
+            std::fs::read(logged.path()).is_ok_and(|text| text.ends_with(b"\n"))
+        });
+        std::fs::read_to_string(logged.path()).unwrap()
+    };
+    let hidden = "http://***@r.test/?token=***";
+    let json = log(|log| log.header("Referer"));
+    assert!(json.contains(&format!("\"headers\":{{\"referer\":\"{hidden}\"}}")), "{json}");
+    let pretty = log(|log| log.pretty().header("Referer"));
+    assert!(pretty.contains(&format!("referer: {hidden}")), "{pretty}");
+    assert!(log(|log| log.header_in_clear("Referer")).contains("s3cret"));
+}
+
+#[test]
+fn a_field_that_comes_several_times_is_told_whole() {
+    let (lab, logged) = (Lab::new(), Logged::new());
+    let log = logged.log().header("X-Forwarded-For").header("Cookie");
+    lab.serve(Server::builder().access_log(log).get("/", |_: Request, res: Response| res.send("")));
+    lab.ask(
+        "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\nCookie: a=1\r\nx-forwarded-for: \
+         \"b\"\r\nCookie: b=2\r\n\r\n",
+    );
+    passes(&lab);
+    let line = logged.line();
+    assert_eq!(line["headers"], json!({"x-forwarded-for": "192.0.2.7, \"b\"", "cookie": "***"}));
+}
+
+#[test]
+fn who_somebody_says_to_be_in_front_of_a_host_is_not_told_of_a_tunnel() {
+    let (lab, logged) = (Lab::new(), Logged::new());
+    lab.serve(Server::builder().access_log(logged.log()).forward(Forward::new()));
+    let reply = lab.ask("CONNECT ada:s3cret@b.test:443 HTTP/1.1\r\nHost: b.test:443\r\n\r\n");
+    assert_eq!(reply.status(), 400);
+    passes(&lab);
+    assert_eq!(logged.line()["target"], "***@b.test:443");
+}
+
+#[test]
 fn whatever_clients_send_is_one_line_of_json() {
     let (lab, logged) = (Lab::new(), Logged::new());
     lab.serve(
@@ -203,9 +248,13 @@ fn a_sample_has_its_part_of_the_lines_and_all_that_failed() {
     }
     lab.advance(seconds(1));
     drop(lab);
-    let text = std::fs::read_to_string(logged.path()).unwrap();
+    let read = || std::fs::read_to_string(logged.path()).unwrap();
+    // Those were the last; lines are written by a thread of their own.
+    crate::support::eventually("all that failed is told", || {
+        read().matches("\"status\":503").count() == 30 && read().ends_with('\n')
+    });
+    let text = read();
     let of = |status: &str| text.matches(status).count();
-    assert_eq!(of("\"status\":503"), 30);
     assert!((100..300).contains(&of("\"status\":200")), "{}", of("\"status\":200"));
 }
 

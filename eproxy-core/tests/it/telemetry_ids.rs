@@ -1,7 +1,7 @@
 //! What requests are known by: upstreams, clients, handlers and hooks are told the same.
 
 use eproxy_core::testing::{Lab, Reply, Script, Upstream};
-use eproxy_core::{Builder, Proxy, ProxyRequest, Request, RequestIds, Response, Result, Server};
+use eproxy_core::{Builder, Proxy, ProxyRequest, Request, RequestIds, Response, Result, Server, Traces};
 
 use crate::support::http2::Http2;
 use crate::support::{get, start};
@@ -127,6 +127,26 @@ fn hooks_see_it() {
     let seen = upstream.last_request();
     assert_eq!(seen.header("x-seen"), Some(id(&reply).as_str()));
     assert_eq!(seen.headers().get_all("x-request-id").count(), 1);
+}
+
+#[test]
+fn a_rule_for_the_field_has_the_last_word() {
+    let rules = || {
+        app()
+            .request_header("X-Request-Id", "the rule's")
+            .remove_response_header("x-request-id")
+            .remove_request_header("traceparent")
+    };
+    let builder =
+        || Server::builder().request_ids(RequestIds::new()).traces(Traces::to("http://127.0.0.1:9"));
+    let hook = |req: &mut ProxyRequest| -> Result<()> { req.headers_mut().insert("X-Hooked", "1") };
+    for proxy in [rules(), rules().on_request(hook)] {
+        let (lab, upstream) = lab(builder(), proxy);
+        let reply = lab.get("/app/x");
+        let seen = upstream.last_request();
+        assert_eq!(seen.headers().get_all("x-request-id").collect::<Vec<_>>(), [b"the rule's"]);
+        assert_eq!((seen.header("traceparent"), reply.header("x-request-id")), (None, None));
+    }
 }
 
 #[test]
