@@ -23,7 +23,6 @@ pub(super) fn describe(tree: &Table) -> String {
 const ALWAYS: [&str; 2] = ["limits", "timeouts"];
 
 fn table(table: &Table, section: &Section) -> Map<String, Json> {
-    // Keys that look like those of secrets are hidden by the table itself.
     let mut shown = match table.to_json(View::Shown) {
         Json::Object(shown) => shown,
         _ => Map::new(),

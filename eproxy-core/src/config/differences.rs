@@ -96,7 +96,7 @@ fn values(what: &str, old: Option<&Node>, new: Option<&Node>, lines: &mut Vec<St
         // A secret, or a variable of the environment.
         true => format!("{what}: changed"),
         // These are made at the start.
-        false if what == "workers" || what.starts_with("admin.") => {
+        false if matches!(what, "workers" | "log.format") || what.starts_with("admin.") => {
             format!("{what}: {old} is {new} from the next start on")
         }
         false => format!("{what}: {old} is now {new}"),

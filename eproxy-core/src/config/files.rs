@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::driver::Look;
 
-use super::glob;
+use super::glob::Pattern;
 
 /// The files that a configuration was read from, as they looked then.
 ///
@@ -21,7 +21,7 @@ use super::glob;
 pub struct Files {
     files: Vec<(PathBuf, Option<Look>)>,
     /// Patterns, with what has fitted them.
-    patterns: Vec<(PathBuf, Vec<PathBuf>)>,
+    patterns: Vec<(Pattern, Vec<PathBuf>)>,
 }
 
 impl Files {
@@ -34,7 +34,7 @@ impl Files {
     #[must_use]
     pub fn look(&self) -> Self {
         let files = self.files.iter().map(|(path, _)| (path.clone(), Look::at(path)));
-        let patterns = self.patterns.iter().map(|(pattern, _)| (pattern.clone(), glob::expand(pattern)));
+        let patterns = self.patterns.iter().map(|(pattern, _)| (pattern.clone(), pattern.expand()));
         Self { files: files.collect(), patterns: patterns.collect() }
     }
 
@@ -45,7 +45,7 @@ impl Files {
         }
     }
 
-    pub(super) fn add_pattern(&mut self, pattern: &Path, found: &[PathBuf]) {
-        self.patterns.push((pattern.to_owned(), found.to_owned()));
+    pub(super) fn add_pattern(&mut self, pattern: Pattern, found: &[PathBuf]) {
+        self.patterns.push((pattern, found.to_owned()));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::files::Files;
-use super::glob;
+use super::glob::Pattern;
 use super::keys::{ROOT, Shape};
 use super::problem::{Notes, reason};
 use super::reader::Reader;
@@ -80,12 +80,12 @@ impl Gatherer<'_> {
             return;
         }
         let folder = self.out.sources[number].folder().to_owned();
-        let mut read = Vec::new();
-        let mut reader = Reader::new(number, &folder, self.variable, &mut self.out.notes, &mut read);
-        let mut tree = reader.table(&table, &ROOT);
-        read.iter().for_each(|path| self.out.files.add(path));
+        let Gathered { notes, files, .. } = &mut self.out;
+        let mut tree = Reader::new(number, &folder, self.variable, notes, files).table(&table, &ROOT);
         let included = tree.entries.iter().position(|entry| entry.key == "include");
         let included = included.map(|at| tree.entries.remove(at));
+        let is_wrong = |entry: &Entry| self.out.notes.are_within(entry.node.at);
+        self.out.has_gaps |= tree.wrong.contains(&"include") || included.as_ref().is_some_and(is_wrong);
         self.merge(tree);
         let identity = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         self.open.push(identity.clone());
@@ -132,13 +132,14 @@ impl Gatherer<'_> {
     }
 
     fn include(&mut self, at: Span, folder: &Path, text: &str) {
-        let path = folder.join(text);
-        if glob::is_pattern(text) {
-            let found = glob::expand(&path);
-            self.out.files.add_pattern(&path, &found);
-            return found.iter().for_each(|path| self.one(at, path));
+        match Pattern::new(folder, text) {
+            Some(pattern) => {
+                let found = pattern.expand();
+                self.out.files.add_pattern(pattern, &found);
+                found.iter().for_each(|path| self.one(at, path));
+            }
+            None => self.one(at, &folder.join(text)),
         }
-        self.one(at, &path);
     }
 
     fn one(&mut self, at: Span, path: &Path) {
@@ -164,10 +165,7 @@ impl Gatherer<'_> {
 
     /// Adds what stands in a file to what stood in those before.
     fn merge(&mut self, tree: Table) {
-        if self.out.tree.entries.is_empty() {
-            self.out.tree = tree;
-            return;
-        }
+        self.out.tree.wrong.extend(tree.wrong);
         for entry in tree.entries {
             let shape = ROOT.key(&entry.key).map(|key| &key.shape);
             let known = self.out.tree.entries.iter_mut().find(|known| known.key == entry.key);

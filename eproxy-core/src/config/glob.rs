@@ -3,25 +3,39 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Whether a path is a pattern.
-pub(super) fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '['])
+/// A pattern, and the folder that it begins at, whose own name is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    folder: PathBuf,
+    text: String,
 }
 
-/// The files that fit a pattern, in the order of their names; what can't be read fits nothing.
-pub(super) fn expand(pattern: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for part in pattern.components() {
-        found = match part {
-            Component::Normal(name) if is_pattern(&name.to_string_lossy()) => {
-                let name = name.to_string_lossy();
-                found.iter().flat_map(|folder| entries(folder, &name)).collect()
-            }
-            part => found.into_iter().map(|folder| folder.join(part)).collect(),
-        };
+impl Pattern {
+    /// None where a path is no pattern.
+    pub(super) fn new(folder: &Path, text: &str) -> Option<Self> {
+        is_pattern(text).then(|| Self { folder: folder.to_owned(), text: text.to_owned() })
     }
-    found.retain(|path| path.is_file());
-    found
+
+    /// The files that fit it, in the order of their names; what can't be read fits nothing.
+    pub(super) fn expand(&self) -> Vec<PathBuf> {
+        let mut found = vec![self.folder.clone()];
+        for part in Path::new(&self.text).components() {
+            found = match part {
+                Component::Normal(name) if is_pattern(&name.to_string_lossy()) => {
+                    let name = name.to_string_lossy();
+                    found.iter().flat_map(|folder| entries(folder, &name)).collect()
+                }
+                // A path that begins at the root takes the place of the folder.
+                part => found.into_iter().map(|folder| folder.join(part)).collect(),
+            };
+        }
+        found.retain(|path| path.is_file());
+        found
+    }
+}
+
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
 }
 
 fn entries(folder: &Path, pattern: &str) -> Vec<PathBuf> {

@@ -72,7 +72,7 @@ impl fmt::Display for Problem {
             writeln!(f, "{file}: {message}")?;
         } else {
             writeln!(f, "{file}:{line}:{column}: {message}")?;
-            writeln!(f, "{line:>5} | {}", excerpt.trim_end())?;
+            writeln!(f, "{line:>5} | {}", excerpt)?;
             // Tabs stay tabs, so that the marks stand below what they mark.
             let indent: String =
                 excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
@@ -137,6 +137,15 @@ impl std::error::Error for Problems {}
 pub(super) struct Notes {
     wrong: Vec<Note>,
     odd: Vec<Note>,
+    hidden: Vec<Hidden>,
+}
+
+/// What a variable of the environment says, which may be a secret, and where that was put in.
+#[derive(Debug)]
+struct Hidden {
+    at: Span,
+    name: String,
+    value: String,
 }
 
 /// A problem, before it is known how its place is written.
@@ -164,11 +173,16 @@ impl Notes {
         self.odd.push_mut_note(at, message.into())
     }
 
+    /// Has messages about a place call a variable of the environment by its name.
+    pub(super) fn hide(&mut self, at: Span, name: String, value: String) {
+        if !value.is_empty() {
+            self.hidden.push(Hidden { at, name, value });
+        }
+    }
+
     /// Whether something is wrong within a place.
     pub(super) fn are_within(&self, place: Span) -> bool {
-        let is_within =
-            |at: Span| at.source == place.source && place.start <= at.start && at.end <= place.end;
-        self.wrong.iter().any(|note| is_within(note.at))
+        self.wrong.iter().any(|note| note.at.is_within(place))
     }
 
     /// How much is wrong so far.
@@ -178,7 +192,7 @@ impl Notes {
 
     /// What is wrong, and what is odd, in the order of the files.
     pub(super) fn finish(self, sources: &[Source]) -> (Vec<Problem>, Vec<Problem>) {
-        (finish(self.wrong, sources), finish(self.odd, sources))
+        (finish(self.wrong, &self.hidden, sources), finish(self.odd, &self.hidden, sources))
     }
 }
 
@@ -193,16 +207,30 @@ impl PushNote for Vec<Note> {
     }
 }
 
-fn finish(mut notes: Vec<Note>, sources: &[Source]) -> Vec<Problem> {
+fn finish(mut notes: Vec<Note>, hidden: &[Hidden], sources: &[Source]) -> Vec<Problem> {
     notes.sort_by_key(|note| (note.at.source, note.at.start));
-    let mut problems: Vec<_> = notes.into_iter().map(|note| note.at(sources)).collect();
+    let mut problems: Vec<_> = notes.into_iter().map(|note| note.without(hidden).at(sources)).collect();
     problems.dedup();
     problems
 }
 
 impl Note {
+    /// Without the values of variables that stand in what it is about.
+    fn without(mut self, hidden: &[Hidden]) -> Self {
+        for Hidden { at, name, value } in hidden {
+            if at.is_within(self.at) || self.at.is_within(*at) {
+                let shown = format!("${{{name}}}");
+                // Texts are quoted in messages.
+                self.message = self.message.replace(&value.escape_debug().to_string(), &shown);
+                self.message = self.message.replace(value, &shown);
+            }
+        }
+        self
+    }
+
     fn at(self, sources: &[Source]) -> Problem {
         let Self { at, message, hint } = self;
+        let message: String = message.chars().map(visible).collect();
         let Some(source) = sources.get(at.source) else {
             return Problem {
                 file: String::new(),
@@ -216,7 +244,8 @@ impl Note {
         };
         let (line, begin, end) = source.line(at.start);
         let meant = &source.text[at.start.min(end)..at.end.clamp(at.start.min(end), end)];
-        let excerpt = source.text[begin..end].chars().map(visible).collect();
+        // Lines of some systems end with a carriage return.
+        let excerpt = source.text[begin..end].trim_end().chars().map(visible).collect();
         let width = meant.trim_end().chars().count();
         // All of a file is meant where it could not be read, or where something is missing in it.
         let (line, column) =
@@ -230,11 +259,12 @@ pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".into(),
         io::ErrorKind::PermissionDenied => "the file may not be read".into(),
+        io::ErrorKind::IsADirectory => "it is a folder".into(),
         _ => error.to_string(),
     }
 }
 
-/// What is shown of a character: no terminal should obey a file.
+/// What is shown of a character: no terminal should obey a file, and no log should have a line more by it.
 fn visible(c: char) -> char {
     if c.is_control() && c != '\t' { '\u{fffd}' } else { c }
 }

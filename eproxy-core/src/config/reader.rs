@@ -1,5 +1,6 @@
 //! From TOML to a [tree](super::tree), by the tables of keys. Whatever is wrong is noted, and the rest is read all the same.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
@@ -7,7 +8,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::keys::{Section, Shape};
+use super::files::Files;
+use super::keys::{ROOT, Section, Shape, one_of};
 use super::problem::Notes;
 use super::source::Span;
 use super::suggest::nearest;
@@ -23,7 +25,7 @@ pub(super) struct Reader<'r> {
     pub(super) variable: &'r dyn Fn(&str) -> Option<String>,
     pub(super) notes: &'r mut Notes,
     /// Files whose content is a part of the configuration.
-    pub(super) read: &'r mut Vec<std::path::PathBuf>,
+    pub(super) files: &'r mut Files,
     /// The keys that lead to where it is.
     way: Way,
 }
@@ -69,9 +71,9 @@ impl<'r> Reader<'r> {
         folder: &'r Path,
         variable: &'r dyn Fn(&str) -> Option<String>,
         notes: &'r mut Notes,
-        read: &'r mut Vec<std::path::PathBuf>,
+        files: &'r mut Files,
     ) -> Self {
-        Self { source, folder, variable, notes, read, way: Way::default() }
+        Self { source, folder, variable, notes, files, way: Way::default() }
     }
 
     /// Reads a table.
@@ -105,6 +107,10 @@ impl<'r> Reader<'r> {
         let note = self.notes.wrong(at, format!("unknown key `{name}`{}", self.way));
         match ours {
             Some(key) => note.hint(format!("did you mean `{}`?", key.name)),
+            // What stands behind a heading belongs to that.
+            None if ROOT.key(name).is_some() => {
+                note.hint(format!("`{name}` belongs to the top of the file, before its first heading"));
+            }
             None => {
                 let known: Vec<_> = section.keys.iter().map(|key| format!("`{}`", key.name)).collect();
                 note.hint(format!("there are {}", known.join(", ")));
@@ -116,7 +122,7 @@ impl<'r> Reader<'r> {
     fn missing(&mut self, at: Span, table: &DeTable<'_>, section: &Section) {
         for key in section.keys.iter().filter(|key| key.is_required() && !table.contains_key(key.name)) {
             let note = self.notes.wrong(at, format!("`{}` is missing{}", key.name, self.way));
-            note.hint(first_sentence(key.doc));
+            note.hint(key.first_sentence());
         }
         for keys in section.one_of {
             let there: Vec<_> =
@@ -170,12 +176,16 @@ impl<'r> Reader<'r> {
             }
             (Shape::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
             (Shape::Integer(..), DeValue::Integer(number)) => self.integer(what, at, number, shape)?,
-            (Shape::Number(..), DeValue::Integer(number)) => self.number(what, at, number.as_str(), shape)?,
+            (Shape::Number(..), DeValue::Integer(number)) => {
+                let text =
+                    values::whole(number).map_or_else(|| number.to_string(), |number| number.to_string());
+                self.number(what, at, &text, shape)?
+            }
             (Shape::Number(..), DeValue::Float(number)) => self.number(what, at, number.as_str(), shape)?,
             (Shape::Size | Shape::Limit, DeValue::Integer(number)) => {
-                match number.as_str().replace('_', "").parse() {
-                    Ok(bytes) => Value::Size(bytes),
-                    Err(_) => {
+                match values::whole(number).and_then(|number| number.try_into().ok()) {
+                    Some(bytes) => Value::Size(bytes),
+                    None => {
                         return self.bad(
                             what,
                             at,
@@ -201,6 +211,8 @@ impl<'r> Reader<'r> {
         let mut entries = Vec::with_capacity(table.len());
         for (name, value) in in_order(table) {
             if let Some(node) = self.value(What::Key(name.get_ref()), value, shape) {
+                let is_secret = values::is_secret(name.get_ref()) && !matches!(shape, Shape::Table(_));
+                let node = if is_secret { node.hidden() } else { node };
                 entries.push(Entry::new(name.get_ref().as_ref(), self.span(name.span()), node));
             }
         }
@@ -259,7 +271,11 @@ impl<'r> Reader<'r> {
                     Value::Duration(time)
                 }
                 Ok(_) => {
-                    return self.bad(what, at, &format!("{text:?}, expected {}", between(*least, *most)));
+                    return self.bad(
+                        what,
+                        at,
+                        &format!("{text:?}, expected {}", values::show_range(*least, *most)),
+                    );
                 }
                 Err(wrong) => return self.bad(what, at, &wrong),
             },
@@ -269,7 +285,15 @@ impl<'r> Reader<'r> {
     }
 
     fn substituted(&mut self, at: Span, text: &str) -> Option<String> {
-        match values::substitute(text, self.variable) {
+        let seen = RefCell::new(Vec::new());
+        let variable = |name: &str| {
+            let value = (self.variable)(name)?;
+            seen.borrow_mut().push((name.to_owned(), value.clone()));
+            Some(value)
+        };
+        let substituted = values::substitute(text, &variable);
+        seen.into_inner().into_iter().for_each(|(name, value)| self.notes.hide(at, name, value));
+        match substituted {
             Ok(text) => Some(text),
             Err(wrong) => {
                 let has_default = text.contains(":-");
@@ -285,7 +309,7 @@ impl<'r> Reader<'r> {
 
     /// A number that tells the content of a file; what is wrong with it is for whoever uses it to say.
     fn content(&mut self, path: &Path) -> u64 {
-        self.read.push(path.to_owned());
+        self.files.add(path);
         let mut hasher = DefaultHasher::new();
         std::fs::read(path).ok().hash(&mut hasher);
         hasher.finish()
@@ -293,8 +317,8 @@ impl<'r> Reader<'r> {
 
     fn integer(&mut self, what: What<'_>, at: Span, number: &DeInteger<'_>, shape: &Shape) -> Option<Value> {
         let Shape::Integer(least, most) = shape else { return None };
-        match i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()) {
-            Ok(value) if (*least..=*most).contains(&value) => Some(Value::Integer(value)),
+        match values::whole(number).and_then(|number| number.try_into().ok()) {
+            Some(value) if (*least..=*most).contains(&value) => Some(Value::Integer(value)),
             _ => {
                 self.notes.wrong(at, format!("{what} is {number}, expected {least} to {most}"));
                 None
@@ -323,6 +347,9 @@ impl<'r> Reader<'r> {
         let note = self.notes.wrong(at, message);
         if let (Shape::Duration(..), DeValue::Integer(number)) = (shape, found) {
             note.hint(format!("did you mean \"{number}s\"?"));
+        }
+        if let (What::Key(key), Shape::List(Shape::Table(_)), DeValue::Table(_)) = (what, shape, found) {
+            note.hint(format!("a list of tables has two brackets: [[{key}]]"));
         }
         None
     }
@@ -368,26 +395,4 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// `` `a`, `b` or `c` ``.
-pub(super) fn one_of(names: &[&str], conjunction: &str) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} {conjunction} {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-fn between(least: u64, most: u64) -> String {
-    let show = |millis| values::show_duration(std::time::Duration::from_millis(millis));
-    match (least, most) {
-        (least, u64::MAX) => format!("{} or more", show(least)),
-        (least, most) => format!("{} to {}", show(least), show(most)),
-    }
-}
-
-fn first_sentence(text: &str) -> &str {
-    text.split_once(". ").map_or(text.trim_end_matches('.'), |(first, _)| first)
 }

@@ -54,6 +54,11 @@ impl Span {
         Self { source, start: range.start, end: range.end }
     }
 
+    /// Whether it is a part of another one.
+    pub(super) fn is_within(self, other: Self) -> bool {
+        self.source == other.source && other.start <= self.start && self.end <= other.end
+    }
+
     /// The beginning of a file.
     pub(super) fn file(source: usize) -> Self {
         Self { source, start: 0, end: 0 }

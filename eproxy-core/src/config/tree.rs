@@ -117,6 +117,24 @@ impl Node {
         }
     }
 
+    /// The same, with all texts in it as secrets.
+    pub(super) fn hidden(self) -> Self {
+        let value = match self.value {
+            Value::Text { text, .. } => Value::Secret(text),
+            Value::List(nodes) => Value::List(nodes.into_iter().map(Self::hidden).collect()),
+            Value::Table(mut table) => {
+                table.entries = table
+                    .entries
+                    .into_iter()
+                    .map(|entry| Entry { node: entry.node.hidden(), ..entry })
+                    .collect();
+                Value::Table(table)
+            }
+            other => other,
+        };
+        Self { at: self.at, value }
+    }
+
     fn to_json(&self, view: View) -> Json {
         match (&self.value, view) {
             (Value::Text { text, .. }, View::Exact) => text.as_str().into(),
@@ -242,21 +260,7 @@ impl Table {
 
     pub(super) fn to_json(&self, view: View) -> Json {
         let entries = self.entries.iter();
-        let pairs = entries.map(|entry| {
-            let value = match view == View::Shown && is_secret(&entry.key) {
-                true if matches!(entry.node.value, Value::Text { .. } | Value::List(_)) => HIDDEN.into(),
-                _ => entry.node.to_json(view),
-            };
-            (entry.key.clone(), value)
-        });
+        let pairs = entries.map(|entry| (entry.key.clone(), entry.node.to_json(view)));
         Json::Object(pairs.collect::<Map<_, _>>())
     }
-}
-
-/// Whether what a header or a label of this name holds is likely a secret.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "api_key"].iter().any(
-        |word| name.contains(word) && !matches!(name.as_str(), "cookie_domain" | "cookie_path" | "cookie"),
-    )
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use toml::de::DeInteger;
+
 /// Reads `30s`, `1m30s`, `500ms`.
 ///
 /// # Errors
@@ -57,6 +59,15 @@ pub(super) fn show_duration(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
 
+/// The times from one to another, in milliseconds, for a message.
+pub(super) fn show_range(least: u64, most: u64) -> String {
+    let show = |millis| show_duration(Duration::from_millis(millis));
+    match (least, most) {
+        (least, u64::MAX) => format!("{} or more", show(least)),
+        (least, most) => format!("{} to {}", show(least), show(most)),
+    }
+}
+
 /// A size as [`size`] reads it, in the largest unit that leaves no rest.
 pub(super) fn show_size(bytes: u64) -> String {
     let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -64,6 +75,11 @@ pub(super) fn show_size(bytes: u64) -> String {
         Some((unit, factor)) => format!("{}{unit}", bytes / factor),
         None => bytes.to_string(),
     }
+}
+
+/// A whole number, be it written as `4096`, `4_096` or `0x1000`; none where it is larger than any that is meant.
+pub(super) fn whole(number: &DeInteger<'_>) -> Option<i128> {
+    i128::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
 }
 
 /// Puts in what variables of the environment say: `${NAME}`, `${NAME:-default}`; `$$` is a dollar.
@@ -110,6 +126,14 @@ fn expand(inside: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Str
         (_, Some(default)) => Ok(default.to_owned()),
         (None, None) => Err(format!("the environment has no variable `{name}`")),
     }
+}
+
+/// Whether what a header or a label of this name holds is likely a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "api_key"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 #[cfg(test)]

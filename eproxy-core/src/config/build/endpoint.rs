@@ -36,8 +36,10 @@ fn endpoint(node: &Node) -> Option<Endpoint> {
 
 /// Notes what is wrong with the endpoints of a group.
 pub(super) fn check(group: &Table, notes: &mut Notes) {
-    if group.has("endpoints") && group.list("endpoints").is_empty() && !group.has("discover") {
-        notes.wrong(group.place("endpoints"), "a group without an endpoint");
+    let place = group.place("endpoints");
+    let is_empty = group.has("endpoints") && group.list("endpoints").is_empty() && !group.has("discover");
+    if is_empty && !group.wrong.contains(&"endpoints") && !notes.are_within(place) {
+        notes.wrong(place, "a group without an endpoint");
     }
     // All at once is linear, one by one is not; that tells which.
     if Group::new().set_endpoints(endpoints(group)).is_ok() {

@@ -100,6 +100,11 @@ pub(super) fn check(tree: &Table, notes: &mut Notes) {
         for field in table.map("headers").iter().filter(|field| !is_token(field.key.as_bytes())) {
             notes.wrong(field.at, format!("{:?} is no name of a header field", field.key));
         }
+        let is_visible =
+            |node: &Node| node.text().is_none_or(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        for field in table.map("headers").iter().filter(|field| !is_visible(&field.node)) {
+            notes.wrong(field.node.at, format!("the value of {:?} is not of visible ASCII", field.key));
+        }
     }
     if let Some(name) = tree.text("explain_header")
         && !Server::builder().explain_header(name).check().is_empty()

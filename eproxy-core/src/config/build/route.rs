@@ -214,7 +214,7 @@ fn check_keys(table: &Table, notes: &mut Notes) {
             notes.wrong(answer.place("body_file"), "`body` and `body_file`, of which there can be only one");
         }
         if let Some(path) = answer.path("body_file")
-            && let Err(error) = std::fs::metadata(path)
+            && let Err(error) = std::fs::read(path)
         {
             let what = format!("{}: {}", path.display(), reason(&error));
             notes.wrong(answer.place("body_file"), what);

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+#[cfg(unix)]
+use std::os::unix::net::SocketAddr;
 
 use ipnet::IpNet;
 
@@ -87,6 +89,12 @@ pub(super) fn check(tree: &Table, has_gaps: bool, notes: &mut Notes) {
     for listener in listeners.iter().filter_map(Node::table) {
         check_listener(listener, trusts, &mut known, notes);
     }
+    if let Some(admin) = tree.table("admin")
+        && let Ok(address) = admin.text("address").unwrap_or("127.0.0.1:9901").parse::<Address>()
+        && known.contains_key(&address.to_string())
+    {
+        notes.wrong(admin.place("address"), format!("a listener is on {address} already"));
+    }
 }
 
 fn check_listener(listener: &Table, trusts: bool, known: &mut HashMap<String, Span>, notes: &mut Notes) {
@@ -100,6 +108,10 @@ fn check_listener(listener: &Table, trusts: bool, known: &mut HashMap<String, Sp
             }
             // The system chooses another one each time.
             Ok(Address::Tcp(address)) if address.port() == 0 => {}
+            #[cfg(unix)]
+            Ok(Address::Unix(path)) if SocketAddr::from_pathname(&path).is_err() => {
+                notes.wrong(node.at, "this path is longer than those of unix-domain sockets can be");
+            }
             Ok(address) if known.insert(address.to_string(), node.at).is_some() => {
                 notes.wrong(node.at, format!("{text:?} is listened on already"));
             }

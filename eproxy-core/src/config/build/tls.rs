@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::config::keys::one_of;
 use crate::config::problem::Notes;
-use crate::config::reader::one_of;
 use crate::config::tree::{Node, Table};
 use crate::tls::{Certificate, ClientCertificates, Tls, TlsVersion, UpstreamTls};
 

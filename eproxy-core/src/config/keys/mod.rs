@@ -26,4 +26,4 @@ mod tls;
 
 pub(super) use schema::{literal, schema};
 pub(super) use server::ROOT;
-pub(super) use shape::{Default, Section, Shape};
+pub(super) use shape::{Default, Section, Shape, one_of};

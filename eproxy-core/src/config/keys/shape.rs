@@ -125,6 +125,11 @@ impl Key {
         self
     }
 
+    /// What it means, as a hint.
+    pub(in crate::config) fn first_sentence(&self) -> &'static str {
+        self.doc.split_once(". ").map_or(self.doc.trim_end_matches('.'), |(first, _)| first)
+    }
+
     pub(in crate::config) fn is_required(&self) -> bool {
         self.default == Default::Required
     }
@@ -155,7 +160,6 @@ impl Shape {
         }
     }
 
-    /// What it is called in the reference, in Markdown.
     /// What it is called in the reference, in Markdown.
     #[cfg(test)]
     pub(in crate::config) fn words(&self) -> String {
@@ -224,6 +228,16 @@ fn any_of(words: &[&str]) -> String {
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// `` `a`, `b` or `c` ``.
+pub(in crate::config) fn one_of(names: &[&str], conjunction: &str) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} {conjunction} {last}", others.join(", ")),
         None => String::new(),
     }
 }

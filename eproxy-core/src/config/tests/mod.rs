@@ -3,4 +3,5 @@
 // They set keys of discoveries that need it.
 #[cfg(feature = "dns")]
 mod effects;
+mod odd;
 mod reference;
