@@ -247,9 +247,9 @@ impl Flags {
             || self.host.is_some()
             || self.port.is_some();
         match (&self.config, &self.command) {
-            (Some(_), None) if has_others => {
-                Some("beside --config there are only the --log-... flags: the file says the rest")
-            }
+            (Some(_), None) if has_others => Some(
+                "beside --config there are only the --log-... flags, --stop-timeout and --upgrade-timeout: the file says the rest",
+            ),
             (Some(_), Some(_)) => Some("a command is given its file behind its name, without --config"),
             (None, Some(_)) if has_others => Some("a command takes no flags but its own"),
             _ => None,
