@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::{env, process, thread};
 
 use crate::support::pause;
@@ -147,15 +147,16 @@ fn skip<T>(what: &str) -> Option<T> {
     None
 }
 
-/// A port that nobody listens on, below those that the system gives to outgoing connections.
+/// A port that nobody listens on, below those that the system gives to outgoing connections, and that no other test is given.
 fn free_port() -> u16 {
-    for _ in 0..1000 {
-        let port = fastrand::u16(12_000..32_000);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no port is free");
+    static FIRST: LazyLock<u16> = LazyLock::new(|| fastrand::u16(..));
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let candidates = std::iter::repeat_with(|| {
+        let number = FIRST.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        12_000 + number % 20_000
+    });
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    candidates.take(1000).find(is_free).expect("a port is free")
 }
 
 /// A folder that is gone when it is dropped.
