@@ -178,8 +178,12 @@ impl Map {
             allow: allow.into_owned(),
         };
         let found = match pick {
-            Some(Pick::Answer { entry, answer }) => {
-                let route = self.chosen(&self.entries[entry], trail.host(), &values);
+            Some(Pick::Answer { place, entry, answer }) => {
+                let host = self.places[place].host.to_string();
+                if is_for_server {
+                    trail.list(entry, host.clone(), Verdict::Chosen);
+                }
+                let route = chosen(&self.entries[entry], host, &values);
                 Found::Route(Box::new(route), behind(answer))
             }
             Some(Pick::NoMethod { place }) => no_method(self.allow(place, sought)),
@@ -189,18 +193,19 @@ impl Map {
         let left_out = trail.listed.iter().filter(|is_listed| !**is_listed).count();
         Explained { candidates: trail.candidates, left_out, found }
     }
+}
 
-    fn chosen(&self, entry: &Entry, host: Option<String>, values: &Values<'_>) -> ChosenRoute {
-        let params = entry.names.iter().zip(values).map(|(name, value)| (name.clone(), (*value).to_owned()));
-        ChosenRoute {
-            name: entry.label().to_owned(),
-            pattern: entry.key.pattern.clone(),
-            host: host.unwrap_or_else(|| entry.hosts()),
-            conditions: entry.key.conditions.iter().map(ToString::to_string).collect(),
-            priority: entry.key.priority,
-            params: params.collect(),
-            body_limit: entry.body_limit,
-        }
+/// A route that a request takes by this one of its hosts.
+fn chosen(entry: &Entry, host: String, values: &Values<'_>) -> ChosenRoute {
+    let params = entry.names.iter().zip(values).map(|(name, value)| (name.clone(), (*value).to_owned()));
+    ChosenRoute {
+        name: entry.label().to_owned(),
+        pattern: entry.key.pattern.clone(),
+        host,
+        conditions: entry.key.conditions.iter().map(ToString::to_string).collect(),
+        priority: entry.key.priority,
+        params: params.collect(),
+        body_limit: entry.body_limit,
     }
 }
 
@@ -303,12 +308,6 @@ impl<'a> Trail<'a> {
         let (route, pattern) = (entry.label().to_owned(), entry.key.pattern.clone());
         self.listed[number] = true;
         self.candidates.push(Candidate { route, pattern, host, verdict });
-    }
-
-    /// The host of the chosen one.
-    fn host(&self) -> Option<String> {
-        let chosen = self.candidates.iter().find(|candidate| candidate.verdict == Verdict::Chosen);
-        chosen.map(|candidate| candidate.host.clone())
     }
 }
 
@@ -421,5 +420,29 @@ mod tests {
             told,
             ["three *: not so: query parameter q is \"1\"", "one *: chosen", "two *: comes after one"]
         );
+    }
+
+    #[test]
+    fn of_a_question_about_the_server_the_proxy_that_takes_it_is_told() {
+        let routes = [
+            Route::new("/*rest").host("a").name("handler").any(answer),
+            Route::new("/*rest").host("b").host("*.b").name("proxy").any(Proxy::to("http://10.0.0.7:1")),
+            Route::new("/b").get(answer),
+        ];
+        let told = |host: &'static [u8]| {
+            let lines = Lines { bytes: b"", fields: &[], end: None };
+            let sought = Sought { method: b"OPTIONS", path: "*", query: None, authority: Some(host), lines };
+            let Explained { candidates, left_out, found } = explain(&routes, &sought).unwrap();
+            let candidates: Vec<_> =
+                candidates.iter().map(|one| format!("{} {}", one.route, one.host)).collect();
+            let found = match found {
+                Found::Route(route, _) => format!("{} {}", route.name, route.host),
+                Found::NoMethod { status, allow } => format!("{status} {allow}"),
+                Found::Nothing => "nothing".into(),
+            };
+            (candidates.join(", "), left_out, found)
+        };
+        assert_eq!(told(b"x.b"), ("proxy *.b".into(), 2, "proxy *.b".into()));
+        assert_eq!(told(b"a"), (String::new(), 3, "204 GET, HEAD, OPTIONS".into()));
     }
 }

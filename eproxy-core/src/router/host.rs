@@ -80,10 +80,8 @@ impl HostPattern {
     /// The labels at the end that the host of a request has, too.
     pub(super) fn common_labels(&self, host: Option<&HostName>) -> usize {
         let (Self::Exact(name) | Self::Wildcard(name), Some(host)) = (self, host) else { return 0 };
-        let labels =
-            |name: &'_ [u8]| name.rsplit(|byte| *byte == b'.').map(<[u8]>::to_vec).collect::<Vec<_>>();
-        let (own, given) = (labels(name.as_bytes()), labels(host.as_bytes()));
-        own.iter().zip(&given).take_while(|(own, given)| own == given).count()
+        let given = host.as_bytes().rsplit(|byte| *byte == b'.');
+        name.rsplit('.').zip(given).take_while(|(own, given)| own.as_bytes() == *given).count()
     }
 }
 

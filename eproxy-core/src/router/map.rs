@@ -51,6 +51,7 @@ pub(super) struct Answer {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pick {
     Answer {
+        place: usize,
         entry: usize,
         answer: AnswerNumber,
     },
@@ -265,7 +266,7 @@ impl Map {
             let entry = &self.entries[*number as usize];
             if entry.holds(sought) {
                 if let Some(answer) = entry.answer(sought.method) {
-                    return Some(Pick::Answer { entry: *number as usize, answer });
+                    return Some(Pick::Answer { place, entry: *number as usize, answer });
                 }
                 fits = true;
             }

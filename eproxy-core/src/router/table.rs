@@ -150,7 +150,7 @@ impl Table {
             _ => self.map.find(sought, &mut values),
         };
         match found {
-            Some(Pick::Answer { entry: number, answer }) => {
+            Some(Pick::Answer { entry: number, answer, .. }) => {
                 let entry = &self.map.entries[number];
                 Choice::Found {
                     target: self.targets[answer].as_ref().expect("what a route has was built"),
