@@ -95,8 +95,13 @@ impl Asked {
         bytes.extend_from_slice(b"\r\n");
         let mut fields = Vec::new();
         let parsed = parse_request(&bytes, &mut fields, limits.target, limits.headers)?;
-        let (line, _) = parsed.ok_or(Kind::BadRequestLine)?;
-        Ok(AskedHead { bytes, line, fields })
+        // A method may hold anything, the end of a head included.
+        let whole = parsed.filter(|(_, length)| *length == bytes.len());
+        let (line, length) = whole.ok_or(Kind::BadRequestLine)?;
+        match length <= limits.head {
+            true => Ok(AskedHead { bytes, line, fields }),
+            false => Err(Kind::HeadTooLarge.into()),
+        }
     }
 }
 
@@ -150,8 +155,22 @@ mod tests {
             Asked::new("", "/"),
             Asked::new("GET", "/").header("a b", "1"),
             Asked::new("GET", "/\r\nX: 1"),
+            Asked::new("GET /a HTTP/1.0\r\n\r\nGET", "/b"),
         ] {
-            assert!(asked.head(&Limits::default()).is_err(), "{asked:?}");
+            assert_eq!(
+                asked.head(&Limits::default()).err().map(|error| error.status()),
+                Some(400),
+                "{asked:?}"
+            );
+        }
+        let limits = Limits { head: 100, target: 50, headers: 2, ..Limits::default() };
+        let get = |url: &str| Asked::new("GET", url);
+        for (asked, status) in [
+            (get(&format!("/{}", "a".repeat(50))), 414),
+            (get("/").header("A", "1").header("B", "2").header("C", "3"), 431),
+            (get("/").header("A", "a".repeat(100)), 431),
+        ] {
+            assert_eq!(asked.head(&limits).err().map(|error| error.status()), Some(status), "{asked:?}");
         }
         assert!(check_name("X-Eproxy-Explain").is_ok());
         assert!(check_name("Via").is_err() && check_name("a b").is_err());

@@ -18,7 +18,7 @@ use super::desk::Desk;
 use super::edition::Edition;
 use super::explanation::{Explanation, Outcome};
 use super::handle::Handle;
-use super::open::{Opened, Opening, read_head, sought, take, unread};
+use super::open::{Opened, Opening, check_host, read_head, sought, take, unread};
 use super::who::Who;
 
 /// What requests meet.
@@ -42,6 +42,8 @@ struct Question<'a> {
     fields: &'a [Field],
     head: &'a Head,
     client: Option<IpAddr>,
+    /// It is for another host than the client has named in its TLS handshake.
+    is_misdirected: bool,
 }
 
 impl Builder {
@@ -114,7 +116,8 @@ pub(super) fn answer(edition: &Edition, who: &Who, desk: &mut Desk, head: &Head)
     };
     let bytes = &desk.input.data()[..head.length];
     let rules = Rules::of(&edition.table, &edition.limits, edition.timeouts());
-    let question = Question { bytes, fields: &desk.fields, head, client };
+    let is_misdirected = check_host(who, head, bytes, &desk.fields).is_err();
+    let question = Question { bytes, fields: &desk.fields, head, client, is_misdirected };
     let answer = match rules.explain(&question).map(|explanation| serde_json::to_vec_pretty(&explanation)) {
         Ok(Ok(json)) => {
             let mut answer = Answer::new(200).with_body(json);
@@ -161,6 +164,10 @@ pub(super) fn forget(name: &str, desk: &mut Desk, length: usize) -> usize {
     length - removed
 }
 
+fn refused(kind: Kind) -> Outcome {
+    Outcome::Server { status: kind.row().status, allow: None }
+}
+
 impl<'a> Rules<'a> {
     fn of(table: &'a Table, limits: &'a Limits, timeouts: &'a Timeouts) -> Self {
         let (forwards, only_forwards) = (table.forward().is_some(), table.only_forwards());
@@ -177,6 +184,7 @@ impl<'a> Rules<'a> {
             fields: &head.fields,
             head: &read,
             client: asked.client,
+            is_misdirected: false,
         })
     }
 
@@ -204,7 +212,9 @@ impl<'a> Rules<'a> {
         if self.forwards && head.authority.is_some() {
             body = u64::MAX;
         } else if self.only_forwards {
-            told.outcome = Outcome::Server { status: Kind::NotForward.row().status, allow: None };
+            told.outcome = refused(Kind::NotForward);
+        } else if question.is_misdirected {
+            told.outcome = refused(Kind::Misdirected);
         } else {
             let inquiry = Inquiry {
                 path: head.path.of(bytes),

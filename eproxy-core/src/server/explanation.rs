@@ -48,7 +48,8 @@ pub enum Outcome {
     Forward,
     /// The server itself.
     Server {
-        /// The status code: 404, 405, 204 to OPTIONS; 400 where there is a forward proxy only.
+        /// The status code: 404, 405, 204 to OPTIONS; 400 where there is a forward proxy only; 421 for another host than the
+        /// one that the client has named in its TLS handshake.
         status: u16,
         /// The Allow field, if there is one.
         allow: Option<String>,
@@ -76,7 +77,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host.as_deref().unwrap_or("no host");
         line(f, "request", format_args!("{} {}, for {host}", self.method, self.target))?;
-        line(f, "path", &self.path)?;
+        line(f, "path", visible(&self.path))?;
         line(f, "answered by", &self.outcome)?;
         if let Some(route) = &self.route {
             tell_route(f, route)?;
@@ -85,6 +86,18 @@ impl fmt::Display for Explanation {
         tell_bounds(f, "limits", &self.bounds)?;
         self.onward.as_ref().map_or(Ok(()), |onward| tell_onward(f, onward))
     }
+}
+
+/// A decoded path may hold what ends a line, or moves a terminal's cursor.
+fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => out.extend(character.escape_default()),
+            false => out.push(character),
+        }
+    }
+    out
 }
 
 fn tell_route(f: &mut fmt::Formatter<'_>, route: &ChosenRoute) -> fmt::Result {

@@ -144,7 +144,7 @@ pub(super) fn take(opening: &mut Option<Kept>) -> Kept {
 }
 
 /// A request must be for the host that the client has named in its TLS handshake (RFC 9110 §7.4).
-fn check_host(who: &Who, head: &Head, bytes: &[u8], fields: &[Field]) -> Result<(), Kind> {
+pub(super) fn check_host(who: &Who, head: &Head, bytes: &[u8], fields: &[Field]) -> Result<(), Kind> {
     let Some(session) = &who.session else { return Ok(()) };
     let host = fields.iter().find(|field| field.known == Known::Host).map(|field| field.value);
     let host = head.authority.or(host).map_or(&b""[..], |host| host.of(bytes));

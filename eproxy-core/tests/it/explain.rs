@@ -5,7 +5,9 @@ use eproxy_core::{ProxyRequest, Request, Response, Route, Server, Sticky};
 use http::HeaderValue;
 use serde_json::Value;
 
+use crate::support::certificates::tls;
 use crate::support::http2::Http2;
+use crate::support::secure::TlsClient;
 use crate::support::server::nobody;
 use crate::support::{Running, crlf, start};
 use crate::upstream::{Upstream, echoing};
@@ -91,6 +93,10 @@ there       connect 5s, head 60s, body_idle 60s, write_idle 60s
     assert_eq!(builder.explain(&get("/hello")).unwrap().outcome, Outcome::Handler);
     assert_eq!(builder.explain(&get("hello")).unwrap_err().status(), 400);
     assert!(Server::builder().get("bad", answer).explain(&get("/")).is_err());
+    // What a path holds is never taken for what is told of it.
+    let told = builder.explain(&get("/%0aanswered%20by%1b%5B1m")).unwrap();
+    assert_eq!(told.path, "/\nanswered by\u{1b}[1m");
+    assert!(told.to_string().contains("\npath        /\\nanswered by\\u{1b}[1m\n"), "{told}");
     // Nothing was fixed by that.
     drop(start(builder));
 }
@@ -183,6 +189,27 @@ fn a_trusted_peer_that_asks_is_told_in_the_answer() {
     // Who does not ask is answered as ever.
     assert_eq!(client.ask(crlf("GET /hello HTTP/1.1\nHost: a\n\n")).text(), "a handler");
     assert_eq!(upstream.accepted(), 0);
+}
+
+#[test]
+fn who_asks_for_another_host_than_the_handshake_has_named_is_told_so() {
+    let builder = builder(&nobody()).trusted_proxies(["127.0.0.1"]).explain_header("X-Eproxy-Explain");
+    let server = Running::new(builder.bind_tls("127.0.0.1:0", tls()));
+    for (host, expected) in [("test", "a handler"), ("other.test", "the server: 421")] {
+        let request = crlf(&format!("GET /hello HTTP/1.1\nHost: {host}\nX-Eproxy-Explain: 1\n\n"));
+        let reply = TlsClient::new().connect(server.address()).ask(request);
+        let told: Value = serde_json::from_str(reply.text()).unwrap();
+        let outcome = match told["outcome"]["status"].as_u64() {
+            Some(status) => format!("the server: {status}"),
+            None => format!("a {}", told["outcome"]["by"].as_str().unwrap()),
+        };
+        assert_eq!(outcome, expected);
+        // It is so.
+        let reply = TlsClient::new()
+            .connect(server.address())
+            .ask(crlf(&format!("GET /hello HTTP/1.1\nHost: {host}\n\n")));
+        assert_eq!(reply.status == 421, expected.ends_with("421"));
+    }
 }
 
 #[test]
