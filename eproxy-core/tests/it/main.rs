@@ -23,6 +23,7 @@ mod drain;
 mod echoing;
 mod expect_continue;
 mod explain;
+mod explain_agrees;
 mod forward;
 mod forward_credentials;
 mod forward_parent;
