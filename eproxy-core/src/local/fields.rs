@@ -5,10 +5,10 @@ use crate::handler::Response;
 use crate::message::{Headers, Known};
 
 /// Header fields, and the first thing that is wrong with the description that they belong to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fields {
     headers: Headers,
-    wrong: Option<Error>,
+    wrong: Option<String>,
 }
 
 impl Fields {
@@ -40,7 +40,7 @@ impl Fields {
 
     /// Notes what is wrong with the description, unless something was before.
     pub(super) fn refuse(&mut self, what: impl Into<String>) {
-        self.wrong.get_or_insert_with(|| Error::new(Kind::BadOption).detail(what.into()));
+        self.wrong.get_or_insert_with(|| what.into());
     }
 
     /// Whether there is a field of this name.
@@ -53,7 +53,7 @@ impl Fields {
     /// `BadOption`, with the first thing that is wrong.
     pub(super) fn finish(self) -> Result<Headers> {
         match self.wrong {
-            Some(error) => Err(error),
+            Some(what) => Err(Error::new(Kind::BadOption).detail(what)),
             None => Ok(self.headers),
         }
     }

@@ -39,7 +39,7 @@ use super::serve::Site;
 ///
 /// Its methods never fail. The first thing that is wrong with a description, such as a folder that is not there, is what
 /// [`Builder::start`](crate::Builder::start) returns: an error named `bad_option`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "files are mounted with Builder::at or Route::get"]
 pub struct Files {
     folder: Folder,
@@ -182,11 +182,11 @@ const OWN: [&str; 10] = [
 ];
 
 impl Local for Files {
-    fn build(self: Box<Self>, place: &Place<'_>) -> Result<Arc<dyn Handler>> {
-        let is_there = self.check_folder();
-        let Self { folder, fallback, not_found, precompressed, cache_control, media_types, fields } = *self;
+    fn build(&self, place: &Place<'_>) -> Result<Arc<dyn Handler>> {
+        let Self { folder, fallback, not_found, precompressed, cache_control, media_types, fields } =
+            self.clone();
         let headers = fields.finish()?;
-        is_there?;
+        self.check_folder()?;
         let rest = place.rest().map(str::to_owned);
         let site =
             Site { folder, fallback, not_found, precompressed, cache_control, media_types, headers, rest };
@@ -213,11 +213,11 @@ mod tests {
             (here().header("etag", "1"), "etag"),
             (here().header("Transfer-Encoding", "chunked"), "Transfer-Encoding"),
         ] {
-            let built = Box::new(files).build(&Place { names: &[], has_rest: false });
+            let built = files.build(&Place { names: &[], has_rest: false });
             let told = built.err().map(|error| error.to_string()).unwrap_or_default();
             assert!(told.starts_with("invalid option") && told.contains(what), "{what}: {told}");
         }
         let files = here().index("start.html").fallback("a/b.html").nosniff().header("X-A", "1");
-        assert!(Box::new(files).build(&Place { names: &[], has_rest: false }).is_ok());
+        assert!(files.build(&Place { names: &[], has_rest: false }).is_ok());
     }
 }

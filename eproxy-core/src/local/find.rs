@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::coding::Coding;
 
 /// A folder, and what may be seen of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) root: PathBuf,
     /// The file that a folder is answered with.

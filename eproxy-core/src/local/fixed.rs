@@ -24,7 +24,7 @@ use super::place::{Local, Place};
 ///
 /// Its methods never fail. The first thing that is wrong with a description is what
 /// [`Builder::start`](crate::Builder::start) returns: an error named `bad_option`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a fixed answer is mounted with Builder::at or Route::get"]
 pub struct Fixed {
     status: u16,
@@ -88,13 +88,14 @@ impl Fixed {
 }
 
 impl Local for Fixed {
-    fn build(mut self: Box<Self>, _: &Place<'_>) -> Result<Arc<dyn Handler>> {
-        if let Some(media_type) = &self.content_type
-            && !self.fields.has("content-type")
+    fn build(&self, _: &Place<'_>) -> Result<Arc<dyn Handler>> {
+        let Self { status, mut fields, body, content_type } = self.clone();
+        if let Some(media_type) = content_type
+            && !fields.has("content-type")
         {
-            self.fields.set("Content-Type", media_type.as_bytes());
+            fields.set("Content-Type", media_type.as_bytes());
         }
-        Ok(Arc::new(Answering { status: self.status, headers: self.fields.finish()?, body: self.body }))
+        Ok(Arc::new(Answering { status, headers: fields.finish()?, body }))
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     fn wrong(fixed: Fixed) -> String {
-        let built = Box::new(fixed).build(&Place { names: &[], has_rest: false });
+        let built = fixed.build(&Place { names: &[], has_rest: false });
         built.err().map(|error| error.to_string()).unwrap_or_default()
     }
 

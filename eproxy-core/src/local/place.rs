@@ -29,5 +29,5 @@ pub(crate) trait Local: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// `BadOption`, with the first thing that is wrong.
-    fn build(self: Box<Self>, place: &Place<'_>) -> Result<Arc<dyn Handler>>;
+    fn build(&self, place: &Place<'_>) -> Result<Arc<dyn Handler>>;
 }

@@ -43,7 +43,7 @@ use super::template::{Asked, Template};
 ///
 /// Its methods never fail. The first thing that is wrong with a description is what
 /// [`Builder::start`](crate::Builder::start) returns: an error named `bad_option`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a redirect is mounted with Builder::at or Route::get"]
 pub struct Redirect {
     to: String,
@@ -106,10 +106,10 @@ impl Redirect {
 }
 
 impl Local for Redirect {
-    fn build(self: Box<Self>, place: &Place<'_>) -> Result<Arc<dyn Handler>> {
+    fn build(&self, place: &Place<'_>) -> Result<Arc<dyn Handler>> {
         let wrong = |what| Error::new(Kind::BadOption).detail(format!("redirect to {:?} {what}", self.to));
         let template = Template::parse(&self.to, place).map_err(wrong)?;
-        let Self { status, fields, to_https, .. } = *self;
+        let Self { status, fields, to_https, .. } = self.clone();
         Ok(Arc::new(Redirecting { template, status, headers: fields.finish()?, to_https }))
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use super::entry::{AnswerNumber, Entry, Key, allow};
 use super::finding::{Finding, Hidden, Unreachable};
 use super::host::{HostName, HostPattern, Hosts, TreeNumber};
-use super::pattern::Segment;
+use super::pattern::{Pattern, Segment};
 use super::route::Route;
 use super::sought::Sought;
 use super::tree::{Tree, Values};
@@ -285,12 +285,14 @@ impl Map {
     }
 }
 
-/// Everything that is not right with routes, and with the proxies that are mounted there.
+/// Everything that is not right with routes, and with what is mounted there.
 pub(crate) fn check(routes: &[Route]) -> Vec<Finding> {
     let (_, mut findings) = Map::new(routes);
     for route in routes {
         let mounted = route.methods.iter().map(|(_, mounted)| mounted).chain(&route.any);
-        let wrong = mounted.filter_map(|mounted| mounted.proxy()?.check().err());
+        let pattern = Pattern::parse(&route.pattern).ok();
+        let place = pattern.as_ref().map(|pattern| pattern.place());
+        let wrong = mounted.filter_map(|mounted| mounted.check(place.as_ref()).err());
         findings.extend(wrong.map(|error| Finding::Invalid(error.on_route(&route.pattern))));
     }
     findings
@@ -313,6 +315,24 @@ mod tests {
 
     fn findings(routes: &[Route]) -> Vec<String> {
         Map::new(routes).1.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_answers_by_itself_is_looked_at_where_it_is_mounted() {
+        use crate::{Files, Fixed, Redirect};
+        let wrong = [
+            Route::new("/a/:b").get(Redirect::to("/{c}")),
+            Route::new("/fixed").get(Fixed::new(200).header("Connection", "close")),
+            Route::new("/files/*path").get(Files::from("/nowhere/at/all")),
+        ];
+        let found: Vec<_> = check(&wrong).iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 3, "{found:#?}");
+        for (found, what) in found.iter().zip(["{c}", "Connection", "/nowhere/at/all"]) {
+            assert!(found.contains(what), "{found}");
+        }
+        // What is wrong with the pattern is enough.
+        assert_eq!(check(&[Route::new("a/:b").get(Redirect::to("/{b}"))]).len(), 1);
+        assert!(check(&[Route::new("/a/:b").get(Redirect::to("/{b}"))]).is_empty());
     }
 
     #[test]

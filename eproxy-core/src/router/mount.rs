@@ -78,6 +78,19 @@ impl Mounted {
         }
     }
 
+    /// Looks for what is wrong with its description, at this place; none is where the pattern is malformed.
+    ///
+    /// # Errors
+    ///
+    /// `BadOption`, with the first thing that is wrong; for a proxy those of [`Proxy::check`].
+    pub(super) fn check(&self, place: Option<&Place<'_>>) -> Result<()> {
+        match (&self.0, place) {
+            (What::Proxy(proxy), _) => proxy.check(),
+            (What::Local(local), Some(place)) => local.build(place).map(drop),
+            (What::Local(_), None) | (What::Handler(_), _) => Ok(()),
+        }
+    }
+
     /// Makes it what cores work with.
     ///
     /// # Errors

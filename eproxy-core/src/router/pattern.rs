@@ -1,6 +1,7 @@
 //! The syntax of patterns: `/users/:id` and `/files/*path`.
 
 use crate::error::{Error, Kind, Result};
+use crate::local::Place;
 
 /// What one segment of a pattern matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,13 @@ impl Pattern {
                 (_, Some(_)) if segments.peek().is_some() => return wrong("has a wildcard before its end"),
                 (_, Some(name)) => (Segment::Rest, name),
                 (None, None) => {
+                    // Paths are compared in their canonical form, which has none of these.
+                    let is_empty = segment.is_empty() && segments.peek().is_some();
+                    if is_empty || matches!(segment, "." | "..") || segment.contains('\\') {
+                        return wrong(
+                            "has an empty segment, `.`, `..` or a backslash, which no path has when it is looked up",
+                        );
+                    }
                     out.segments.push(Segment::Literal(segment.to_owned()));
                     continue;
                 }
@@ -50,6 +58,11 @@ impl Pattern {
             out.segments.push(kind);
         }
         Ok(out)
+    }
+
+    /// What whoever answers at it is told of it.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { names: &self.names, has_rest: self.segments.last() == Some(&Segment::Rest) }
     }
 }
 
@@ -80,9 +93,14 @@ mod tests {
             ("/:", "name"),
             ("/:a-b", "name"),
             ("/:a/:a", "two parameters"),
+            ("//a", "empty segment"),
+            ("/a//", "empty segment"),
+            ("/a/./b", "no path has"),
+            ("/a/..", "no path has"),
+            ("/a\\b", "backslash"),
         ] {
             let error = Pattern::parse(pattern).unwrap_err().to_string();
-            assert!(error.contains(what) && error.contains(pattern), "{error}");
+            assert!(error.contains(what) && error.contains(&format!("{pattern:?}")), "{error}");
         }
     }
 }

@@ -9,8 +9,9 @@ use super::trust::Trusted;
 
 impl Builder {
     /// Looks for everything that is not right with the description: malformed or overlapping patterns, hosts, conditions and
-    /// methods, routes that no request can reach, limits out of bounds, proxies that are described wrongly. What only the
-    /// machine can tell, such as addresses in use and certificates, is told by [`start`](Self::start) alone.
+    /// methods, routes that no request can reach, limits out of bounds, proxies, files, fixed answers and redirects that
+    /// are described wrongly. What only the machine can tell, such as addresses in use and certificates, is told by
+    /// [`start`](Self::start) alone; that a folder of [`Files`](crate::Files) is missing is told here.
     ///
     /// ```
     /// use eproxy_core::{Request, Response, Route, Server};
