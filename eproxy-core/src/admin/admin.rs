@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_lite::future;
+
 use crate::driver::Address;
 use crate::error::{Error, Kind, Result};
 use crate::handler::{Request, Response};
@@ -189,12 +191,15 @@ impl Admin {
             None => builder.bind(address),
         };
         let own = own.start()?;
-        shared.set_own(own.clone());
-        async_std::task::spawn(sample(Arc::downgrade(&shared)));
+        shared.set_own(&own);
         let (server, ending) = (server.clone(), own.clone());
         async_std::task::spawn(async move {
-            server.wait().await;
-            ending.shutdown(LAST_WORDS).await;
+            let end = async {
+                // Whichever of the two ends first; those who listen to events are told meanwhile.
+                future::or(server.wait(), ending.wait()).await;
+                ending.shutdown(LAST_WORDS).await;
+            };
+            future::or(end, sample(shared)).await;
         });
         Ok(own)
     }

@@ -1,12 +1,13 @@
 //! What all answers of an admin listener are made from.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_std::channel::{Receiver, Sender, bounded};
 
 use crate::server::Handle;
+use crate::server::life::Life;
 use crate::telemetry::{Latencies, RouteMetrics};
 use crate::upstream::Group;
 
@@ -32,8 +33,8 @@ const TOLD: u64 = 3;
 pub(super) struct Shared {
     /// The server that is shown.
     pub(super) server: Handle,
-    /// The admin listener itself.
-    own: OnceLock<Handle>,
+    /// How far the admin listener itself has come. Its handle would hold on to its routes, and so to this.
+    own: OnceLock<Arc<Life>>,
     pub(super) gate: Gate,
     pub(super) callbacks: Callbacks,
     /// Milliseconds since 1970, and the same as an instant.
@@ -89,14 +90,14 @@ impl Shared {
         shared
     }
 
-    pub(super) fn set_own(&self, own: Handle) {
+    pub(super) fn set_own(&self, own: &Handle) {
         // It is started once.
-        let _first = self.own.set(own);
+        let _first = self.own.set(own.life());
     }
 
     /// Whether the admin listener is ending.
     pub(super) fn is_ending(&self) -> bool {
-        self.own.get().is_some_and(Handle::is_draining)
+        self.own.get().is_some_and(|own| own.is_draining())
     }
 
     /// Why the server is not ready; nothing if it is.
@@ -212,14 +213,11 @@ impl Drop for Reloading<'_> {
     }
 }
 
-/// Writes down what is counted, once a second, for as long as the admin listener is there.
-pub(super) async fn sample(shared: Weak<Shared>) {
+/// Writes down what is counted, once a second, until it is dropped.
+pub(super) async fn sample(shared: Arc<Shared>) {
     loop {
         async_std::task::sleep(PERIOD).await;
-        match shared.upgrade() {
-            Some(shared) => shared.record(),
-            None => return,
-        }
+        shared.record();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_std::channel::Receiver;
 
 use crate::driver::Remote;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::telemetry::{Counters, Failure, Journal, Metrics, Stats};
 use crate::tls::News;
 
@@ -122,7 +122,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As for [`Builder::start`]. Nothing has changed then.
+    /// As for [`Builder::start`], and `start` where the server is draining. Nothing has changed then.
     ///
     /// # Cancel safety
     ///
@@ -130,6 +130,9 @@ impl Handle {
     pub async fn replace(&self, builder: Builder) -> Result<()> {
         let over = {
             let mut listening = self.listening();
+            if self.is_draining() {
+                return Err(Error::new(Kind::Start).detail("a server that is draining".to_owned()));
+            }
             let outlets = self.telling.outlets().next(&builder.wanted, &self.journal)?;
             let watch = outlets.plan.clone();
             let (over, plan) =
@@ -180,7 +183,12 @@ impl Handle {
     /// Whether the server is on its way to its end, or there: it takes no new connections.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.control.life.phase() != Phase::Running
+        self.control.life.is_draining()
+    }
+
+    /// How far it has come, for those who are part of what is served and must not hold on to the whole server.
+    pub(crate) fn life(&self) -> Arc<Life> {
+        self.control.life.clone()
     }
 
     /// Whether the last worker has ended.

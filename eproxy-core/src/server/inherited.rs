@@ -270,7 +270,14 @@ fn by_address(given: Vec<Given>) -> Vec<(Address, Option<String>, Vec<socket2::S
 
 /// Handles on all listening sockets of a server for as long as it listens, to be handed on.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Vec<HeldListener>>);
+pub(super) struct Held(Mutex<HeldListeners>);
+
+#[derive(Debug, Default)]
+struct HeldListeners {
+    list: Vec<HeldListener>,
+    /// The server is about to listen no more, or does not: nothing is held any longer.
+    is_over: bool,
+}
 
 /// Those of one listener.
 #[derive(Debug)]
@@ -282,12 +289,15 @@ struct HeldListener {
 }
 
 impl Held {
-    fn list(&self) -> MutexGuard<'_, Vec<HeldListener>> {
+    fn all(&self) -> MutexGuard<'_, HeldListeners> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn add(&self, number: ListenerNumber, sockets: Vec<Given>, files: &Arc<SocketFiles>) {
-        self.list().push(HeldListener { number, sockets, files: Arc::downgrade(files) });
+        let mut all = self.all();
+        if !all.is_over {
+            all.list.push(HeldListener { number, sockets, files: Arc::downgrade(files) });
+        }
     }
 
     /// Duplicates of all of them; none when the server does not listen any more.
@@ -300,26 +310,33 @@ impl Held {
                 name: given.keeper.clone().unwrap_or_else(|| OWN.to_owned()),
             })
         };
-        let list = self.list();
-        let lent: std::io::Result<Vec<_>> = list.iter().flat_map(|held| &held.sockets).map(lend).collect();
+        let all = self.all();
+        let lent: std::io::Result<Vec<_>> =
+            all.list.iter().flat_map(|held| &held.sockets).map(lend).collect();
         lent.map_err(|error| Error::new(Kind::Listen).detail(format!("again: {error}")).because(error))
     }
 
     /// A listener is about to be closed while the server goes on.
     pub(super) fn let_one_go(&self, number: ListenerNumber) {
-        let gone: Vec<_> = self.list().extract_if(.., |held| held.number == number).collect();
+        let gone: Vec<_> = self.all().list.extract_if(.., |held| held.number == number).collect();
         gone.iter().for_each(|held| held.let_go(false));
     }
 
     /// The server is about to listen no more; the files of its sockets are somebody else's if those were handed on.
     pub(super) fn let_go(&self, is_handed_on: bool) {
-        let gone = std::mem::take(&mut *self.list());
+        let gone = self.end();
         gone.iter().for_each(|held| held.let_go(is_handed_on));
     }
 
     /// The server listens no more.
     pub(super) fn close(&self) {
-        self.list().clear();
+        drop(self.end());
+    }
+
+    fn end(&self) -> Vec<HeldListener> {
+        let mut all = self.all();
+        all.is_over = true;
+        std::mem::take(&mut all.list)
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) enum Legacy {
 
 /// The phase of a server, set by its handle and looked at by its workers.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(crate) struct Life {
     phase: AtomicU8,
     legacy: AtomicU8,
 }
@@ -43,6 +43,11 @@ impl Life {
 
     pub(super) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+
+    /// Whether the server is on its way to its end, or there.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.phase() != Phase::Running
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -51,7 +51,7 @@ pub(crate) mod fuzzing;
 mod handle;
 mod inherited;
 mod introduce;
-mod life;
+pub(crate) mod life;
 mod multiplex;
 mod open;
 mod orders;

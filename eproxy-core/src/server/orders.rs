@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_std::channel::Sender;
 
@@ -40,23 +40,44 @@ pub(super) struct Replacement {
 pub(super) struct Orders {
     /// How many wait: looking whether any does costs one load.
     count: AtomicUsize,
-    waiting: Mutex<Vec<Replacement>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: Vec<Replacement>,
+    /// The worker has ended: what it would be told now, sockets among it, is dropped.
+    is_closed: bool,
 }
 
 impl Orders {
     pub(super) fn give(&self, order: Replacement) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push(order);
-        self.count.store(waiting.len(), Ordering::Release);
+        let mut waiting = self.waiting();
+        if !waiting.is_closed {
+            waiting.orders.push(order);
+            self.count.store(waiting.orders.len(), Ordering::Release);
+        }
     }
 
     pub(super) fn take(&self) -> Vec<Replacement> {
         if self.count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         self.count.store(0, Ordering::Release);
-        std::mem::take(&mut waiting)
+        std::mem::take(&mut waiting.orders)
+    }
+
+    /// Nobody takes orders any more.
+    pub(super) fn close(&self) {
+        let mut waiting = self.waiting();
+        waiting.is_closed = true;
+        let late = std::mem::take(&mut waiting.orders);
+        drop((waiting, late));
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -151,6 +151,7 @@ impl Worker {
 
     /// Closes all connections that no task holds.
     pub(super) fn close(&self) {
+        self.orders.close();
         drop(self.parked.take());
         drop((self.flights.take(), self.tunnels.take()));
         self.edition().site.upstreams.pool.clear();

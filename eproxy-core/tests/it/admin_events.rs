@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::task;
@@ -101,4 +102,19 @@ fn events_end_in_good_order_with_the_listener() {
     while let Some(event) = listener.event() {
         assert!(event["at"].is_number());
     }
+}
+
+#[test]
+fn nothing_is_left_of_a_listener_that_has_ended() {
+    let server = start(Server::builder().workers(1).get("/", |_: Request, res: Response| res.send("hello")));
+    let held = Arc::new(());
+    let gone = Arc::downgrade(&held);
+    let admin = Admin::new().bind("127.0.0.1:0").config(move || format!("{held:?}"));
+    let admin = Running::of(admin.start(server.handle()).expect("it starts"));
+    let mut listener = Listener::new(&admin);
+    assert!(listener.event().is_some());
+    task::block_on(admin.handle().shutdown(Duration::from_secs(10)));
+    drop((listener, admin));
+    eventually("what it was made from is let go while the server runs", || gone.upgrade().is_none());
+    assert_eq!(server.ask(get("/")).text(), "hello");
 }

@@ -173,3 +173,14 @@ fn nothing_fails_while_it_is_replaced_again_and_again() {
     stop.store(true, Ordering::Relaxed);
     assert!(clients.into_iter().map(|client| client.join().unwrap()).sum::<usize>() > 0);
 }
+
+#[test]
+fn a_server_that_has_ended_opens_nothing_any_more() {
+    let server = start(saying("old"));
+    block_on(server.handle().shutdown(std::time::Duration::from_secs(10)));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = replace(&server, saying("new").bind(free.to_string())).unwrap_err();
+    assert!(error.to_string().contains("draining"), "{error}");
+    // Nobody would ever answer there.
+    assert!(std::net::TcpStream::connect(free).is_err());
+}
