@@ -48,10 +48,6 @@ pub(super) struct Moment {
     /// Milliseconds since 1970.
     pub(super) at: u64,
     pub(super) requests: u64,
-    /// Answers by class; none where nothing is counted by route.
-    pub(super) answers: Option<[u64; CLASSES.len()]>,
-    /// Of all routes together.
-    pub(super) latencies: Latencies,
     /// Connections of clients, and requests that are with upstreams.
     pub(super) open: u64,
     pub(super) at_upstreams: u64,
@@ -64,11 +60,22 @@ type Row = [Option<f64>; COLUMNS.len()];
 
 #[derive(Debug, Default)]
 pub(super) struct History {
-    last: Option<Moment>,
+    last: Option<(Moment, Answers)>,
+    /// What was counted by route up to the last moment.
+    routes: HashMap<String, RouteMetrics>,
+    answered: Answers,
     rows: VecDeque<Row>,
     /// Latencies up to each of the last seconds.
     window: VecDeque<Latencies>,
     trends: HashMap<(String, String), Trend>,
+}
+
+/// What was answered since it is looked, on all routes together. It only grows, though a reload makes routes come and go.
+#[derive(Clone, Debug, Default)]
+struct Answers {
+    /// By class; none where nothing is counted by route.
+    classes: Option<[u64; CLASSES.len()]>,
+    latencies: Latencies,
 }
 
 #[derive(Debug, Default)]
@@ -92,37 +99,45 @@ pub(super) struct HistoryState {
     rows: Vec<Row>,
 }
 
-impl Moment {
-    /// Adds up what was counted by route.
-    pub(super) fn add(&mut self, routes: &[RouteMetrics]) {
-        for route in routes {
-            let answers = self.answers.get_or_insert_default();
-            for (count, class) in answers.iter_mut().zip(CLASSES) {
-                *count += route.requests.of(class);
-            }
-            self.latencies.merge(&route.duration);
+impl Answers {
+    /// Adds what has come of a route since `then`.
+    fn add(&mut self, now: &RouteMetrics, then: Option<&RouteMetrics>) {
+        let classes = self.classes.get_or_insert_default();
+        for (count, class) in classes.iter_mut().zip(CLASSES) {
+            let earlier = then.map_or(0, |then| then.requests.of(class));
+            *count += now.requests.of(class).saturating_sub(earlier);
+        }
+        match then {
+            Some(then) => self.latencies.merge(&now.duration.since(&then.duration)),
+            None => self.latencies.merge(&now.duration),
         }
     }
 }
 
 impl History {
     /// Adds what was counted up to now.
-    pub(super) fn add(&mut self, moment: Moment, groups: &[GroupState]) {
+    pub(super) fn add(&mut self, moment: Moment, routes: &[RouteMetrics], groups: &[GroupState]) {
+        for route in routes {
+            self.answered.add(route, self.routes.get(&route.name));
+        }
+        self.routes = routes.iter().map(|route| (route.name.clone(), route.clone())).collect();
+        let answered = self.answered.clone();
         let earlier = self.window.front().cloned().unwrap_or_default();
-        self.window.push_back(moment.latencies.clone());
+        self.window.push_back(answered.latencies.clone());
         if self.window.len() > WINDOW {
             self.window.pop_front();
         }
-        let Some(last) = self.last.replace(moment.clone()) else {
+        let Some((last, before)) = self.last.replace((moment.clone(), answered.clone())) else {
             // What was counted so far was not counted in a second.
             groups.iter().for_each(|group| self.begin(group));
             return;
         };
         let seconds = moment.instant.duration_since(last.instant).as_secs_f64().max(0.001);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
-        let lately = moment.latencies.since(&earlier);
-        let class =
-            |class: usize| moment.answers.zip(last.answers).map(|(now, then)| rate(now[class], then[class]));
+        let lately = answered.latencies.since(&earlier);
+        let class = |class: usize| {
+            answered.classes.zip(before.classes).map(|(now, then)| rate(now[class], then[class]))
+        };
         let cpu = moment
             .cpu
             .zip(last.cpu)
@@ -202,24 +217,44 @@ mod tests {
     use super::*;
 
     #[expect(clippy::disallowed_methods, reason = "some instant to count from")]
-    fn moments() -> impl Iterator<Item = Moment> {
+    fn moments() -> impl Iterator<Item = (Moment, Vec<RouteMetrics>)> {
         let instant = Instant::now();
-        (0..).map(move |second: u64| Moment {
-            instant: instant + Duration::from_secs(second),
-            at: 1000 * second,
-            requests: 10 * second,
-            answers: Some([0, 8 * second, 0, 0, 2 * second]),
-            latencies: Latencies::default(),
-            open: 3,
-            at_upstreams: 1,
-            cpu: Some(Duration::from_millis(250 * second)),
+        (0..).map(move |second: u64| {
+            let moment = Moment {
+                instant: instant + Duration::from_secs(second),
+                at: 1000 * second,
+                requests: 10 * second,
+                open: 3,
+                at_upstreams: 1,
+                cpu: Some(Duration::from_millis(250 * second)),
+            };
+            (moment, vec![route("/", [0, 8 * second, 0, 0, 2 * second, 0])])
         })
+    }
+
+    fn route(name: &str, answers: [u64; 6]) -> RouteMetrics {
+        let mut route = RouteMetrics { name: name.into(), ..RouteMetrics::default() };
+        route.requests.add(answers);
+        route
+    }
+
+    #[test]
+    fn a_route_that_goes_with_a_reload_takes_no_answers_of_others_with_it() {
+        let mut history = History::default();
+        for (second, (moment, mut routes)) in moments().take(4).enumerate() {
+            if second < 2 {
+                routes.push(route("/gone", [0, 1_000_000, 0, 0, 0, 0]));
+            }
+            history.add(moment, &routes, &[]);
+        }
+        let answers: Vec<_> = history.rows.iter().map(|row| row[3]).collect();
+        assert_eq!(answers, [Some(8.0); 3]);
     }
 
     #[test]
     fn rows_tell_rates_and_five_minutes_are_kept() {
         let mut history = History::default();
-        moments().take(400).for_each(|moment| history.add(moment, &[]));
+        moments().take(400).for_each(|(moment, routes)| history.add(moment, &routes, &[]));
         let state = history.state(Extent::All);
         assert_eq!(state.rows.len(), ROWS);
         let row: HashMap<_, _> = COLUMNS.into_iter().zip(*state.rows.last().unwrap()).collect();

@@ -8,7 +8,7 @@ use async_std::channel::{Receiver, Sender, bounded};
 
 use crate::server::Handle;
 use crate::server::life::Life;
-use crate::telemetry::{Latencies, RouteMetrics};
+use crate::telemetry::RouteMetrics;
 use crate::upstream::Group;
 
 use super::callbacks::Callbacks;
@@ -144,11 +144,11 @@ impl Shared {
     fn record(&self) {
         let groups = self.groups();
         let routes = self.server.metrics().routes();
-        let moment = self.moment(&routes);
+        let moment = self.moment();
         let mut recorded = self.recorded();
         recorded.routes.look(routes.iter().map(|route| (route.name.clone(), &route.duration)));
         recorded.endpoints.look(groups.iter().flat_map(GroupState::latencies));
-        recorded.history.add(moment, &groups);
+        recorded.history.add(moment, &routes, &groups);
         recorded.number += 1;
         let newest = self.server.recent_failures().first().map_or(0, |failure| failure.number);
         if newest != recorded.newest {
@@ -165,23 +165,19 @@ impl Shared {
         }
     }
 
-    fn moment(&self, routes: &[RouteMetrics]) -> Moment {
+    fn moment(&self) -> Moment {
         let (instant, at) = now();
         let stats = self.server.stats();
         let groups = self.server.metrics().groups();
         let endpoints = groups.iter().flat_map(|group| &group.endpoints);
-        let mut moment = Moment {
+        Moment {
             instant,
             at,
             requests: stats.requests,
-            answers: None,
-            latencies: Latencies::default(),
             open: stats.open,
             at_upstreams: endpoints.map(|endpoint| endpoint.active).sum(),
             cpu: process::cpu_time(),
-        };
-        moment.add(routes);
-        moment
+        }
     }
 
     /// Those who still listen.
