@@ -7,6 +7,8 @@
   const SPAN = 300_000;
   /** The server says something every second: after so many milliseconds without a word it is gone. */
   const SILENCE = 6_000;
+  /** Events come in order but for the first, which a later one may have overtaken: what is older than that is of another clock. */
+  const SET_BACK = 5_000;
 
   // ---- Making elements -------------------------------------------------------------------------------------------------
 
@@ -124,13 +126,13 @@
 
   let token = keep.get(tab, "eproxy-token");
 
-  /** Asks the server; asks for the token first, and again, where one is needed. */
-  async function ask(path, options = {}) {
+  /** Asks the server; asks for the token first, and again, where one is needed. `begin` is called before each try. */
+  async function ask(path, options = {}, begin) {
     for (;;) {
       const headers = { "X-Eproxy-Admin": "1", ...options.headers };
       if (token) headers.Authorization = `Bearer ${token}`;
       const used = token;
-      const answer = await fetch(path, { cache: "no-store", credentials: "omit", ...options, headers });
+      const answer = await fetch(path, { cache: "no-store", credentials: "omit", signal: begin?.(), ...options, headers });
       if (answer.status !== 401) return answer;
       if (used === token) await askForToken(used !== null);
     }
@@ -146,13 +148,14 @@
       }
       setLink("wait", "Waiting");
       $("token").value = "";
-      dialog.addEventListener("cancel", (event) => event.preventDefault());
+      // Browsers let nobody be held by a dialog: who presses Escape twice is out of it. There is nothing to be seen behind it.
+      dialog.onclose = () => { if (tokenAsked) dialog.showModal(); };
       $("token-form").onsubmit = (event) => {
         event.preventDefault();
         token = $("token").value.trim();
         keep.set(tab, "eproxy-token", token);
-        dialog.close();
         tokenAsked = null;
+        dialog.close();
         given();
       };
       if (!dialog.open) dialog.showModal();
@@ -186,7 +189,9 @@
     const note = h("div", { class: "toast", "data-state": state }, h("p", {}, text));
     if (undo) note.append(h("button", { type: "button", onclick: () => { note.remove(); undo(); } }, "Undo"));
     $("toasts").replaceChildren(note);
-    setTimeout(() => note.remove(), state === "bad" ? 10_000 : 6_000);
+    // Whoever is about to use it is not hurried.
+    const leave = () => { note.matches(":hover, :focus-within") ? setTimeout(leave, 1_000) : note.remove(); };
+    setTimeout(leave, state === "bad" ? 10_000 : 6_000);
   }
 
   // ---- The stream of events --------------------------------------------------------------------------------------------
@@ -204,25 +209,25 @@
 
   async function follow() {
     for (let failures = 0; ; ) {
-      const abort = new AbortController();
+      let abort = null;
       let silence = 0;
+      let why = "Disconnected";
       const heard = () => {
         clearTimeout(silence);
         silence = setTimeout(() => abort.abort(), SILENCE);
       };
-      stopped = () => abort.abort();
+      // A network that swallows everything is noticed as soon as one that falls silent; time for a token is not counted.
+      const begin = () => { abort = new AbortController(); heard(); return abort.signal; };
+      stopped = () => abort?.abort();
       try {
-        const answer = await ask("/api/events", { signal: abort.signal, headers: { Accept: "text/event-stream" } });
-        if (!answer.ok) throw new Error(answer.status === 503 ? "Too many pages" : `Status ${answer.status}`);
-        heard();
-        await read(answer.body, () => { failures = 0; heard(); });
-        failures += 1;
-      } catch {
-        failures += 1;
-      }
+        const answer = await ask("/api/events", { headers: { Accept: "text/event-stream" } }, begin);
+        if (answer.ok) await read(answer.body, () => { failures = 0; heard(); });
+        else why = answer.status === 503 ? "Too many pages" : `Refused (${answer.status})`;
+      } catch { /* tried again */ }
+      failures += 1;
       clearTimeout(silence);
       const wait = Math.min(retry * failures, 10_000);
-      setLink("lost", "Disconnected");
+      setLink("lost", why);
       document.body.classList.add("stale");
       await new Promise((done) => setTimeout(done, wait));
       if (isAway) await new Promise((done) => { wake = done; });
@@ -264,10 +269,12 @@
   function take(next) {
     const names = next.history?.columns || [];
     column = Object.fromEntries(names.map((name, index) => [name, index]));
-    // Another process counts from zero.
-    if (state && next.server.started_at !== state.server.started_at) { rows = []; before = null; state = null; trends.clear(); }
+    // Another process counts from zero, and where a clock was set back, what was is no longer before what is.
+    const isAnother = state && next.server.started_at !== state.server.started_at;
+    if (isAnother || (state && next.at < state.at - SET_BACK)) { rows = []; before = null; state = null; trends.clear(); rates.clear(); }
+    if (isAnother) forgetFailures();
     const last = rows.length ? rows[rows.length - 1][0] : -Infinity;
-    rows.push(...(next.history?.rows || []).filter((row) => row[0] > last));
+    rows.push(...(next.history?.rows || []).filter((row) => row[0] > last && row[0] <= next.at));
     const oldest = rows.length ? rows[rows.length - 1][0] - SPAN - 2_000 : 0;
     while (rows.length && rows[0][0] < oldest) rows.shift();
     next.failures ??= state?.failures || [];
@@ -300,7 +307,8 @@
     // The first word of the server has what was before.
     for (const group of state.groups) for (const { url, trend } of group.endpoints) if (trend) trends.set(`${group.name} ${url}`, trend);
     if (!before) return;
-    const seconds = (state.at - before.at) / 1000;
+    // By the server's steady clock: the other may be set.
+    const seconds = state.server.uptime_seconds - before.server.uptime_seconds;
     if (seconds < 0.2) return;
     const note = (key, now, then) => {
       const perSecond = isNumber(now) && isNumber(then) ? Math.max(0, now - then) / seconds : null;
@@ -468,7 +476,7 @@
     const now = cross ? rows.indexOf(nearest(cross.at)) : rows.length;
     const row = rows[Math.min(rows.length - 1, Math.max(0, now + steps[event.key]))];
     setCross({ at: row[0], chart });
-    mark(chart.plot, "aria-label", `${chart.title} at ${clock(row[0])}: ${chart.series.map((one) => `${one.name} ${chart.format(cell(row, one.of))}`).join(", ")}`);
+    say($("told"), `${chart.title} at ${clock(row[0])}: ${chart.series.map((one) => `${one.name} ${chart.format(cell(row, one.of))}`).join(", ")}`);
   }
 
   function setCross(next) {
@@ -590,10 +598,12 @@
       const more = h("span", { class: "more" });
       const title = h("tr", { role: "row" }, h("th", { class: "group-name", colspan: "12", scope: "rowgroup", role: "rowheader" }, group.name, more));
       const body = h("tbody", { role: "rowgroup" }, title);
-      return { element: body, title, more };
-    }, table, 1);
+      return { element: body, more };
+    }, table, table.tHead);
     let [fit, every] = [0, 0];
-    const keys = new Set();
+    const keys = new Set(state.groups.flatMap((group) => group.endpoints.map(({ url }) => `${group.name} ${url}`)));
+    // Those that are gone go first: where the others stay in their places, whatever has the focus keeps it.
+    for (const [key, row] of endpointRows) if (!keys.has(key)) { row.element.remove(); endpointRows.delete(key); trends.delete(key); }
     for (const group of state.groups) {
       const { element, more } = groupBodies.get(group.name);
       const well = group.endpoints.filter((one) => one.health === "fit" && one.mode === "active").length;
@@ -605,7 +615,6 @@
       let previous = element.firstChild;
       for (const endpoint of group.endpoints) {
         const key = `${group.name} ${endpoint.url}`;
-        keys.add(key);
         let row = endpointRows.get(key);
         if (!row) { row = endpointRow(group.name, endpoint); endpointRows.set(key, row); }
         if (previous.nextSibling !== row.element) previous.after(row.element);
@@ -613,21 +622,21 @@
         drawEndpoint(row, endpoint, key);
       }
     }
-    for (const [key, row] of endpointRows) if (!keys.has(key)) { row.element.remove(); endpointRows.delete(key); trends.delete(key); }
     say($("groups-sum"), every ? `${fit} of ${every} up` : "");
   }
 
-  /** Has the elements of `known` be those of `items`, in their order, behind so many others. */
-  function sync(known, items, key, make, parent, others) {
+  /** Has the elements of `known` be those of `items`, in their order, behind `first` of the parent's children, or as its first. */
+  function sync(known, items, key, make, parent, first = null) {
     const keys = new Set(items.map(key));
     for (const [name, entry] of known) if (!keys.has(name)) { entry.element.remove(); known.delete(name); }
-    items.forEach((item, index) => {
+    let there = first ? first.nextElementSibling : parent.firstElementChild;
+    for (const item of items) {
       const name = key(item);
       if (!known.has(name)) known.set(name, make(item));
       const { element } = known.get(name);
-      const there = [...parent.children].filter((child) => child.tagName !== "CAPTION")[index + others];
-      if (there !== element) parent.insertBefore(element, there || null);
-    });
+      if (there === element) there = there.nextElementSibling;
+      else parent.insertBefore(element, there);
+    }
   }
 
   function endpointRow(group, endpoint) {
@@ -737,7 +746,13 @@
   /** Shows what a change has brought at once, not with the next event. */
   function replaceGroup(group) {
     const at = state.groups.findIndex((known) => known.name === group.name);
-    if (at >= 0) state.groups[at] = group;
+    if (at < 0) return;
+    // What it has counted since the last event is counted by the next: rates are of the time between two.
+    for (const endpoint of group.endpoints) {
+      const known = state.groups[at].endpoints.find(({ url }) => url === endpoint.url);
+      endpoint.attempts = known?.attempts ?? endpoint.attempts;
+    }
+    state.groups[at] = group;
     drawGroups();
   }
 
@@ -785,7 +800,7 @@
       const mix = CLASSES.map((_, index) => h("i", { class: `k${index + 1}` }));
       cells[2].append(h("span", { class: "mix" }, ...mix));
       return { element: h("tr", {}, h("th", { scope: "row", title: route.route }, route.route || "(none)"), ...cells), cells, mix };
-    }, $("routes-body"), 0);
+    }, $("routes-body"));
     for (const route of routes) {
       const { cells, mix } = routeRows.get(route.route);
       const perSecond = (name) => rates.get(`${name} ${route.route}`) ?? null;
@@ -821,6 +836,12 @@
     });
   }
 
+  /** Another process numbers its failures from one again. */
+  function forgetFailures() {
+    for (const { element } of failureItems.values()) element.remove();
+    failureItems.clear();
+  }
+
   function drawFailures() {
     const shown = state.failures.filter((failure) => !side || failure.side === side);
     $("failures-empty").hidden = shown.length > 0;
@@ -832,7 +853,7 @@
         h("span", { class: "name" }, h("span", { class: "side", "data-side": failure.side }, SIDES[failure.side] || failure.side), h("code", {}, failure.name)), time,
         h("p", {}, failure.text), h("p", { class: "where" }, where.join(" · ")));
       return { element, time };
-    }, $("failures"), 0);
+    }, $("failures"));
     for (const failure of shown) say(failureItems.get(failure.number).time, ago(failure.at, state.at));
   }
 

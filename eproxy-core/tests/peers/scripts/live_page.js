@@ -113,6 +113,41 @@ async function suits_everybody(page) {
   check("tables say what they are", await page.value(`[...document.querySelectorAll("table")].every((table) => table.caption?.textContent && [...table.querySelectorAll("th")].every((th) => th.scope))`));
 }
 
+/** Text and what is behind it are told apart by people who see little (WCAG 2.2, 1.4.3). */
+async function is_legible(page) {
+  const faintest = `(() => {
+    const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const light = (color) => {
+      paint.fillStyle = color;
+      paint.fillRect(0, 0, 1, 1);
+      const [r, g, b] = [...paint.getImageData(0, 0, 1, 1).data].map((one) => (one / 255 <= 0.04045 ? one / 255 / 12.92 : ((one / 255 + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const card = light(getComputedStyle(document.querySelector(".card")).backgroundColor);
+    const texts = [...document.querySelectorAll(".tick, .zero, .note, .sum, thead th, .who small, .state, .legend li")].filter((one) => one.textContent.trim());
+    const ratios = texts.map((one) => {
+      const style = getComputedStyle(one);
+      const ink = light(one.matches(".tick") ? style.fill : style.color);
+      return (Math.max(ink, card) + 0.05) / (Math.min(ink, card) + 0.05);
+    });
+    return Math.min(...ratios);
+  })()`;
+  for (const theme of ["light", "dark"]) {
+    await page.value(`document.documentElement.dataset.theme = "${theme}"`);
+    const ratio = await page.value(faintest);
+    check(`all can be read when it is ${theme}`, ratio >= 4.5, ratio);
+  }
+  await page.value(`document.documentElement.dataset.theme = "light"`);
+}
+
+async function tells_of_earlier_by_keyboard(page) {
+  await page.value(`document.querySelector(".plot").focus()`);
+  await page.press("ArrowLeft");
+  await page.until("it is told aloud", `/Requests at .*2xx/.test(document.querySelector("#told").textContent)`);
+  await page.press("Escape");
+  check("Escape takes it away", await page.value(`[...document.querySelectorAll(".tip")].every((tip) => tip.hidden)`));
+}
+
 async function pauses(page) {
   await page.click(`document.querySelector("#pause")`);
   check("it says so", (await page.value(`document.querySelector("#link-text").textContent`)) === "Paused");
@@ -139,6 +174,13 @@ async function asks_for_the_token(browser) {
   await page.go(guardedUrl);
   await page.until("it asks", `document.querySelector("#token-dialog")?.open`);
   check("it shows nothing", (await page.value(tile(0))) === "–");
+  for (const times of [1, 2]) await page.press("Escape");
+  await page.until("nobody gets around it", `document.querySelector("#token-dialog").open`);
+  await page.value(`document.querySelector("#token").focus()`);
+  await page.type("“sesame”");
+  await page.press("Enter");
+  check("what no field can carry is not sent", await page.value(`document.querySelector("#token-dialog").open && !document.querySelector("#token").validity.valid && sessionStorage.length === 0`));
+  await page.value(`document.querySelector("#token").value = ""`);
   await page.type("wrong");
   await page.press("Enter");
   await page.until("it asks again", `document.querySelector("#token-why").dataset.state === "bad" && document.querySelector("#token-dialog").open`);
@@ -169,6 +211,8 @@ setTimeout(() => {
     await weighs(page, names[0]);
     await shows_what_fails(page, names[1]);
     await suits_everybody(page);
+    await is_legible(page);
+    await tells_of_earlier_by_keyboard(page);
     await pauses(page);
     await stop();
     kept_to_itself(page);
