@@ -47,6 +47,8 @@ struct Claims<'a> {
     authorization: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
     site: Option<&'a [u8]>,
+    /// Somebody goes there, by a link or otherwise, and not in a frame (Fetch Metadata §2.1).
+    is_visit: bool,
     has_intent: bool,
 }
 
@@ -95,6 +97,7 @@ impl Gate {
                 authorization: headers.get("authorization"),
                 origin: headers.get("origin"),
                 site: headers.get("sec-fetch-site"),
+                is_visit: headers.get("sec-fetch-dest") == Some(b"document"),
                 has_intent: headers.get(INTENT).is_some(),
             },
             need,
@@ -113,7 +116,10 @@ impl Gate {
             }
         }
         if need == Need::Token {
-            return Ok(());
+            // No page of others can read what is told, but it could have all places of those who listen taken.
+            let is_sent_by_others =
+                matches!(claims.site, Some(site) if !matches!(site, b"same-origin" | b"none"));
+            return if is_sent_by_others && !claims.is_visit { Err(Refusal::Foreign) } else { Ok(()) };
         }
         let is_from_here = claims.site.map(|site| site == b"same-origin");
         let has_own_origin = claims.origin.map(|origin| is_origin_of(origin, host));
@@ -249,6 +255,7 @@ mod tests {
             site: site.map(str::as_bytes),
             origin: origin.map(str::as_bytes),
             has_intent,
+            is_visit: false,
             authorization: Some(b"Bearer secret"),
         };
         let own = Some("http://localhost:9901");

@@ -124,6 +124,29 @@ fn pages_of_others_change_nothing() {
 }
 
 #[test]
+fn pages_of_others_take_no_place_among_those_who_listen() {
+    let (admin, _server) = admin(Admin::new());
+    for line in ["GET /api/events", "GET /api/state"] {
+        for site in ["cross-site", "same-site"] {
+            let fields = format!("Host: localhost\nSec-Fetch-Site: {site}\nSec-Fetch-Dest: iframe");
+            assert_eq!(ask(&admin, line, &fields).status, 403, "{line} {site}");
+        }
+    }
+    // By a link, by its own page, and by an address that somebody has typed.
+    for fields in [
+        "Sec-Fetch-Site: cross-site\nSec-Fetch-Dest: document",
+        "Sec-Fetch-Site: same-origin\nSec-Fetch-Dest: empty",
+        "Sec-Fetch-Site: none\nSec-Fetch-Dest: document",
+    ] {
+        assert_eq!(
+            ask(&admin, "GET /api/state", &format!("Host: localhost\n{fields}")).status,
+            200,
+            "{fields}"
+        );
+    }
+}
+
+#[test]
 fn answers_say_what_browsers_may_do_with_them() {
     let (admin, _server) = admin(Admin::new());
     for line in ["GET /", "GET /healthz", "GET /api/state", "GET /nothing", "POST /api/state"] {
