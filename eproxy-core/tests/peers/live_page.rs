@@ -5,7 +5,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_std::task;
@@ -34,10 +34,18 @@ fn the_live_page_shows_numbers_drains_by_a_click_and_keeps_to_itself() {
             "gone"
         }
     });
+    let closing = Arc::new(OnceLock::<Handle>::new());
+    let closed = closing.clone();
+    let close = move |_: Request, res: Response| {
+        let admin = closed.get().expect("it is asked for when both are there").clone();
+        task::spawn(async move { admin.shutdown(Duration::ZERO).await });
+        res.send("closing");
+    };
     let server = start(
         Server::builder()
             .workers(1)
             .get("/kill", kill)
+            .get("/close-admin", close)
             .at("/gone", Proxy::to(nobody()))
             .at("/*path", Proxy::to(group.clone())),
     );
@@ -45,6 +53,7 @@ fn the_live_page_shows_numbers_drains_by_a_click_and_keeps_to_itself() {
     let open = Running::of(open.start(server.handle()).expect("it starts"));
     let guarded = Admin::new().bind("127.0.0.1:0").groups([("web", group)]).token(TOKEN);
     let guarded = Running::of(guarded.start(server.handle()).expect("it starts"));
+    closing.set(guarded.handle().clone()).expect("it is set once");
     let page = |admin: &Running| format!("http://{}/", admin.address());
     let said = run(node.args([page(&open), url(&server), page(&guarded), TOKEN.into()]));
     assert!(said.contains("all is well"), "{said}");

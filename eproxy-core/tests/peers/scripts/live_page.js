@@ -190,6 +190,14 @@ async function asks_for_the_token(browser) {
   await page.go(guardedUrl);
   await page.until("the token is kept for the tab", `document.querySelector("#link")?.dataset.state === "live"`);
   check("and nowhere else", await page.value(`localStorage.length === 0 && document.cookie === "" && !location.href.includes("sesame")`));
+  await is_lost(page);
+}
+
+/** A page whose listener goes away says so, and that its numbers are old. */
+async function is_lost(page) {
+  await get(`${server}/close-admin`);
+  await page.until("it says that it is lost", `document.querySelector("#link").dataset.state === "lost"`);
+  check("numbers of the past look so", (await page.value(`Number(getComputedStyle(document.querySelector("main")).opacity)`)) < 1);
 }
 
 // Bounded in time, whatever happens; Chromium ends with its pipes.
