@@ -4,6 +4,8 @@
 //!   systemd, or an earlier program ──LISTEN_FDS──▶ Inherited ──▶ listeners ──▶ Held ──▶ ListeningSocket ──▶ the next program
 //! ```
 
+// long because what comes in and what goes on are the two ends of one way: what is held is what was inherited or opened.
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
