@@ -23,7 +23,7 @@ use crate::tls::{Acceptor, Alpn, News};
 use super::at_once;
 use super::desk::Desk;
 use super::downstream::{Connection, Place};
-use super::inherited::SocketFiles;
+use super::held::SocketFiles;
 use super::multiplex;
 use super::refuse;
 use super::worker::Worker;

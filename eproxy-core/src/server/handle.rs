@@ -14,7 +14,7 @@ use crate::telemetry::{Counters, Failure, Journal, Metrics, Stats};
 use crate::tls::News;
 
 use super::builder::Builder;
-use super::inherited::Held;
+use super::held::Held;
 use super::life::{Legacy, Life, Phase};
 use super::orders::Orders;
 use super::replace::Listeners;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `builder.rs` | [`Server`], [`Builder`]: what is served, where, by how many workers |
 //! | `check.rs`, `start.rs` | what is not right with that; starting the workers |
-//! | `inherited.rs` | listening sockets that come from elsewhere, and those that go there |
+//! | `inherited.rs`, `held.rs` | listening sockets that come from elsewhere; those that are there, to be handed on |
 //! | `plan.rs`, `edition.rs` | what is served, and how; the same as a worker has it at the moment |
 //! | `replace.rs`, `orders.rs` | another plan for a server that runs; how workers are told of it |
 //! | `handle.rs`, `life.rs` | [`Handle`]: addresses, statistics, shutdown; the phases of a server |
@@ -20,8 +20,7 @@
 //! | `who.rs`, `trust.rs` | who is at the other end; whose word is taken for that |
 //! | `door.rs`, `introduce.rs` | what a connection begins with: TLS; the PROXY protocol |
 //! | `connection.rs`, `multiplex.rs` | a connection: one request after another; with HTTP/2: many exchanges |
-//! | `exchange.rs` | story 1: a request and its answer |
-//! | `open.rs` | its beginning: parse, check, route, ask |
+//! | `exchange.rs`, `open.rs` | story 1: a request and its answer; its beginning: parse, check, route, ask |
 //! | `account.rs`, `telling.rs` | what is kept of it until it is over, and recorded then; where what is told goes |
 //! | `pass.rs` | an exchange that is passed on and has to be waited for |
 //! | `asked.rs`, `explain.rs`, `explanation.rs` | a request that is asked about; what becomes of it and why; how that is told |
@@ -49,6 +48,7 @@ mod flight;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) mod fuzzing;
 mod handle;
+mod held;
 mod inherited;
 mod introduce;
 pub(crate) mod life;
@@ -75,6 +75,6 @@ pub use asked::Asked;
 pub use builder::{Builder, Server};
 pub use explanation::{Explanation, Outcome};
 pub use handle::{Handle, Shutdown};
-pub use inherited::Inherited;
 #[cfg(unix)]
-pub use inherited::ListeningSocket;
+pub use held::ListeningSocket;
+pub use inherited::Inherited;

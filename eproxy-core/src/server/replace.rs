@@ -20,7 +20,8 @@ use crate::tls::{Acceptor, Tls};
 use super::builder::{Builder, Listening};
 use super::door::{Door, Entrance, Keeper};
 use super::handle::Control;
-use super::inherited::{Held, Inherited, SocketFiles, listen};
+use super::held::{Held, SocketFiles};
+use super::inherited::{Inherited, listen};
 use super::orders::{ListenerNumber, Replacement};
 use super::plan::{Plan, start_failed};
 

@@ -16,7 +16,7 @@ use super::builder::Builder;
 use super::door::Entrance;
 use super::edition::Share;
 use super::handle::{Control, Handle};
-use super::inherited::Held;
+use super::held::Held;
 use super::life::{Life, Phase};
 use super::orders::{self, ListenerNumber, Orders};
 use super::plan::{Plan, start_failed};
