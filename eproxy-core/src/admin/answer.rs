@@ -66,11 +66,16 @@ pub(super) fn refuse(response: Response, refusal: Refusal) {
             421,
             "this is not the host that was asked: use localhost, an address, or a name that the admin listener was told of",
         ),
-        // RFC 6750 §3.
-        Refusal::Token => error(
+        // RFC 6750 §3: whoever has shown no token is told no more than that one is needed.
+        Refusal::NoToken => error(
             response.header("WWW-Authenticate", "Bearer realm=\"eproxy\""),
             401,
-            "the token is missing or wrong: send Authorization: Bearer TOKEN",
+            "the token is missing: send Authorization: Bearer TOKEN",
+        ),
+        Refusal::Token => error(
+            response.header("WWW-Authenticate", "Bearer realm=\"eproxy\", error=\"invalid_token\""),
+            401,
+            "the token is wrong: send Authorization: Bearer TOKEN",
         ),
         Refusal::Foreign => error(response, 403, "a page of another origin may not do this"),
         Refusal::Unclear => error(

@@ -78,8 +78,7 @@ impl Call {
             "/readyz" => reads(Self::Ready),
             "/metrics" => reads(Self::Metrics),
             "/api/state" => reads(Self::State),
-            "/api/events" if method == "GET" => Ok(Self::Events),
-            "/api/events" => Err(Miss::Method("GET")),
+            "/api/events" => reads(Self::Events),
             "/api/config" => reads(Self::Config),
             "/api/groups" => reads(Self::Groups),
             "/api/explain" => reads(Self::Explain),
@@ -131,7 +130,7 @@ pub(super) fn answer(shared: &Arc<Shared>, request: Request, response: Response)
             answer::json(response, if ready { 200 } else { 503 }, &Ready { ready, reasons });
         }
         Call::Level => answer::json(response, 200, &Level { level: log_level() }),
-        Call::Events => listen(shared, response),
+        Call::Events => listen(shared, &request, response),
         // What calls the program does not keep this thread from answering others.
         Call::Metrics | Call::State | Call::Config | Call::Groups | Call::Explain => {
             let shared = shared.clone();
@@ -163,7 +162,7 @@ fn read(shared: &Shared, call: Call, request: &Request, response: Response) {
     }
 }
 
-fn listen(shared: &Arc<Shared>, response: Response) {
+fn listen(shared: &Arc<Shared>, request: &Request, response: Response) {
     let Some(listener) = shared.listen() else {
         let words = "as many as may listen do already: close another page";
         return answer::error(response.header("Retry-After", "5"), 503, words);
@@ -172,7 +171,12 @@ fn listen(shared: &Arc<Shared>, response: Response) {
         .header("Content-Type", "text/event-stream; charset=utf-8")
         // A proxy in between is not to collect them.
         .header("X-Accel-Buffering", "no");
-    task::spawn(events::tell(shared.clone(), listener, response.stream()));
+    let writer = response.stream();
+    // A HEAD is told of no event, and takes no place (RFC 9110 §9.3.2).
+    if request.method() == "HEAD" {
+        return writer.finish();
+    }
+    task::spawn(events::tell(shared.clone(), listener, writer));
 }
 
 #[cfg(test)]
@@ -185,7 +189,8 @@ mod tests {
             ("GET", "/", None, Ok(Call::Page)),
             ("HEAD", "/healthz", None, Ok(Call::Health)),
             ("POST", "/", None, Err(Miss::Method("GET, HEAD"))),
-            ("HEAD", "/api/events", None, Err(Miss::Method("GET"))),
+            ("HEAD", "/api/events", None, Ok(Call::Events)),
+            ("POST", "/api/events", None, Err(Miss::Method("GET, HEAD"))),
             ("GET", "/api/reload", None, Err(Miss::Method("POST"))),
             ("POST", "/api/reload", None, Ok(Call::Reload)),
             ("PUT", "/api/log-level", None, Ok(Call::SetLevel)),

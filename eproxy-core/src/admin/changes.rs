@@ -147,7 +147,10 @@ pub(super) async fn level(shared: Arc<Shared>, mut request: Request, response: R
         return answer::error(response, 422, &words);
     }
     match set(&level) {
-        Ok(()) => answer::json(response, 200, &Level { level: &level }),
+        Ok(()) => {
+            log::info!("admin: log level {level}");
+            answer::json(response, 200, &Level { level: &level });
+        }
         Err(words) => answer::error(response, 422, &words),
     }
 }

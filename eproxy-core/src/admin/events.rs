@@ -13,9 +13,6 @@ use super::shared::Shared;
 /// How long whoever has lost the stream waits before it asks for another, in milliseconds.
 const RETRY: u32 = 2000;
 
-/// Events between two comments, which say that somebody is there where events say nothing new.
-const HEARTBEAT: u32 = 15;
-
 /// Tells until nobody listens any more, or the listener ends.
 pub(super) async fn tell(shared: Arc<Shared>, events: Receiver<Arc<str>>, mut writer: BodyWriter) {
     // Whoever listened is gone: there is nobody to be told of it.
@@ -25,7 +22,7 @@ pub(super) async fn tell(shared: Arc<Shared>, events: Receiver<Arc<str>>, mut wr
 
 async fn until_gone(shared: &Shared, events: &Receiver<Arc<str>>, writer: &mut BodyWriter) -> Result<()> {
     writer.send(format!("retry: {RETRY}\n\n{}", event(&shared.state()))).await?;
-    for number in 1_u32.. {
+    loop {
         let is_gone = async {
             writer.closed().await;
             None
@@ -35,9 +32,6 @@ async fn until_gone(shared: &Shared, events: &Receiver<Arc<str>>, writer: &mut B
         let Some(told) = future::or(is_gone, next).await else { break };
         if shared.is_ending() {
             break;
-        }
-        if number % HEARTBEAT == 0 {
-            writer.send(": here\n\n").await?;
         }
         writer.send(event(&told)).await?;
     }

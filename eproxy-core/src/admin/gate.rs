@@ -32,7 +32,9 @@ pub(super) enum Need {
 pub(super) enum Refusal {
     /// It is for another host.
     Host,
-    /// Its token is missing or wrong.
+    /// It has no token.
+    NoToken,
+    /// Its token is another.
     Token,
     /// A page of others has sent it.
     Foreign,
@@ -110,8 +112,8 @@ impl Gate {
             return Ok(());
         }
         if let Some(token) = &self.token {
-            let given = claims.authorization.and_then(bearer).map(digest);
-            if !given.is_some_and(|given| is_same(&given, token)) {
+            let given = claims.authorization.and_then(bearer).ok_or(Refusal::NoToken)?;
+            if !is_same(&digest(given), token) {
                 return Err(Refusal::Token);
             }
         }
@@ -236,14 +238,17 @@ mod tests {
         for right in ["Bearer secret", "bearer secret", "BEARER  secret"] {
             assert_eq!(judge(Some("secret"), claims(Some(right)), Need::Intent), Ok(()), "{right}");
         }
-        for wrong in ["Bearer secre", "Bearer secrets", "Basic secret", "secret", "Bearer", ""] {
-            assert_eq!(
-                judge(Some("secret"), claims(Some(wrong)), Need::Token),
-                Err(Refusal::Token),
-                "{wrong}"
-            );
+        for (wrong, refusal) in [
+            ("Bearer secre", Refusal::Token),
+            ("Bearer secrets", Refusal::Token),
+            ("Basic secret", Refusal::NoToken),
+            ("secret", Refusal::NoToken),
+            ("Bearer", Refusal::NoToken),
+            ("", Refusal::NoToken),
+        ] {
+            assert_eq!(judge(Some("secret"), claims(Some(wrong)), Need::Token), Err(refusal), "{wrong}");
         }
-        assert_eq!(judge(Some("secret"), claims(None), Need::Token), Err(Refusal::Token));
+        assert_eq!(judge(Some("secret"), claims(None), Need::Token), Err(Refusal::NoToken));
         assert_eq!(judge(Some("secret"), claims(None), Need::Nothing), Ok(()));
         assert_eq!(judge(None, claims(None), Need::Token), Ok(()));
     }

@@ -78,13 +78,18 @@ fn the_token_opens_everything_but_the_page_and_the_questions_for_health() {
     for line in
         ["GET /api/state", "GET /api/groups", "GET /api/events", "GET /api/log-level", "GET /nothing", DRAIN]
     {
-        for fields in
-            ["", "\nAuthorization: Bearer wrong", "\nAuthorization: Basic a-secret", "\nX-Eproxy-Admin: 1"]
-        {
+        let missing = (r#"Bearer realm="eproxy""#, "the token is missing");
+        let wrong = (r#"Bearer realm="eproxy", error="invalid_token""#, "the token is wrong");
+        for (fields, (challenge, words)) in [
+            ("", missing),
+            ("\nAuthorization: Basic a-secret", missing),
+            ("\nX-Eproxy-Admin: 1", missing),
+            ("\nAuthorization: Bearer wrong", wrong),
+        ] {
             let reply = ask(&admin, line, &format!("Host: localhost{fields}"));
             assert_eq!(reply.status, 401, "{line} {fields}");
-            assert_eq!(reply.header("www-authenticate"), Some(r#"Bearer realm="eproxy""#));
-            assert!(reply.text().contains("the token is missing or wrong"));
+            assert_eq!(reply.header("www-authenticate"), Some(challenge));
+            assert!(reply.text().contains(words));
         }
     }
     let fields = "Host: localhost\nAuthorization: Bearer a-secret";

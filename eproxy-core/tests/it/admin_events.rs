@@ -93,6 +93,20 @@ fn so_many_may_listen_and_whoever_goes_makes_room() {
 }
 
 #[test]
+fn a_head_has_the_fields_of_the_stream_and_takes_no_place_in_it() {
+    let (admin, _server) = pair();
+    let mut client = admin.connect();
+    for _ in 0..20 {
+        client.send("HEAD /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let reply = client.reply_to_head();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"));
+        assert_eq!(reply.header("content-length"), None);
+    }
+    assert_eq!(Listener::new(&admin).status(), 200);
+}
+
+#[test]
 fn events_end_in_good_order_with_the_listener() {
     let (admin, _server) = pair();
     let mut listener = Listener::new(&admin);
