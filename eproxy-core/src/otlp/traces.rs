@@ -1,5 +1,7 @@
 //! Where spans go, and which.
 
+use std::fmt;
+
 use http_types::Url;
 
 use crate::error::{Error, Kind, Result};
@@ -23,7 +25,7 @@ use crate::telemetry::TraceRules;
 ///     .traces(Traces::to("http://127.0.0.1:4318").sample(0.01).service("edge"))
 ///     .at("/*path", Proxy::to("http://10.0.0.7:3000"));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[must_use = "traces are given to a Builder"]
 pub struct Traces {
     url: String,
@@ -35,7 +37,8 @@ pub struct Traces {
 
 impl Traces {
     /// Traces that a collector is sent, `http://host:4318` or `https://host`. Where the URL has no path, that of OTLP,
-    /// `/v1/traces`, is meant. What is wrong with it is told when the server starts.
+    /// `/v1/traces`, is meant. What is wrong with it is told when the server starts: a user name or a password in it is, which
+    /// would not be sent; a key belongs in a [header](Self::header).
     pub fn to(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -87,15 +90,29 @@ impl Traces {
     /// `BadOption`: that is none.
     pub(crate) fn endpoint(&self) -> Result<Url> {
         let wrong =
-            |why: String| Error::new(Kind::BadOption).detail(format!("traces to {:?}: {why}", self.url));
+            |why: String| Error::new(Kind::BadOption).detail(format!("traces to {:?}: {why}", self.shown()));
         let mut url = Url::parse(&self.url).map_err(|error| wrong(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(wrong("expected http:// or https:// and a host".into()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("it has a user name or a password, which belong in a header".into()));
         }
         if matches!(url.path(), "" | "/") {
             url.set_path("/v1/traces");
         }
         Ok(url)
+    }
+
+    /// The URL without what could be a key: all in front of an `@`, and the query. It need not be a valid one.
+    pub(crate) fn shown(&self) -> String {
+        let query = self.url.find(['?', '#']).unwrap_or(self.url.len());
+        match self.url.rfind('@') {
+            // It may be part of the query, or the query may be part of a password.
+            Some(at) if at > query => "***".into(),
+            Some(at) => format!("***{}", &self.url[at..query]),
+            None => self.url[..query].to_owned(),
+        }
     }
 
     pub(super) fn service_name(&self) -> &str {
@@ -107,9 +124,47 @@ impl Traces {
     }
 }
 
+/// Keys are not shown.
+impl fmt::Debug for Traces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| (name, "***")).collect();
+        f.debug_struct("Traces")
+            .field("url", &self.shown())
+            .field("sample", &self.sample)
+            .field("service", &self.service)
+            .field("trusted_only", &self.trusted_only)
+            .field("headers", &headers)
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_key_of_a_collector_is_shown() {
+        let traces = Traces::to("http://c.test/v1/traces?key=s3cret").header("X-Key", "s3cret");
+        let shown = format!("{traces:?}");
+        assert!(!shown.contains("s3cret") && shown.contains("X-Key"), "{shown}");
+        for (url, shown) in [
+            ("http://c.test/v1/traces?key=s3cret", "http://c.test/v1/traces"),
+            ("http://name:s3cret@c.test/x?s3cret", "***@c.test/x"),
+            ("http://name:s3?cret@c.test/", "***"),
+            ("http://c.test/?key=s3@cret", "***"),
+            ("", ""),
+        ] {
+            assert_eq!(Traces::to(url).shown(), shown);
+        }
+    }
+
+    #[test]
+    fn a_user_name_or_a_password_of_a_collector_is_refused_and_not_shown() {
+        for url in ["http://s3cret@c.test", "https://name:s3cret@c.test/x", "http://:s3cret@c.test"] {
+            let error = Traces::to(url).endpoint().unwrap_err().to_string();
+            assert!(error.contains("a user name or a password") && !error.contains("s3cret"), "{error}");
+        }
+    }
 
     #[test]
     fn a_collector_without_a_path_is_asked_at_that_of_otlp() {

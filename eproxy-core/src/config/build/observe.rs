@@ -94,8 +94,10 @@ pub(super) fn check(tree: &Table, notes: &mut Notes) {
         && let Some(traces) = traces(table)
     {
         if traces.endpoint().is_err() {
-            let what = format!("{:?} is no collector", table.text("to").unwrap_or_default());
-            notes.wrong(table.place("to"), what).hint("collectors are http://HOST:PORT and https://HOST");
+            let what = format!("{:?} is no collector", traces.shown());
+            notes
+                .wrong(table.place("to"), what)
+                .hint("collectors are http://HOST:PORT and https://HOST, with keys in `headers`");
         }
         for field in table.map("headers").iter().filter(|field| !is_token(field.key.as_bytes())) {
             notes.wrong(field.at, format!("{:?} is no name of a header field", field.key));
