@@ -9,18 +9,18 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_std::channel::{Receiver, Sender};
 use http_types::{Method, Request, Url};
 
 use crate::client::{Client, ClientOptions};
 use crate::error::{Error, Kind, Result};
-use crate::message::Answer;
 use crate::telemetry::{Journal, Losses, Span, SpanNews, SpanQueue};
 
 use super::encode::encode;
 use super::traces::Traces;
+use super::verdict::{Verdict, judge};
 
 /// Spans that leave together at the most.
 const BATCH: usize = 512;
@@ -32,11 +32,14 @@ const DELAY: Duration = Duration::from_secs(1);
 const REPEATS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Bytes of an answer that are read.
-const MOST: u64 = 64 * 1024;
-
 /// Waiting that a collector may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a POST may take, with all of its answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes of the body of an answer that are read.
+const MOST: u64 = 64 * 1024;
 
 /// Sends spans on async-std, for as long as there is somebody who may have some.
 pub(crate) struct Exporter {
@@ -45,16 +48,10 @@ pub(crate) struct Exporter {
     traces: Traces,
     losses: Arc<Losses>,
     journal: Journal,
+    /// For a POST with all of its answer.
+    limit: Duration,
     /// The last batch was given up: that is told once.
     has_failed: bool,
-}
-
-/// What became of a batch.
-enum Sent {
-    Taken,
-    /// It may be sent again, after so long if that was said.
-    Later(Option<Duration>, String),
-    Refused(String),
 }
 
 impl Exporter {
@@ -72,13 +69,13 @@ impl Exporter {
             }
         }
         let (queue, news) = SpanQueue::new(losses);
-        let head = Duration::from_secs(10);
         let exporter = Self {
-            client: Client::with_options(ClientOptions { head, pool_size: 1, ..ClientOptions::default() }),
+            client: Client::with_options(ClientOptions { pool_size: 1, ..ClientOptions::default() }),
             url,
             traces: traces.clone(),
             losses: losses.clone(),
             journal: journal.clone(),
+            limit: LIMIT,
             has_failed: false,
         };
         async_std::task::spawn(exporter.run(news));
@@ -115,42 +112,57 @@ impl Exporter {
         let mut repeats = 0;
         let why = loop {
             match self.post(body.clone()).await {
-                Sent::Taken => {
+                Verdict::Taken => {
                     self.has_failed = false;
                     return;
                 }
-                Sent::Later(asked, _) if repeats < REPEATS => {
+                Verdict::Later(asked, _) if repeats < REPEATS => {
                     repeats += 1;
-                    async_std::task::sleep(asked.unwrap_or(pause).min(LONGEST_PAUSE)).await;
+                    async_std::task::sleep(wait(asked, pause)).await;
                     pause *= 2;
                 }
-                Sent::Later(_, why) | Sent::Refused(why) => break why,
+                Verdict::Later(_, why) | Verdict::Refused(why) => break why,
             }
         };
         self.losses.add_spans(batch.len() as u64);
         if !std::mem::replace(&mut self.has_failed, true) {
-            let url = &self.url;
+            let url = self.traces.shown();
             self.journal.note(log::Level::Warn, || format!("spans for {url} are dropped: {why}"));
         }
     }
 
-    async fn post(&self, body: Vec<u8>) -> Sent {
+    async fn post(&self, body: Vec<u8>) -> Verdict {
         let mut request = Request::new(Method::Post, self.url.clone());
         request.set_body(body);
         request.insert_header("Content-Type", "application/json");
         for (name, value) in self.traces.headers() {
             request.insert_header(name.as_str(), value.as_str());
         }
-        match self.client.send(request).await {
-            Ok(answer) => {
-                let sent = judge(&answer);
-                // What is not read costs the connection.
-                let _text = answer.into_body().bytes(MOST).await;
-                sent
+        let mut verdict = Verdict::Later(None, format!("no answer within {:?}", self.limit));
+        let exchange = async {
+            match self.client.send(request).await {
+                Ok(answer) => {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "what a date in an answer is compared with"
+                    )]
+                    let now = SystemTime::now();
+                    verdict = judge(answer.status(), answer.headers().get_str("retry-after"), now);
+                    // What is not read costs the connection.
+                    let _text = answer.into_body().bytes(MOST).await;
+                }
+                Err(error) => verdict = Verdict::Later(None, error.to_string()),
             }
-            Err(error) => Sent::Later(None, error.to_string()),
-        }
+        };
+        // What the head of an answer has said holds, whatever becomes of its body.
+        let _late = async_std::future::timeout(self.limit, exchange).await;
+        verdict
     }
+}
+
+/// How long is waited: what is usual where a collector asks for less, for then it can't be sent all repeats at once.
+fn wait(asked: Option<Duration>, usual: Duration) -> Duration {
+    asked.unwrap_or_default().max(usual).min(LONGEST_PAUSE)
 }
 
 fn take(news: SpanNews, batch: &mut Vec<Span>, waits: &mut Vec<Sender<Infallible>>) {
@@ -160,15 +172,47 @@ fn take(news: SpanNews, batch: &mut Vec<Span>, waits: &mut Vec<Sender<Infallible
     }
 }
 
-/// Which answers say that a batch may be sent again (OTLP 1.3, "Failures").
-fn judge(answer: &Answer) -> Sent {
-    let after = || {
-        let seconds: u64 = answer.headers().get_str("retry-after")?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
-    };
-    match answer.status() {
-        200..300 => Sent::Taken,
-        status @ (429 | 502..=504) => Sent::Later(after(), format!("the collector says {status}")),
-        status => Sent::Refused(format!("the collector says {status}")),
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_collector_is_not_asked_sooner_than_usual_nor_much_later() {
+        for (asked, seconds) in [(None, 2), (Some(0), 2), (Some(1), 2), (Some(7), 7), (Some(u64::MAX), 30)] {
+            let wait = wait(asked.map(Duration::from_secs), Duration::from_secs(2));
+            assert_eq!(wait, Duration::from_secs(seconds), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_does_not_end_holds_nobody_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let traces = Traces::to(format!("http://{}", listener.local_addr().unwrap()));
+        let collector = std::thread::spawn(move || {
+            for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "HTTP/1.1 2"] {
+                let (mut peer, _) = listener.accept().unwrap();
+                peer.write_all(answer.as_bytes()).unwrap();
+                // Until whoever waits has had enough.
+                let _gone = peer.read_to_end(&mut Vec::new());
+            }
+        });
+        let exporter = Exporter {
+            client: Client::new(),
+            url: traces.endpoint().unwrap(),
+            traces,
+            losses: Arc::default(),
+            journal: Journal::start().unwrap(),
+            limit: Duration::from_millis(300),
+            has_failed: false,
+        };
+        async_std::task::block_on(async {
+            assert_eq!(exporter.post(b"{}".to_vec()).await, Verdict::Taken);
+            let Verdict::Later(None, why) = exporter.post(b"{}".to_vec()).await else { panic!("no answer") };
+            assert!(why.contains("no answer within"), "{why}");
+        });
+        collector.join().unwrap();
     }
 }

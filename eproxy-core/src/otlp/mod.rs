@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `traces.rs` | [`Traces`]: where spans go, and which |
 //! | `exporter.rs` | batches, what is sent again, what is given up |
+//! | `verdict.rs` | what a collector's answer says of a batch |
 //! | `encode.rs` | a batch as OTLP has it, in JSON |
 
 mod encode;
 mod exporter;
 mod traces;
+mod verdict;
 
 pub(crate) use exporter::Exporter;
 pub use traces::Traces;
