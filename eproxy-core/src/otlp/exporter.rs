@@ -4,7 +4,7 @@
 //!   spans ──512, or a second──▶ one POST ──2xx──▶ done
 //!                                 ▲   ├─ 429, 502, 503, 504, no answer ──▶ wait, and again, five times at the most
 //!                                 └───┘                                     └─▶ dropped, counted
-//!                                     └─ another status ──▶ dropped, counted
+//!                                     └─ another status, or spans that it has rejected ──▶ dropped, counted
 //! ```
 
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use crate::telemetry::{Journal, Losses, Span, SpanNews, SpanQueue};
 
 use super::encode::encode;
 use super::traces::Traces;
-use super::verdict::{Verdict, judge};
+use super::verdict::{Rejected, Verdict, judge};
 
 /// Spans that leave together at the most.
 const BATCH: usize = 512;
@@ -108,23 +108,27 @@ impl Exporter {
     /// Sends a batch, again if it has to be.
     async fn send(&mut self, batch: &[Span]) {
         let body = encode(self.traces.service_name(), batch);
+        let all = batch.len() as u64;
         let mut pause = FIRST_PAUSE;
         let mut repeats = 0;
-        let why = loop {
+        let (dropped, why) = loop {
             match self.post(body.clone()).await {
-                Verdict::Taken => {
+                Verdict::Taken(None) => {
                     self.has_failed = false;
                     return;
+                }
+                Verdict::Taken(Some(Rejected { spans, why })) => {
+                    break (spans.min(all), format!("the collector has rejected {spans}: {why:?}"));
                 }
                 Verdict::Later(asked, _) if repeats < REPEATS => {
                     repeats += 1;
                     async_std::task::sleep(wait(asked, pause)).await;
                     pause *= 2;
                 }
-                Verdict::Later(_, why) | Verdict::Refused(why) => break why,
+                Verdict::Later(_, why) | Verdict::Refused(why) => break (all, why),
             }
         };
-        self.losses.add_spans(batch.len() as u64);
+        self.losses.add_spans(dropped);
         if !std::mem::replace(&mut self.has_failed, true) {
             let url = self.traces.shown();
             self.journal.note(log::Level::Warn, || format!("spans for {url} are dropped: {why}"));
@@ -149,7 +153,10 @@ impl Exporter {
                     let now = SystemTime::now();
                     verdict = judge(answer.status(), answer.headers().get_str("retry-after"), now);
                     // What is not read costs the connection.
-                    let _text = answer.into_body().bytes(MOST).await;
+                    let text = answer.into_body().bytes(MOST).await;
+                    if let (Verdict::Taken(rejected), Ok(text)) = (&mut verdict, text) {
+                        *rejected = Rejected::parse(&text);
+                    }
                 }
                 Err(error) => verdict = Verdict::Later(None, error.to_string()),
             }
@@ -209,7 +216,7 @@ mod tests {
             has_failed: false,
         };
         async_std::task::block_on(async {
-            assert_eq!(exporter.post(b"{}".to_vec()).await, Verdict::Taken);
+            assert_eq!(exporter.post(b"{}".to_vec()).await, Verdict::Taken(None));
             let Verdict::Later(None, why) = exporter.post(b"{}".to_vec()).await else { panic!("no answer") };
             assert!(why.contains("no answer within"), "{why}");
         });

@@ -12,12 +12,17 @@ use crate::upstream::{Upstream, echoing, upstream};
 
 /// A collector that answers so, one after the other, and the last for ever.
 fn collector(answers: &'static [&'static str]) -> Upstream {
+    collector_with(answers, "{}")
+}
+
+/// As [`collector`], with this body.
+fn collector_with(answers: &'static [&'static str], body: &'static str) -> Upstream {
     let asked = std::sync::atomic::AtomicUsize::new(0);
     upstream(move |peer| {
         while peer.next().is_some() {
             let number = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let answer = answers[number.min(answers.len() - 1)];
-            peer.say(format!("HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\n{{}}"));
+            peer.say(format!("HTTP/1.1 {answer}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
         }
     })
 }
@@ -167,5 +172,20 @@ fn what_a_collector_does_not_want_is_dropped_and_counted() {
     let dropped = || server.handle().metrics().snapshot().spans_dropped;
     eventually("the span is counted", || dropped() == 1);
     assert_eq!(server.ask(get("/hello")).status, 200);
+    assert_eq!(collector.count(), 1);
+}
+
+#[test]
+fn what_a_collector_rejects_of_a_batch_is_counted() {
+    let rejected = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}"#;
+    let collector = collector_with(&["200 OK"], rejected);
+    let server = start(
+        Server::builder()
+            .traces(Traces::to(collector.url()))
+            .get("/hello", |_: Request, res: Response| res.send("x")),
+    );
+    server.ask(get("/hello"));
+    let dropped = || server.handle().metrics().snapshot().spans_dropped;
+    eventually("the span is counted", || dropped() == 1);
     assert_eq!(collector.count(), 1);
 }
