@@ -25,7 +25,7 @@ pub(crate) struct Span {
     /// In nanoseconds since 1970.
     pub(crate) began: u64,
     pub(crate) ended: u64,
-    pub(crate) attributes: Vec<(&'static str, Value)>,
+    pub(crate) attributes: Attributes,
     pub(crate) has_failed: bool,
 }
 
@@ -98,22 +98,22 @@ impl SpanQueue {
     }
 }
 
-/// The spans of an exchange that is over.
+type Attributes = Vec<(&'static str, Value)>;
+
+/// The spans of an exchange that is over, by the semantic conventions of OpenTelemetry for HTTP.
 pub(super) fn of(story: &Story, trace: &Trace, ended: &Ended<'_>) -> Spans {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let method = method(story.line.method.of(&story.head));
-    let mut attributes: Vec<(&'static str, Value)> = vec![
-        ("http.request.method", method.into()),
-        ("url.scheme", if story.tls.is_some() { "https" } else { "http" }.into()),
-        ("network.protocol.version", story.version().into()),
-    ];
+    let (scheme, port) = if story.tls.is_some() { ("https", 443) } else { ("http", 80) };
+    let mut attributes: Attributes =
+        vec![("url.scheme", scheme.into()), ("network.protocol.version", story.version().into())];
+    let method = push_method(&mut attributes, story.line.method.of(&story.head));
     let target = story.line.target.of(&story.head);
     if target.starts_with(b"/") {
         let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
         attributes.push(("url.path", text(path).into()));
     }
     if let Some(host) = story.fields.iter().find(|field| field.known == Known::Host) {
-        attributes.push(("server.address", text(host.value.of(&story.head)).into()));
+        push_server(&mut attributes, &text(host.value.of(&story.head)), Some(port));
     }
     if let Peer::Tcp(address) = story.peer {
         attributes.push(("client.address", address.ip().to_canonical().to_string().into()));
@@ -130,9 +130,10 @@ pub(super) fn of(story: &Story, trace: &Trace, ended: &Ended<'_>) -> Spans {
     if ended.status > 0 {
         attributes.push(("http.response.status_code", Value::Number(i64::from(ended.status))));
     }
-    if let Some(failure) = ended.failure {
-        attributes.push(("error.type", failure.row().name.into()));
-    }
+    // A client's own fault is none of the server's.
+    let has_failed = ended.status >= 500 || ended.status == 0;
+    let failure = ended.failure.map(|failure| failure.row().name);
+    push_error(&mut attributes, failure, has_failed.then_some(ended.status));
     let name = if ended.route.is_empty() { method.to_owned() } else { format!("{method} {}", ended.route) };
     let exchange = Span {
         trace: trace.trace,
@@ -143,18 +144,19 @@ pub(super) fn of(story: &Story, trace: &Trace, ended: &Ended<'_>) -> Spans {
         began: story.began_unix,
         ended: story.began_unix + ended.duration,
         attributes,
-        // A client's own fault is none of the server's (semantic conventions of OpenTelemetry for HTTP).
-        has_failed: ended.status >= 500 || ended.status == 0,
+        has_failed,
     };
-    let attempt = |(number, attempt): (usize, &AttemptSpan)| attempt_span(number, attempt, method, &exchange);
+    let asked = story.line.method.of(&story.head);
+    let attempt = |(number, attempt): (usize, &AttemptSpan)| attempt_span(number, attempt, asked, &exchange);
     let mut spans: Spans = story.spans.iter().enumerate().map(attempt).collect();
     spans.push(exchange);
     spans
 }
 
-fn attempt_span(number: usize, attempt: &AttemptSpan, method: &'static str, exchange: &Span) -> Span {
-    let mut attributes: Vec<(&'static str, Value)> =
-        vec![("http.request.method", method.into()), ("server.address", attempt.endpoint.clone().into())];
+fn attempt_span(number: usize, attempt: &AttemptSpan, method: &[u8], exchange: &Span) -> Span {
+    let mut attributes = Attributes::new();
+    let name = push_method(&mut attributes, method);
+    push_server(&mut attributes, &attempt.endpoint, None);
     if !attempt.group.is_empty() {
         attributes.push(("eproxy.group", attempt.group.clone().into()));
     }
@@ -169,24 +171,86 @@ fn attempt_span(number: usize, attempt: &AttemptSpan, method: &'static str, exch
     if let Some(status) = status {
         attributes.push(("http.response.status_code", Value::Number(i64::from(status))));
     }
-    if let Some(failure) = failure {
-        attributes.push(("error.type", failure.into()));
-    }
+    // To whoever has asked, a 4xx is an error as well.
+    let bad = status.filter(|status| *status >= 400);
+    push_error(&mut attributes, failure, bad);
     Span {
         trace: exchange.trace,
         id: attempt.id,
         parent: Some(exchange.id),
         side: SpanSide::Client,
-        name: method.to_owned(),
+        name: name.to_owned(),
         began: exchange.began + attempt.began,
         ended: attempt.ended.map_or(exchange.ended, |ended| exchange.began + ended),
         attributes,
-        has_failed: failure.is_some() || status.is_some_and(|status| status >= 400),
+        has_failed: failure.is_some() || bad.is_some(),
     }
 }
 
-/// What spans are called by: methods that are known, so that no client can have names be made up.
-fn method(name: &[u8]) -> &'static str {
+/// Adds the method of a request; gives what spans are called by: methods that are known, so that no client can have names
+/// be made up.
+fn push_method(attributes: &mut Attributes, method: &[u8]) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-    KNOWN.into_iter().find(|known| known.as_bytes() == name).unwrap_or("HTTP")
+    if let Some(known) = KNOWN.into_iter().find(|known| known.as_bytes() == method) {
+        attributes.push(("http.request.method", known.into()));
+        return known;
+    }
+    attributes.push(("http.request.method", "_OTHER".into()));
+    if !method.is_empty() {
+        attributes
+            .push(("http.request.method_original", String::from_utf8_lossy(method).into_owned().into()));
+    }
+    "HTTP"
+}
+
+/// Adds a host and its port, or a path that begins with `unix:`.
+fn push_server(attributes: &mut Attributes, authority: &str, default_port: Option<i64>) {
+    let (host, port) = match authority.rsplit_once(':') {
+        _ if authority.starts_with("unix:") => (&authority["unix:".len()..], None),
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok().or(default_port)),
+        _ => (authority, default_port),
+    };
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    attributes.push(("server.address", literal.unwrap_or(host).to_owned().into()));
+    if let Some(port) = port {
+        attributes.push(("server.port", Value::Number(port)));
+    }
+}
+
+/// Adds what went wrong: what failed, or else the status that says so, 0 where there was none.
+fn push_error(attributes: &mut Attributes, failure: Option<&'static str>, status: Option<u16>) {
+    let error: Value = match (failure, status) {
+        (Some(failure), _) => failure.into(),
+        (None, Some(0)) => "_OTHER".into(),
+        (None, Some(status)) => status.to_string().into(),
+        (None, None) => return,
+    };
+    attributes.push(("error.type", error));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports_are_told_apart() {
+        let server = |authority, port| {
+            let mut attributes = Attributes::new();
+            push_server(&mut attributes, authority, port);
+            attributes
+        };
+        for (authority, default, host, port) in [
+            ("a.test", Some(80), "a.test", Some(80)),
+            ("a.test:", Some(443), "a.test", Some(443)),
+            ("a.test:8080", Some(80), "a.test", Some(8080)),
+            ("[::1]", Some(80), "::1", Some(80)),
+            ("[::1]:3000", None, "::1", Some(3000)),
+            ("10.0.0.7:3000", None, "10.0.0.7", Some(3000)),
+            ("unix:/run/a:1", None, "/run/a:1", None),
+        ] {
+            let mut expected: Attributes = vec![("server.address", host.into())];
+            expected.extend(port.map(|port| ("server.port", Value::Number(port))));
+            assert_eq!(server(authority, default), expected, "{authority}");
+        }
+    }
 }

@@ -127,6 +127,44 @@ fn an_exchange_and_its_attempts_are_spans_of_one_trace() {
 }
 
 #[test]
+fn spans_are_what_the_conventions_for_http_say() {
+    let app = upstream(|peer| {
+        while let Some(seen) = peer.next() {
+            let status = if seen.target.ends_with("/bad") { "503 No" } else { "404 No" };
+            peer.say(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+        }
+    });
+    let collector = collector(&["200 OK"]);
+    let server =
+        start(Server::builder().traces(Traces::to(collector.url())).at("/app/*path", Proxy::to(app.url())));
+    server.ask("GET /app/bad HTTP/1.1\r\nHost: a.test:8080\r\n\r\n");
+    server.ask("BREW /app/tea HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+    shut(server);
+    let spans = spans(&collector, "eproxy");
+    let [bad_try, bad, tea_try, tea] = &spans[..] else { panic!("{spans:#?}") };
+    let (error, none) = (serde_json::json!({"code": 2}), serde_json::json!({}));
+    for (span, name, kind, error_type, status) in [
+        (bad_try, "GET", 3, Some("503"), &error),
+        (bad, "GET /app/*path", 2, Some("503"), &error),
+        (tea_try, "HTTP", 3, Some("404"), &error),
+        (tea, "HTTP /app/*path", 2, None, &none),
+    ] {
+        assert_eq!((span.text("name"), &span.json["kind"]), (name, &Value::from(kind)));
+        assert_eq!((span.attribute("error.type"), &span.json["status"]), (error_type, status), "{name}");
+    }
+    for span in [tea, tea_try] {
+        assert_eq!(span.attribute("http.request.method"), Some("_OTHER"));
+        assert_eq!(span.attribute("http.request.method_original"), Some("BREW"));
+    }
+    let server = |span: &Span| {
+        let port = span.attributes["server.port"]["intValue"].as_str().expect("a number");
+        format!("{} {port}", span.attribute("server.address").expect("a host"))
+    };
+    assert_eq!((server(bad).as_str(), server(tea).as_str()), ("a.test 8080", "::1 80"));
+    assert_eq!(server(bad_try), app.url().trim_start_matches("http://").replace(':', " "));
+}
+
+#[test]
 fn a_trace_that_is_not_sampled_is_not_sent() {
     let collector = collector(&["200 OK"]);
     let server = start(
