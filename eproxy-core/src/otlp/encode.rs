@@ -93,6 +93,7 @@ struct Attribute {
 enum AnyValue {
     StringValue(String),
     IntValue(String),
+    BoolValue(bool),
 }
 
 impl SpanJson {
@@ -102,6 +103,7 @@ impl SpanJson {
             value: match value {
                 Value::Text(text) => AnyValue::StringValue(text.clone().into_owned()),
                 Value::Number(number) => AnyValue::IntValue(number.to_string()),
+                Value::Flag(flag) => AnyValue::BoolValue(*flag),
             },
         };
         Self {
@@ -137,7 +139,7 @@ mod tests {
             name: "GET".into(),
             began: 1_700_000_000_000_000_001,
             ended: 1_700_000_000_000_000_002,
-            attributes: vec![("a", "x\"y".into()), ("b", Value::Number(-7))],
+            attributes: vec![("a", "x\"y".into()), ("b", Value::Number(-7)), ("c", Value::Flag(true))],
             has_failed: true,
         };
         let json: serde_json::Value = serde_json::from_slice(&encode("edge", &[span])).unwrap();
@@ -156,6 +158,7 @@ mod tests {
                 "attributes": [
                     {"key": "a", "value": {"stringValue": "x\"y"}},
                     {"key": "b", "value": {"intValue": "-7"}},
+                    {"key": "c", "value": {"boolValue": true}},
                 ],
                 "status": {"code": 2},
             })

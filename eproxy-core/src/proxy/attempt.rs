@@ -15,6 +15,7 @@ use crate::driver::{Direction, Stream};
 use crate::error::{Error, Kind};
 use crate::http1::{AnswerFacts, Lines, MAX_INTERIM};
 use crate::message::{Answer, Buffer, SMALL, StatusLine};
+use crate::telemetry::AttemptEnd;
 use crate::tunnel::proxy_protocol;
 use crate::upstream::{Destination, Dial};
 
@@ -67,6 +68,14 @@ impl Failure {
     /// A failure of which no upstream has seen anything.
     pub(super) fn unseen(error: impl Into<Error>) -> Self {
         Self::Failed { error: error.into(), reached: Reached::Nobody }
+    }
+
+    /// What is told of the attempt.
+    pub(super) fn end(&self) -> AttemptEnd {
+        match self {
+            Self::Failed { error, .. } => AttemptEnd::Failed(error.kind()),
+            Self::Answered(_) => AttemptEnd::Unsent,
+        }
     }
 }
 

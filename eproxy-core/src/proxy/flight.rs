@@ -7,7 +7,7 @@
 use crate::driver::{Direction, Stream};
 use crate::http1::{self, Finder};
 use crate::message::{Buffer, SMALL};
-use crate::telemetry::{Attempt, Phase};
+use crate::telemetry::{Attempt, AttemptEnd, Phase};
 use crate::upstream::{Choice, Pick, Tried};
 
 use super::ask::ask;
@@ -73,15 +73,13 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
     };
     attempt::encode(relay, reverse, pick.destination(), &upload);
     if relay.hooked.is_some() {
-        match at_once(hooked::on_upstream_request(relay, reverse)) {
-            Ok(()) => {}
-            Err(Failure::Answered(answer)) => {
-                return Departing::Ended(ended(relay, reverse, Outcome::Answer(answer, Rest::Untouched)));
-            }
-            Err(Failure::Failed { error, .. }) => {
-                let outcome = reverse::refuse(relay, &error, Rest::Untouched);
-                return Departing::Ended(ended(relay, reverse, outcome));
-            }
+        if let Err(failure) = at_once(hooked::on_upstream_request(relay, reverse)) {
+            end_attempt(relay, &pick, failure.end());
+            let outcome = match failure {
+                Failure::Answered(answer) => Outcome::Answer(answer, Rest::Untouched),
+                Failure::Failed { error, .. } => reverse::refuse(relay, &error, Rest::Untouched),
+            };
+            return Departing::Ended(ended(relay, reverse, outcome));
         }
     }
     attempt::encode_end(relay, reverse, &upload);
@@ -129,9 +127,7 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
             duration: pick.age(relay.site.core.now()),
         });
     }
-    if let Some(story) = &mut relay.account.story {
-        story.end_attempt(&pick.destination().name, relay.site.core.nanoseconds(), Ok(line.status));
-    }
+    end_attempt(relay, &pick, AttemptEnd::Answered(line.status));
     if pick.answered(relay.site.core.now(), line.status) {
         relay.site.counters.ejections.add();
     }
@@ -148,6 +144,12 @@ pub(crate) fn arrive(relay: &mut Relay<'_>, reverse: &Reverse, departure: Depart
         Err(error) => reverse::refuse(relay, &error, Rest::Untouched),
     };
     Arriving::Ended(ended(relay, reverse, outcome))
+}
+
+fn end_attempt(relay: &mut Relay<'_>, pick: &Pick, end: AttemptEnd) {
+    if let Some(story) = &mut relay.account.story {
+        story.end_attempt(&pick.destination().name, relay.site.core.nanoseconds(), end);
+    }
 }
 
 /// Reads what is there; says no where that is nothing.

@@ -19,7 +19,7 @@ use futures_lite::future;
 
 use crate::driver::{Direction, Stream};
 use crate::error::Kind;
-use crate::upstream::{Choice, Tried};
+use crate::upstream::{Choice, Destination, Tried};
 
 use super::attempt::{Begun, Failure, Means, Reached, Reply, begin, head};
 use super::ends::Fault;
@@ -74,7 +74,14 @@ async fn both<'r>(
     // Whoever is read from now on has the whole of it.
     upload.set_over();
     relay.desk.input.clear();
-    let Ok(Some(second)) = second else { return head(relay, first, upload).await };
+    let second = match second {
+        Ok(Some(second)) => second,
+        Ok(None) => return head(relay, first, upload).await,
+        Err(failure) => {
+            ended(relay, &other, &failure);
+            return head(relay, first, upload).await;
+        }
+    };
     second.stream.set_deadline(Direction::Read, Some(reverse.options.head));
     let second_is_first = poll_fn(|cx| {
         if relay.client.stream.poll_broken(cx).is_ready() {
@@ -91,7 +98,8 @@ async fn both<'r>(
     let end = head(relay, winner, upload).await;
     let (end, second_has_won) = match end {
         // It has ended without a byte: the other is still at it.
-        Err(Failure::Failed { reached: Reached::Unanswered { .. } | Reached::Refused, .. }) => {
+        Err(ref failure @ Failure::Failed { reached: Reached::Unanswered { .. } | Reached::Refused, .. }) => {
+            ended(relay, if second_is_first { &other } else { chosen }, failure);
             relay.desk.input.clear();
             (head(relay, loser, upload).await, !second_is_first)
         }
@@ -105,6 +113,13 @@ async fn both<'r>(
         }
     }
     end
+}
+
+/// Tells of a try that has failed while there was another.
+fn ended(relay: &mut Relay<'_>, destination: &Destination, failure: &Failure) {
+    if let Some(story) = &mut relay.account.story {
+        story.end_attempt(&destination.name, relay.site.core.nanoseconds(), failure.end());
+    }
 }
 
 /// Sends all of the request.

@@ -17,7 +17,7 @@ use futures_lite::future;
 
 use crate::driver::Stream;
 use crate::error::{Error, Kind, Side};
-use crate::telemetry::{Attempt, Phase};
+use crate::telemetry::{Attempt, AttemptEnd, Phase};
 use crate::upstream::{Choice, Destination, Pick, Tried};
 
 use super::attempt::{Failure, Means, Reached, Reply, attempt};
@@ -202,64 +202,71 @@ fn report(
     chosen: &Chosen<'_>,
     end: &Result<(Stream, Reply), Failure>,
 ) -> Came {
-    let now = relay.site.core.now();
     relay.desk.tries += 1;
-    let came = match end {
-        Ok((_, reply)) => Came::Answered(reply.line.status),
-        Err(Failure::Failed { reached, error }) => match reached {
-            Reached::Nobody => Came::Unreached,
-            Reached::Unanswered { was_reused } => Came::Unanswered { was_reused: *was_reused },
-            Reached::Refused if upload.can_begin_anew(relay) => Came::Refused,
-            Reached::Refused => Came::Spoilt,
-            Reached::Somebody if error.kind() == Kind::AttemptTimeout => Came::Late,
-            Reached::Somebody => Came::Spoilt,
-        },
+    if let Some(story) = &mut relay.account.story {
+        let now = relay.site.core.nanoseconds();
+        let told = match end {
+            Ok((_, reply)) => AttemptEnd::Answered(reply.line.status),
+            Err(failure) => failure.end(),
+        };
+        story.end_attempt(&chosen.name, now, told);
+        story.cancel_attempts(now);
+    }
+    let (came, end) = match end {
+        Ok((_, reply)) => (Came::Answered(reply.line.status), Ok(reply.line.status)),
+        Err(Failure::Failed { error, reached }) => {
+            (came_by(relay, upload, error, *reached), Err((error, *reached)))
+        }
+        // The endpoint has nothing to do with it.
         Err(Failure::Answered(_)) => return Came::Spoilt,
     };
-    if let Some(story) = &mut relay.account.story {
-        let end = match end {
-            Ok((_, reply)) => Ok(reply.line.status),
-            Err(Failure::Failed { error, .. }) => Err(error.kind()),
-            Err(Failure::Answered(_)) => return Came::Spoilt,
-        };
-        story.end_attempt(&chosen.name, relay.site.core.nanoseconds(), end);
-    }
     if let Some(pick) = chosen.pick() {
+        let now = relay.site.core.now();
         let is_ejected = match end {
-            Ok((_, reply)) => pick.answered(now, reply.line.status),
-            // A connection that was used before says nothing of its endpoint by ending.
-            Err(_) if came == (Came::Unanswered { was_reused: true }) => false,
-            // Nor does a connection that takes no more by saying so.
-            Err(Failure::Failed { reached: Reached::Refused, .. }) => false,
-            Err(Failure::Failed { error, .. }) if error.side() != Side::Upstream => false,
-            Err(_) if came == Came::Unreached => pick.unreached(now),
+            Ok(status) => pick.answered(now, status),
+            // A connection that was used before says nothing of its endpoint by ending, nor does one that takes no more by
+            // saying so.
+            Err((_, Reached::Unanswered { was_reused: true } | Reached::Refused)) => false,
+            Err((error, _)) if error.side() != Side::Upstream => false,
+            Err((_, Reached::Nobody)) => pick.unreached(now),
             Err(_) => pick.unanswered(now),
         };
         if is_ejected {
             relay.site.counters.ejections.add();
         }
     }
-    let attempt = |end: Result<u16, &Error>| Attempt {
+    relay.desk.failed = None;
+    if end.is_ok() && relay.hooked.is_none() {
+        return came;
+    }
+    let attempt = Attempt {
         upstream: chosen.name.clone(),
         phase: phase(relay, upload, came),
         bytes_sent: if came == Came::Unreached { 0 } else { upload.sent(relay) },
-        end: end.map_err(Error::kind),
+        end: end.map_err(|(error, _)| error.kind()),
         is_retryable: matches!(came, Came::Unreached | Came::Refused)
             || matches!(came, Came::Unanswered { .. } | Came::Late) && reverse.may_repeat(relay, upload),
         duration: chosen.age(relay),
     };
-    let attempt = match end {
-        Ok((_, reply)) => relay.hooked.is_some().then(|| attempt(Ok(reply.line.status))),
-        Err(Failure::Failed { error, .. }) => Some(attempt(Err(error))),
-        Err(Failure::Answered(_)) => None,
-    };
-    if let (Some(hooked), Some(attempt)) = (relay.hooked.as_mut(), &attempt) {
+    if let Some(hooked) = relay.hooked.as_mut() {
         hooked.record.tries.push(attempt.clone());
     }
     // Where a request has named its endpoint, what failed says which one that was.
-    let is_told = |attempt: &Attempt| attempt.end.is_err() && chosen.pick().is_some();
-    relay.desk.failed = attempt.filter(is_told).map(Box::new);
+    if attempt.end.is_err() && chosen.pick().is_some() {
+        relay.desk.failed = Some(Box::new(attempt));
+    }
     came
+}
+
+/// What a failure says of whether there may be another try.
+fn came_by(relay: &Relay<'_>, upload: &Upload, error: &Error, reached: Reached) -> Came {
+    match reached {
+        Reached::Nobody => Came::Unreached,
+        Reached::Unanswered { was_reused } => Came::Unanswered { was_reused },
+        Reached::Refused if upload.can_begin_anew(relay) => Came::Refused,
+        Reached::Somebody if error.kind() == Kind::AttemptTimeout => Came::Late,
+        Reached::Refused | Reached::Somebody => Came::Spoilt,
+    }
 }
 
 /// How far a try came.

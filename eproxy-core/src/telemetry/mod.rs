@@ -64,6 +64,7 @@ pub(crate) use log_buffer::LogQueue;
 pub(crate) use metrics::Losses;
 pub use recent::Failure;
 pub(crate) use span::{Span, SpanNews, SpanQueue, SpanSide, Value};
+pub(crate) use story::AttemptEnd;
 pub(crate) use tally::{ClassCounters, RouteTally};
 pub(crate) use trace::TraceRules;
 pub(crate) use watch::{Came, Ended, Watch, WatchPlan};

@@ -10,7 +10,7 @@ use crate::driver::Peer;
 use crate::message::Known;
 
 use super::metrics::Losses;
-use super::story::{AttemptSpan, Story};
+use super::story::{AttemptEnd, AttemptSpan, Story};
 use super::trace::Trace;
 use super::watch::Ended;
 
@@ -43,6 +43,7 @@ pub(crate) enum SpanSide {
 pub(crate) enum Value {
     Text(Cow<'static, str>),
     Number(i64),
+    Flag(bool),
 }
 
 impl From<String> for Value {
@@ -164,10 +165,14 @@ fn attempt_span(number: usize, attempt: &AttemptSpan, method: &[u8], exchange: &
         attributes.push(("http.request.resend_count", Value::Number(number as i64)));
     }
     let (status, failure) = match attempt.end {
-        Some(Ok(status)) => (Some(status), None),
-        Some(Err(kind)) => (None, Some(kind.row().name)),
+        Some(AttemptEnd::Answered(status)) => (Some(status), None),
+        Some(AttemptEnd::Failed(kind)) => (None, Some(kind.row().name)),
+        Some(AttemptEnd::Cancelled | AttemptEnd::Unsent) => (None, None),
         None => (None, Some("given_up")),
     };
+    if attempt.end == Some(AttemptEnd::Cancelled) {
+        attributes.push(("eproxy.cancelled", Value::Flag(true)));
+    }
     if let Some(status) = status {
         attributes.push(("http.response.status_code", Value::Number(i64::from(status))));
     }

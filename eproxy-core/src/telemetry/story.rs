@@ -60,8 +60,20 @@ pub(super) struct AttemptSpan {
     /// In nanoseconds after the beginning of the exchange.
     pub(super) began: u64,
     pub(super) ended: Option<u64>,
-    /// None where it was given up.
-    pub(super) end: Option<Result<u16, Kind>>,
+    /// None where the exchange ended before it.
+    pub(super) end: Option<AttemptEnd>,
+}
+
+/// How an attempt has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AttemptEnd {
+    /// The head of an answer has come.
+    Answered(u16),
+    Failed(Kind),
+    /// Another endpoint, which was asked as well, has ended it: this one's answer is not waited for.
+    Cancelled,
+    /// A hook has answered before anything was sent.
+    Unsent,
 }
 
 impl Story {
@@ -196,10 +208,10 @@ impl Story {
         }
     }
 
-    /// An attempt with an endpoint has ended: the head of its answer has come, or nothing will.
-    pub(crate) fn end_attempt(&mut self, endpoint: &str, now: u64, end: Result<u16, Kind>) {
+    /// An attempt with an endpoint has ended. What was not sent is not told of.
+    pub(crate) fn end_attempt(&mut self, endpoint: &str, now: u64, end: AttemptEnd) {
         let after = now - self.began;
-        if end.is_ok() {
+        if matches!(end, AttemptEnd::Answered(_)) {
             self.head_after = Some(after);
             if self.endpoint != endpoint {
                 // Of two that were asked it was the other.
@@ -207,9 +219,19 @@ impl Story {
                 self.endpoint.push_str(endpoint);
             }
         }
-        let is_it = |span: &&mut AttemptSpan| span.end.is_none() && span.endpoint == endpoint;
-        if let Some(span) = self.spans.iter_mut().rev().find(is_it) {
-            (span.ended, span.end) = (Some(after), Some(end));
+        let is_it = |span: &AttemptSpan| span.end.is_none() && span.endpoint == endpoint;
+        match self.spans.iter().rposition(is_it) {
+            Some(at) if end == AttemptEnd::Unsent => drop(self.spans.remove(at)),
+            Some(at) => (self.spans[at].ended, self.spans[at].end) = (Some(after), Some(end)),
+            None => {}
+        }
+    }
+
+    /// The attempt that decides has ended: what was asked beside it is not waited for any more.
+    pub(crate) fn cancel_attempts(&mut self, now: u64) {
+        let after = now - self.began;
+        for span in self.spans.iter_mut().filter(|span| span.end.is_none()) {
+            (span.ended, span.end) = (Some(after), Some(AttemptEnd::Cancelled));
         }
     }
 }

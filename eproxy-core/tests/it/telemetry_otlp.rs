@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_std::task::block_on;
-use eproxy_core::{Endpoint, Group, Proxy, Request, RequestIds, Response, Server, Traces};
+use eproxy_core::{
+    Answer, Endpoint, Group, Proxy, Request, RequestIds, Response, Server, Traces, UpstreamRequest,
+};
 use serde_json::Value;
 
 use crate::support::{Running, eventually, get, start};
@@ -162,6 +164,49 @@ fn spans_are_what_the_conventions_for_http_say() {
     };
     assert_eq!((server(bad).as_str(), server(tea).as_str()), ("a.test 8080", "::1 80"));
     assert_eq!(server(bad_try), app.url().trim_start_matches("http://").replace(':', " "));
+}
+
+#[test]
+fn the_slower_of_two_that_were_asked_is_cancelled_and_no_error() {
+    // It is asked first, and says nothing until it is let go.
+    let slow = upstream(|peer| while peer.next().is_some() {});
+    let (app, collector) = (echoing(), collector(&["200 OK"]));
+    let group =
+        Group::new().with(Endpoint::new(slow.url())).with(Endpoint::new(app.url()).priority(1)).name("api");
+    let proxy = Proxy::to(group).hedge_after(Duration::from_millis(20));
+    let server = start(Server::builder().traces(Traces::to(collector.url())).at("/*path", proxy));
+    assert_eq!(server.ask(get("/")).status, 200);
+    shut(server);
+    let spans = spans(&collector, "eproxy");
+    let [loser, winner, _] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!((&loser.json["status"], loser.attribute("error.type")), (&serde_json::json!({}), None));
+    assert_eq!(loser.attributes["eproxy.cancelled"]["boolValue"], true);
+    assert_eq!(loser.attribute("http.response.status_code"), None);
+    assert_eq!(winner.attribute("http.response.status_code"), Some("200"));
+    assert!(!winner.attributes.contains_key("eproxy.cancelled"));
+}
+
+#[test]
+fn what_a_hook_has_answered_was_no_attempt() {
+    let (app, collector) = (echoing(), collector(&["200 OK"]));
+    let hooked = Proxy::to(app.url()).on_upstream_request(|req: &mut UpstreamRequest| {
+        req.headers().get("x-short").map(|_| Answer::new(403))
+    });
+    let server = start(Server::builder().traces(Traces::to(collector.url())).at("/*path", hooked));
+    let mut client = server.connect();
+    // The second finds a connection that was used before.
+    for short in ["", "X-Short: 1\r\n"] {
+        let status = client.ask(format!("GET /a HTTP/1.1\r\nHost: test\r\n{short}\r\n")).status;
+        assert_eq!(status, if short.is_empty() { 200 } else { 403 });
+    }
+    // It is read while it is sent, and not before.
+    let slow = "POST /a HTTP/1.1\r\nHost: test\r\nX-Short: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    assert_eq!(client.ask(slow).status, 403);
+    shut(server);
+    let spans = spans(&collector, "eproxy");
+    let names: Vec<_> = spans.iter().map(|span| span.text("name")).collect();
+    assert_eq!(names, ["GET", "GET /*path", "GET /*path", "POST /*path"]);
+    assert!(spans.iter().all(|span| span.json["status"] == serde_json::json!({})), "{spans:#?}");
 }
 
 #[test]
