@@ -9,7 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -243,12 +243,9 @@ impl Writer {
         let Batch { mut bytes, lines } = batch;
         match &mut self.target {
             Target::File { path, file, is_torn } => {
-                // A line that broke off must not run into the next.
-                let written = if *is_torn { file.write_all(b"\n") } else { Ok(()) };
-                let written = written.and_then(|()| file.write_all(&bytes));
-                *is_torn = written.is_err();
+                let (whole, written) = append(file, &bytes, is_torn);
                 if let Err(error) = &written {
-                    self.shared.losses.add_lines(lines);
+                    self.shared.losses.add_lines(lines.saturating_sub(whole));
                     if !self.has_failed {
                         let path = path.display();
                         let line = || format!("lines of the access log {path} are dropped: {error}");
@@ -267,6 +264,32 @@ impl Writer {
     }
 }
 
+/// Writes lines; gives how many of them were written whole, whatever comes of the others. `is_torn` says that what was written
+/// before ended inside a line.
+fn append(file: &mut impl Write, bytes: &[u8], is_torn: &mut bool) -> (u64, io::Result<()>) {
+    if *is_torn {
+        // A line that broke off must not run into the next.
+        if let Err(error) = file.write_all(b"\n") {
+            return (0, Err(error));
+        }
+    }
+    let mut written = 0;
+    let end = loop {
+        if written == bytes.len() {
+            break Ok(());
+        }
+        match file.write(&bytes[written..]) {
+            Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => written += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    let written = &bytes[..written];
+    *is_torn = written.last().is_some_and(|byte| *byte != b'\n');
+    (written.iter().filter(|byte| **byte == b'\n').count() as u64, end)
+}
+
 /// Gives lines to the program's log.
 fn hand_on(bytes: &[u8], losses: &Losses) {
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -276,5 +299,53 @@ fn hand_on(bytes: &[u8], losses: &Losses) {
         if logged.is_err() {
             losses.add_lines(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file on a disk that has so much room left.
+    struct Disk {
+        file: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.room);
+            if n == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= n;
+            self.file.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_for_a_while_leaves_no_blank_line_and_costs_what_was_not_written() {
+        let after = |room: usize| {
+            let mut disk = Disk { file: Vec::new(), room };
+            let mut is_torn = false;
+            let (whole, end) = append(&mut disk, b"one\ntwo\n", &mut is_torn);
+            assert_eq!(end.is_ok(), room >= 8);
+            assert_eq!(append(&mut disk, b"lost\n", &mut is_torn).0, u64::from(room >= 13));
+            disk.room = 100;
+            let (next, end) = append(&mut disk, b"three\n", &mut is_torn);
+            assert!(next == 1 && end.is_ok() && !is_torn);
+            (whole, String::from_utf8(disk.file).unwrap())
+        };
+        assert_eq!(after(0), (0, "three\n".into()));
+        assert_eq!(after(2), (0, "on\nthree\n".into()));
+        assert_eq!(after(4), (1, "one\nthree\n".into()));
+        assert_eq!(after(6), (1, "one\ntw\nthree\n".into()));
+        assert_eq!(after(8), (2, "one\ntwo\nthree\n".into()));
+        assert_eq!(after(13), (2, "one\ntwo\nlost\nthree\n".into()));
     }
 }
