@@ -69,6 +69,7 @@ pub(super) enum Telling {
 impl AccessLog {
     /// A log in a file, which is made where there is none and added to where there is one: an object of JSON a line. After
     /// [`Handle::reopen_logs`](crate::Handle::reopen_logs) what is there under that name then is written to.
+    /// A FIFO must have a reader by then.
     pub fn to_file(path: impl Into<PathBuf>) -> Self {
         Self::to(Sink::File(path.into()), Format::Json)
     }

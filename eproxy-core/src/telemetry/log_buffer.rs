@@ -10,8 +10,10 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -199,8 +201,26 @@ impl Target {
     }
 }
 
-fn open(path: &PathBuf) -> std::io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+        return open_fifo(path);
+    }
     OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Opens a FIFO without waiting for somebody to read from it (fifo(7)); the thread may wait when it writes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_fifo(path: &Path) -> io::Result<File> {
+    let at_once = rustix::pipe::PipeFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().append(true).custom_flags(at_once).open(path).map_err(|error| {
+        match error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
+            true => io::Error::new(error.kind(), "it is a FIFO that nobody reads"),
+            false => error,
+        }
+    })?;
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
 }
 
 /// The thread that writes.

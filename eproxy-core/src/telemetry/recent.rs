@@ -75,7 +75,7 @@ impl Recent {
         };
         let Kept { number, of_clients, of_others } = &mut *kept;
         let ring = if line.error.side() == Side::Downstream { of_clients } else { of_others };
-        if ring.has_room(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()) {
+        if ring.make_room(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()) {
             *number += 1;
             ring.failures.push_back(Failure::of(line, *number, now));
         }
@@ -92,7 +92,8 @@ impl Recent {
 }
 
 impl Ring {
-    fn has_room(&mut self, second: u64) -> bool {
+    /// Makes room for another, at the cost of the oldest; says no where enough have come in this second.
+    fn make_room(&mut self, second: u64) -> bool {
         if self.second != second {
             (self.second, self.in_second) = (second, 0);
         }
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_flood_is_not_taken_in() {
         let mut ring = Ring::default();
-        let taken = |ring: &mut Ring, second| (0..1000).filter(|_| ring.has_room(second)).count();
+        let taken = |ring: &mut Ring, second| (0..1000).filter(|_| ring.make_room(second)).count();
         assert_eq!(taken(&mut ring, 7), KEPT);
         assert_eq!(taken(&mut ring, 8), KEPT);
     }

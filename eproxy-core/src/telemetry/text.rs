@@ -91,14 +91,14 @@ pub(super) fn push_json_inside(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Appends text for people: what could move the cursor or begin another line is escaped.
+/// Appends text for people: what could move the cursor, begin another line or turn the direction of what follows is escaped.
 pub(super) fn push_readable(out: &mut Vec<u8>, text: &[u8]) {
     if text.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return out.extend_from_slice(text);
     }
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
-            match character.is_control() {
+            match character.is_control() || is_layout(character) {
                 // Writing to a vector can't fail.
                 true => drop(write!(out, "{}", character.escape_default())),
                 false => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -108,6 +108,11 @@ pub(super) fn push_readable(out: &mut Vec<u8>, text: &[u8]) {
             out.extend_from_slice("\u{fffd}".as_bytes());
         }
     }
+}
+
+/// Whether a character separates lines or paragraphs, or controls directions (Bidi_Control of UAX #9).
+fn is_layout(character: char) -> bool {
+    matches!(character, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The time on the wall as RFC 3339 has it, in UTC and with milliseconds; what stays the same for a second is kept.
@@ -207,6 +212,10 @@ mod tests {
     fn what_people_read_stays_on_its_line() {
         let text = made(|out| push_readable(out, b"a\n\x1b[31m\xffb \xc3\xa9"));
         assert_eq!(text, "a\\n\\u{1b}[31m\u{fffd}b \u{e9}");
+        for character in "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}".chars() {
+            let text = made(|out| push_readable(out, format!("a{character}").as_bytes()));
+            assert_eq!(text, format!("a{}", character.escape_default()));
+        }
     }
 
     #[test]

@@ -111,6 +111,27 @@ fn a_pipe_that_is_full_keeps_nobody_waiting() {
     drop((reader, writer));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fifo_that_nobody_reads_is_refused_at_once() {
+    let logged = Logged::new();
+    let made = std::process::Command::new("mkfifo").arg(logged.path()).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: there is no mkfifo");
+    }
+    let start = || saying(logged.log()).bind("127.0.0.1:0").start();
+    let error = start().expect_err("nobody reads").to_string();
+    assert!(error.contains("it is a FIFO that nobody reads"), "{error}");
+    // Whoever opens it for both is a reader as well, and waits for nobody.
+    let mut reader = fs::OpenOptions::new().read(true).write(true).open(logged.path()).unwrap();
+    let server = start().unwrap();
+    Connection::to(server.addresses()[0]).ask(get("/heard"));
+    let mut heard = [0; 4096];
+    let n = reader.read(&mut heard).unwrap();
+    assert!(String::from_utf8_lossy(&heard[..n]).contains("/heard"));
+    block_on(server.shutdown(Duration::from_secs(5)));
+}
+
 #[test]
 fn another_description_takes_its_log_with_it() {
     let (first, second) = (Logged::new(), Logged::new());
