@@ -7,7 +7,7 @@ use crate::telemetry::{Span, SpanSide, Value};
 /// Encodes a batch.
 pub(super) fn encode(service: &str, spans: &[Span]) -> Vec<u8> {
     let attribute =
-        |key: &'static str, text: &str| Attribute { key, value: AnyValue::StringValue(text.to_owned()) };
+        |key: &'static str, text: &str| Attribute { key, value: AnyValue::String(text.to_owned()) };
     let request = Request {
         resource_spans: [ResourceSpans {
             resource: Resource {
@@ -89,11 +89,13 @@ struct Attribute {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum AnyValue {
-    StringValue(String),
-    IntValue(String),
-    BoolValue(bool),
+    #[serde(rename = "stringValue")]
+    String(String),
+    #[serde(rename = "intValue")]
+    Int(String),
+    #[serde(rename = "boolValue")]
+    Bool(bool),
 }
 
 impl SpanJson {
@@ -101,9 +103,9 @@ impl SpanJson {
         let attribute = |(key, value): &(&'static str, Value)| Attribute {
             key,
             value: match value {
-                Value::Text(text) => AnyValue::StringValue(text.clone().into_owned()),
-                Value::Number(number) => AnyValue::IntValue(number.to_string()),
-                Value::Flag(flag) => AnyValue::BoolValue(*flag),
+                Value::Text(text) => AnyValue::String(text.clone().into_owned()),
+                Value::Number(number) => AnyValue::Int(number.to_string()),
+                Value::Flag(flag) => AnyValue::Bool(*flag),
             },
         };
         Self {

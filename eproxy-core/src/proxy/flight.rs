@@ -72,15 +72,15 @@ pub(crate) fn depart(relay: &mut Relay<'_>, reverse: &Reverse) -> Departing {
         return Departing::Stays(Some(pick));
     };
     attempt::encode(relay, reverse, pick.destination(), &upload);
-    if relay.hooked.is_some() {
-        if let Err(failure) = at_once(hooked::on_upstream_request(relay, reverse)) {
-            end_attempt(relay, &pick, failure.end());
-            let outcome = match failure {
-                Failure::Answered(answer) => Outcome::Answer(answer, Rest::Untouched),
-                Failure::Failed { error, .. } => reverse::refuse(relay, &error, Rest::Untouched),
-            };
-            return Departing::Ended(ended(relay, reverse, outcome));
-        }
+    if relay.hooked.is_some()
+        && let Err(failure) = at_once(hooked::on_upstream_request(relay, reverse))
+    {
+        end_attempt(relay, &pick, failure.end());
+        let outcome = match failure {
+            Failure::Answered(answer) => Outcome::Answer(answer, Rest::Untouched),
+            Failure::Failed { error, .. } => reverse::refuse(relay, &error, Rest::Untouched),
+        };
+        return Departing::Ended(ended(relay, reverse, outcome));
     }
     attempt::encode_end(relay, reverse, &upload);
     let message = &relay.desk.out;
