@@ -11,8 +11,8 @@ use super::text::push_hex;
 /// [trusted](crate::Builder::trusted_proxies) client has given it already is kept.
 ///
 /// An identifier that is made here is 32 hexadecimal digits: 12 of the time, in milliseconds since 1970, and 20 by chance, so
-/// that they sort by when they were made. One that is kept has up to 128 visible characters of ASCII; what has others is
-/// replaced. A request that can't be understood has none.
+/// that they sort by when they were made. One that is kept has up to 128 visible characters of ASCII; what has others, more or
+/// none is replaced, and so are several. A request that can't be understood is given a new one, whatever it says.
 ///
 /// ```
 /// use eproxy_core::{Proxy, RequestIds, Server};

@@ -203,3 +203,14 @@ fn bodies_that_come_later_change_nothing_of_it() {
         assert_eq!(reply.header("x-request-id"), Some(reply.text()));
     }
 }
+
+#[test]
+fn what_can_not_be_understood_is_known_by_a_new_one() {
+    let logged = crate::support::logged::Logged::new();
+    let server = start(Server::builder().request_ids(RequestIds::new()).access_log(logged.log()));
+    let reply = server.ask("nonsense\r\nX-Request-Id: mine\r\n\r\n");
+    let line = logged.line();
+    let id = line["request_id"].as_str().unwrap();
+    assert_eq!((reply.status, id.len()), (400, 32), "{line}");
+    assert_eq!(reply.header("x-request-id"), Some(id));
+}
