@@ -63,7 +63,7 @@ pub(super) enum Next {
     OtherOrSame,
     /// Another endpoint, and that counts as a repetition.
     Repeat,
-    /// The same, or the same endpoint over a new connection if there is no other.
+    /// Another endpoint, or the same over a new connection. It counts as no repetition: a connection is new but once.
     RepeatOrSame,
 }
 

@@ -117,6 +117,8 @@ pub(super) async fn try_all<'r>(
         let other = match next {
             Next::Nobody => None,
             Next::Other | Next::OtherOrSame | Next::Repeat | Next::RepeatOrSame => {
+                // Where the same may be asked again, that is better than one who has failed others.
+                tried.take_resting(matches!(next, Next::Other | Next::Repeat));
                 reverse.other(relay, &tried)
             }
         };
@@ -143,7 +145,7 @@ pub(super) async fn try_all<'r>(
                 other
             }
         };
-        so_far.repeats += u32::from(matches!(next, Next::Repeat | Next::RepeatOrSame));
+        so_far.repeats += u32::from(next == Next::Repeat);
         relay.site.counters.retries.add();
         if let Some(pick) = next_one.pick() {
             pick.repeats();

@@ -77,20 +77,29 @@ pub(crate) struct Ask {
 
 /// Endpoints that one request has tried already.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tried(SmallVec<[u32; 4]>);
+pub(crate) struct Tried {
+    ids: SmallVec<[u32; 4]>,
+    /// One that rests is better than none.
+    takes_resting: bool,
+}
 
 impl Tried {
     pub(crate) fn add(&mut self, pick: &Pick) {
-        self.0.push(pick.id());
+        self.ids.push(pick.id());
+    }
+
+    /// Sets whether one that has failed others, and is left alone for that, is better than none.
+    pub(crate) fn take_resting(&mut self, takes_resting: bool) {
+        self.takes_resting = takes_resting;
     }
 
     pub(super) fn has(&self, member: &Member) -> bool {
         // Nearly every request is tried once: what is somewhere else in memory is not looked at for nothing.
-        !self.0.is_empty() && self.0.contains(&member.node.id)
+        !self.ids.is_empty() && self.ids.contains(&member.node.id)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ids.is_empty()
     }
 }
 
@@ -157,7 +166,8 @@ impl View {
         }
     }
 
-    /// Another endpoint for a request that all who come first have failed: of the next tier, or of another zone.
+    /// Another endpoint for a request that all who come first have failed: of the next tier, or of another zone; at the last,
+    /// one that rests.
     fn spare(&self, now: Instant, ask: &Ask, tried: &Tried) -> Choice {
         let milliseconds = self.group.roster.milliseconds(now);
         let is_meant = |member: &Member| match (&self.settings.subset, ask.value) {
@@ -167,12 +177,22 @@ impl View {
             }
             _ => true,
         };
+        let fit = |member: &Member| member.node.fit(milliseconds);
         let may = |member: &&Rc<Member>| {
-            let is_fit = member.node.mode() == Mode::Active && member.node.fit(milliseconds) == Fit::Yes;
-            is_fit && !tried.has(member) && member.has_room(now) && is_meant(member)
+            let is_fit = match fit(member) {
+                Fit::Yes => true,
+                Fit::Rests(_) => tried.takes_resting,
+                Fit::Down => false,
+            };
+            is_fit
+                && member.node.mode() == Mode::Active
+                && !tried.has(member)
+                && member.has_room(now)
+                && is_meant(member)
         };
         let spares = self.members.iter().filter(may);
-        let first = spares.min_by_key(|member| (member.node.endpoint.priority, member.active()));
+        let first = spares
+            .min_by_key(|member| (fit(member) != Fit::Yes, member.node.endpoint.priority, member.active()));
         first.and_then(|member| member.take(now)).map_or(Choice::Nobody, Choice::One)
     }
 
@@ -344,7 +364,7 @@ mod tests {
             let mut tried = Tried::default();
             for _ in 0..3 {
                 let pick = one(view.choose(now, &Ask::default(), &tried, false));
-                assert!(!tried.0.contains(&pick.id()));
+                assert!(!tried.ids.contains(&pick.id()));
                 tried.add(&pick);
             }
             assert!(matches!(view.choose(now, &Ask::default(), &tried, false), Choice::Nobody));

@@ -198,3 +198,21 @@ fn each_try_is_told_with_how_far_it_came() {
     assert!(told[0].ends_with("all sent, again: false"), "{told:?}");
     assert_eq!(told.len(), 1);
 }
+
+#[test]
+fn an_endpoint_that_rests_is_better_than_no_answer() {
+    let lab = Lab::new();
+    let a = lab.upstream("http://a.test", Script::new().answer(200, "a"));
+    let b = lab.upstream("http://b.test", Script::new().answer(200, "b"));
+    b.refuse();
+    serve(&lab, Proxy::to(["http://a.test", "http://b.test"]));
+    for _ in 0..4 {
+        assert_eq!(lab.get("/").text(), "a");
+    }
+    b.accept();
+    assert_eq!(lab.get("/").text(), "a", "the other rests");
+    // The connection that was used is gone, and a new one ends without an answer: b is asked after all.
+    a.close_connections();
+    a.set(Script::new().close());
+    assert_eq!(lab.get("/").text(), "b");
+}
