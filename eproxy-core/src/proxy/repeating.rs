@@ -13,7 +13,7 @@ impl Proxy {
     ///
     /// What counts as a failure is that a connection ends before the first byte of the answer, or that
     /// [`attempt_timeout`](Self::attempt_timeout) has passed. A connection that had been used before is the common case: the
-    /// request goes to another endpoint, or to the same one over a new connection. How many requests are sent again in all
+    /// request goes to another endpoint, or to the same one over a new connection, once and without being counted. How many requests are sent again in all
     /// is limited by the budget of the group, [`Group::retry_budget`](crate::Group::retry_budget), and how often one of them
     /// is tried, by eight.
     pub fn retries(mut self, retries: u32) -> Self {

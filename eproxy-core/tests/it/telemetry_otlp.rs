@@ -244,31 +244,18 @@ fn a_collector_that_has_too_much_is_asked_again() {
 }
 
 #[test]
-fn what_a_collector_does_not_want_is_dropped_and_counted() {
-    let collector = collector(&["400 Bad Request"]);
-    let server = start(
-        Server::builder()
-            .traces(Traces::to(collector.url()))
-            .get("/hello", |_: Request, res: Response| res.send("x")),
-    );
-    server.ask(get("/hello"));
-    let dropped = || server.handle().metrics().snapshot().spans_dropped;
-    eventually("the span is counted", || dropped() == 1);
-    assert_eq!(server.ask(get("/hello")).status, 200);
-    assert_eq!(collector.count(), 1);
-}
-
-#[test]
-fn what_a_collector_rejects_of_a_batch_is_counted() {
+fn what_a_collector_does_not_take_is_dropped_and_counted() {
     let rejected = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}"#;
-    let collector = collector_with(&["200 OK"], rejected);
-    let server = start(
-        Server::builder()
-            .traces(Traces::to(collector.url()))
-            .get("/hello", |_: Request, res: Response| res.send("x")),
-    );
-    server.ask(get("/hello"));
-    let dropped = || server.handle().metrics().snapshot().spans_dropped;
-    eventually("the span is counted", || dropped() == 1);
-    assert_eq!(collector.count(), 1);
+    for collector in [collector(&["400 Bad Request"]), collector_with(&["200 OK"], rejected)] {
+        let server = start(
+            Server::builder()
+                .traces(Traces::to(collector.url()))
+                .get("/hello", |_: Request, res: Response| res.send("x")),
+        );
+        server.ask(get("/hello"));
+        let dropped = || server.handle().metrics().snapshot().spans_dropped;
+        eventually("the span is counted", || dropped() == 1);
+        assert_eq!(server.ask(get("/hello")).status, 200);
+        assert_eq!(collector.count(), 1);
+    }
 }

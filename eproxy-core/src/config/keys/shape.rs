@@ -224,20 +224,15 @@ fn bounds(least: &i64, most: &i64, greatest: i64, large: i64) -> String {
 
 /// `"a", "b" or "c"`.
 fn any_of(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
+    list(words.iter().map(|word| format!("{word:?}")).collect(), "or")
 }
 
 /// `` `a`, `b` or `c` ``.
 pub(in crate::config) fn one_of(names: &[&str], conjunction: &str) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} {conjunction} {last}", others.join(", ")),
-        None => String::new(),
-    }
+    list(names.iter().map(|name| format!("`{name}`")).collect(), conjunction)
+}
+
+fn list(mut items: Vec<String>, conjunction: &str) -> String {
+    let last = items.pop().unwrap_or_default();
+    if items.is_empty() { last } else { format!("{} {conjunction} {last}", items.join(", ")) }
 }
